@@ -1,0 +1,1 @@
+"""The configuration: YAML files, checked whole, become one frozen tree."""

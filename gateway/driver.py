@@ -1,0 +1,177 @@
+"""The driver contract: what the poller asks of a translator for one kind of device, and what it may use of a link.
+
+A driver owns no port, no clock, no retry, no log and no thread. It emits what arrived when it arrived: no caching,
+smoothing, gap filling or guessing of units. A value the sensor itself calls invalid is `Bad`; a point that this
+exchange did not carry is absent.
+
+A driver class names its `family` (which links fit it) and its `options` (a frozen dataclass, validated by
+`gateway.config`; a field annotated `Seconds` is written with a unit, as in `200ms`). It is constructed with such
+options and nothing else.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeAlias
+
+from gateway.model import Point, Value, Values
+from gateway.units import KINDS
+
+Seconds: TypeAlias = Annotated[float, "seconds"]
+"""A duration option of a driver, in seconds; the configuration writes it as `5s`, `200ms`, `10m`, `2h`, `1d`."""
+
+
+PROFILE = "profile"
+"""Marks an option that the configuration writes as a profile's name: `profile: Annotated[SomeDataclass, PROFILE]`.
+
+The configuration reads that YAML file, checks it against the dataclass and hands the driver an instance of it.
+"""
+
+
+class Family(StrEnum):
+    """Which link a driver needs."""
+
+    REGISTERS = "registers"  # Modbus, over a serial line or TCP
+    STREAM = "stream"  # bytes that arrive by themselves, over a serial line or TCP
+    PINS = "pins"  # the GPIO header
+
+
+class Table(StrEnum):
+    """The four Modbus tables."""
+
+    COIL = "coil"  # bits, read by function 1, written by 5 and 15
+    DISCRETE = "discrete"  # bits, read by function 2
+    HOLDING = "holding"  # 16-bit registers, read by function 3, written by 6 and 16
+    INPUT = "input"  # 16-bit registers, read by function 4
+
+
+class Registers(Protocol):
+    """A link to Modbus devices. Each call is one exchange; raises NoReply, Refused or LinkDown."""
+
+    def read(self, unit: int, table: Table, address: int, count: int) -> Sequence[int]:
+        """The `count` registers (0 to 65535) or bits (0 or 1) from the 0-based `address` on."""
+
+    def write(self, unit: int, table: Table, address: int, values: Sequence[int]) -> None:
+        """Write registers or coils; returns when the device has confirmed."""
+
+
+class Stream(Protocol):
+    """A link to a device that talks by itself."""
+
+    def write(self, data: bytes) -> None:
+        """Send `data`; raises LinkDown."""
+
+
+class Pins(Protocol):
+    """The pins that a driver has claimed, by BCM number."""
+
+    def read(self, pin: int) -> bool:
+        """Whether the pin is electrically high now; raises LinkDown."""
+
+    def write(self, pin: int, high: bool) -> None:
+        """Drive the pin; raises LinkDown."""
+
+
+class Pull(StrEnum):
+    """The resistor inside the processor that a pin's input is tied with."""
+
+    UP = "up"
+    DOWN = "down"
+    NONE = "none"
+
+
+class PinUse(NamedTuple):
+    """How a driver uses a pin.
+
+    An input is read when the link opens, at each edge that lasts `hold_s`, and each `every` of its device.
+    An output is driven to `initial_high` when the link opens and when it closes.
+    """
+
+    pin: int
+    output: bool = False
+    pull: Pull = Pull.NONE
+    hold_s: float = 0.0
+    initial_high: bool = False
+
+
+class Edge(NamedTuple):
+    """The level of a pin: after a change, or read again on schedule."""
+
+    pin: int
+    high: bool
+
+
+class Heard(NamedTuple):
+    """What a device said by itself, stamped by the link on arrival (monotonic seconds)."""
+
+    data: bytes | Edge
+    mono: float
+
+
+def point(name: str, kind: str, *, writable: bool = False) -> Point:
+    """The point `name`; its form and unit follow from `kind`, a key of units.KINDS."""
+    known = KINDS[kind]
+    return Point(name, kind, known.form, known.unit, writable)
+
+
+class Driver(ABC):
+    """One kind of device. Construct it with an instance of its `options` class."""
+
+    family: ClassVar[Family]
+    options: ClassVar[type[Any]]
+
+    @property
+    @abstractmethod
+    def points(self) -> tuple[Point, ...]:
+        """What this device can say; never empty."""
+
+    @property
+    @abstractmethod
+    def claims(self) -> tuple[str, ...]:
+        """What of the link this device needs for itself (`unit 1`, `pin 17`, `the stream`); claimed twice: refused."""
+
+    @property
+    def pins(self) -> tuple[PinUse, ...]:
+        """The pins of a driver of the family PINS."""
+        return ()
+
+
+class Polled(Driver):
+    """A device that answers when asked."""
+
+    @abstractmethod
+    def poll(self, link: Any) -> Values:  # noqa: ANN401 - the Protocol of the driver's family
+        """Ask once; several exchanges where it takes several.
+
+        A block without an answer makes its points Bad; raises NoReply or Refused only when nothing answered, and
+        LinkDown always.
+        """
+
+
+class Pushed(Driver):
+    """A device that talks by itself."""
+
+    greeting: ClassVar[bytes] = b""
+    """Sent when the link opens."""
+
+    @abstractmethod
+    def hear(self, heard: Heard) -> Iterable[Values]:
+        """The readings that `heard` completes; never waits, never raises on bad bytes, keeps bounded memory."""
+
+
+class Output(Driver):
+    """A device that can be switched."""
+
+    @abstractmethod
+    def write(self, link: Any, point: str, value: Value) -> Values:  # noqa: ANN401 - the Protocol of the driver's family
+        """Switch `point`; returns what was read back where the device can be read, else what was written.
+
+        Raises NoReply, Refused or LinkDown.
+        """
+
+    @property
+    @abstractmethod
+    def safe(self) -> Mapping[str, Value]:
+        """The values written when the link opens and when the daemon stops."""

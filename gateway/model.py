@@ -1,0 +1,528 @@
+"""The nouns of Sitewarden, one word per idea: the glossary of the code, the messages and the documentation.
+
+Link      an opened physical connection that devices may share: a serial line, a TCP peer, the GPIO header
+Device    one configured sensor or actuator on a link, in a zone
+Driver    the translator for one kind of device; owns no port, clock, retry or log (driver.py)
+Point     one named quantity of a device, with a kind (temperature, smoke, ...); the kind fixes unit and form (units.py)
+Values    what a driver returns: point -> value, or Bad(reason). Lives only between driver and poller
+Reading   one device at one moment: values, and the reason for each bad point
+Zone      a place (`cold-store/room-1`); rules may address all points of one kind in a zone
+Rule      a condition on points, with limits, delays, priority, latch and response
+Alarm     the life of one rule on one point; its id is `rule`, or `rule@device.point` where a rule covers several
+Response  what to do on the spot when an alarm changes: outputs to switch, text for people
+Fact      what the hub is told
+Decision  everything that one fact leads to: records, changed state, writes to outputs, notices, replies
+Record    one encoded line of the journal in a lane, numbered by the hub before anyone tries to store it
+Run       one life of the daemon process, a new random id at every start; (gateway, run, lane, seq) names a record
+Journal   the durable log of records and of the state that belongs to them, and what each uplink has acknowledged
+Uplink    one MQTT connection, its sender and its window of unacknowledged messages
+Hub       the one thread that decides
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
+
+from gateway.units import Form
+
+Value: TypeAlias = bool | int | float | str | tuple[float, float]
+"""A number in the unit of its point's kind, a word of a state, or a position: (latitude, longitude), degrees WGS 84."""
+
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
+
+
+class Reason(StrEnum):
+    """Why a point has no good value."""
+
+    NO_REPLY = "no_reply"  # the device did not answer, or not with a whole, right frame
+    LINK_DOWN = "link_down"  # its port or connection is gone
+    SILENT = "silent"  # a device that talks by itself has stopped talking
+    REFUSED = "refused"  # the device said that it has no such register
+    SENSOR_FAULT = "sensor_fault"  # the sensor itself calls the value invalid
+    OUT_OF_RANGE = "out_of_range"  # not a value that this sensor can measure
+    NO_FIX = "no_fix"  # the GPS receiver has no usable position
+    WRITE_FAILED = "write_failed"  # an output did not take or did not confirm its value
+    DRIVER_BUG = "driver_bug"  # our own fault: see the log
+
+
+class Lane(StrEnum):
+    """The two streams of records: events overtake telemetry, and are never dropped in favour of it."""
+
+    EVENT = "event"
+    TELEMETRY = "telemetry"
+
+
+class Trust(StrEnum):
+    """How far a wall time can be relied on, best first."""
+
+    SYNCED = "synced"
+    GPS = "gps"
+    RTC = "rtc"
+    ESTIMATED = "estimated"
+    UNSYNCED = "unsynced"
+
+
+class Priority(StrEnum):
+    """The risk level of a rule."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class AlarmState(StrEnum):
+    """Where an alarm stands, after ISA-18.2 / IEC 62682 (notes and table: rules/lifecycle.py)."""
+
+    NORMAL = "normal"
+    UNACK_ACTIVE = "unack_active"
+    ACK_ACTIVE = "ack_active"
+    RTN_UNACK = "rtn_unack"
+    LATCHED_UNACK = "latched_unack"
+    LATCHED_ACK = "latched_ack"
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A point without a good value, and why."""
+
+    reason: Reason
+
+
+Values: TypeAlias = Mapping[str, Value | Bad]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One named quantity of a device. `kind` is a key of units.KINDS and fixes form and unit."""
+
+    name: str
+    kind: str
+    form: Form
+    unit: str
+    writable: bool = False
+
+
+class Moment(NamedTuple):
+    """Now: monotonic seconds (for every delay) and wall time in UTC milliseconds (a label only), with its trust."""
+
+    mono: float
+    ts: int
+    trust: Trust
+
+
+class Reading(NamedTuple):
+    """One device at the moment `mono` (seconds) / `ts` (UTC ms): good values, and the reason for each bad point."""
+
+    device: str
+    mono: float
+    ts: int
+    values: Mapping[str, Value]
+    bad: Mapping[str, Reason]
+
+
+class Record(NamedTuple):
+    """One line of the journal. `text` is a JSON object without `seq` and `ts`; stored and sent as it is."""
+
+    lane: Lane
+    seq: int
+    ts: int  # UTC ms of the sample, never of sending
+    trust: Trust
+    mono_ms: int
+    text: str
+
+
+class Row(NamedTuple):
+    """A record as the journal keeps it: `id` orders the rows of a lane over all runs; `run` names the run it is of."""
+
+    id: int
+    run: str
+    record: Record
+
+
+# ---------------------------------------------------------------- facts: what the hub is told
+
+
+class LinkLost(NamedTuple):
+    """A link went down: what happened, and a hint for the operator."""
+
+    link: str
+    what: str
+    hint: str
+
+
+class LinkBack(NamedTuple):
+    """A link is usable (again) after `down_s` seconds; 0.0 at the first opening."""
+
+    link: str
+    down_s: float
+
+
+class DeviceLost(NamedTuple):
+    """A device missed several polls in a row and is asked less often from now on."""
+
+    device: str
+    what: str
+    hint: str
+
+
+class DeviceBack(NamedTuple):
+    """A lost device answered again after `lost_s` seconds."""
+
+    device: str
+    lost_s: float
+
+
+class UplinkUp(NamedTuple):
+    """An uplink's broker accepted the connection, speaking MQTT `version` ("5" or "3.1.1")."""
+
+    uplink: str
+    version: str
+
+
+class UplinkDown(NamedTuple):
+    """An uplink has no connection; said once per reason."""
+
+    uplink: str
+    what: str
+    hint: str
+
+
+class Stored(NamedTuple):
+    """These rows are on the disk: the commit has returned. Told to the hub and to every sender."""
+
+    rows: tuple[Row, ...]
+
+
+class PreviousRun(NamedTuple):
+    """The run before this one, and the last numbers that the journal holds of it (0: none)."""
+
+    run: str
+    last_event: int
+    last_telemetry: int
+
+
+class Recovered(NamedTuple):
+    """What the journal found at start. `fate`: "kept", "salvaged" or "new"; `state`: key -> JSON text."""
+
+    fate: str
+    previous: PreviousRun | None
+    state: Mapping[str, str]
+
+
+class JournalFailed(NamedTuple):
+    """The disk does not take records; they wait in bounded memory. `lost` counts telemetry already dropped."""
+
+    what: str
+    hint: str
+    lost: int
+
+
+class JournalRestored(NamedTuple):
+    """The disk takes records again after `down_s` seconds."""
+
+    down_s: float
+
+
+class Dropped(NamedTuple):
+    """Records of one run and lane, `first` to `last`, that were given up before every uplink had them; a gap."""
+
+    run: str
+    lane: Lane
+    first: int
+    last: int
+    records: int
+    uplinks: tuple[str, ...]  # those that did not have them
+    reason: str
+
+
+class RoomDied(NamedTuple):
+    """A thread ended by an error of ours and is being started again, for the `times`-th time."""
+
+    room: str
+    what: str
+    times: int
+
+
+class Reply(NamedTuple):
+    """The answer to a command: `result` is "done" or "refused", `detail` says what or why."""
+
+    id: str
+    result: str
+    detail: str
+
+
+class Command(NamedTuple):
+    """A request by a person or the platform. `answer` is called once, from the hub's thread, and must not wait."""
+
+    id: str
+    name: str
+    args: Mapping[str, Json]
+    issuer: str
+    source: str  # the uplink's id, or "local"
+    expires: int | None  # UTC ms
+    answer: Callable[[Reply], None]
+
+
+class StatusQuery(NamedTuple):
+    """Someone wants to see everything; `answer` is called once, from the hub's thread, and must not wait."""
+
+    answer: Callable[[Status], None]
+
+
+class Tick(NamedTuple):
+    """Time has passed; nothing else happened."""
+
+
+class Stopping(NamedTuple):
+    """The daemon is about to stop; the hub's last fact."""
+
+    why: str
+
+
+# ---------------------------------------------------------------- health: what the rooms say of themselves
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceHealth:
+    """One device as its poller sees it; `state`: "waiting", "ok", "missing" (missed a poll) or "lost" (quarantined)."""
+
+    device: str
+    state: str
+    polls: int = 0
+    failures: Mapping[str, int] = field(default_factory=dict)  # by fault name
+    response_ms: float | None = None  # of the last answer
+
+
+@dataclass(frozen=True, slots=True)
+class LinkHealth:
+    """One link; `held` counts polls that were skipped because the hub or the journal was behind."""
+
+    link: str
+    up: bool
+    devices: tuple[DeviceHealth, ...]
+    opens: int = 0
+    late: int = 0
+    held: int = 0
+    noise_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JournalHealth:
+    """The journal: `state` is "ok" or what is wrong; `backlog` counts rows by uplink that it has not acknowledged."""
+
+    state: str
+    rows: int
+    bytes: int
+    waiting: int  # records that are not on the disk yet
+    commits: int
+    backlog: Mapping[str, int]
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkHealth:
+    """One uplink; `last_ack` is UTC ms of the last acknowledgement, None before the first."""
+
+    uplink: str
+    state: str  # "online", or what is wrong
+    version: str
+    in_flight: int
+    sent: int
+    acked: int
+    last_ack: int | None
+
+
+Health: TypeAlias = LinkHealth | JournalHealth | UplinkHealth
+
+Fact: TypeAlias = (
+    Reading
+    | Command
+    | StatusQuery
+    | LinkLost
+    | LinkBack
+    | DeviceLost
+    | DeviceBack
+    | UplinkUp
+    | UplinkDown
+    | Stored
+    | Recovered
+    | JournalFailed
+    | JournalRestored
+    | Dropped
+    | RoomDied
+    | Tick
+    | Stopping
+    | LinkHealth
+    | JournalHealth
+    | UplinkHealth
+)
+
+# ---------------------------------------------------------------- decisions: what the hub says
+
+
+class StateChange(NamedTuple):
+    """One piece of state to be stored with its decision; `text` is JSON, None removes the key."""
+
+    key: str
+    text: str | None
+
+
+class Write(NamedTuple):
+    """Switch `point` of `device`, which sits on `link`, to `value`."""
+
+    link: str
+    device: str
+    point: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmView:
+    """The present state of one alarm, for the retained topic and for people. `seq` is that of its last event."""
+
+    alarm: str
+    rule: str
+    device: str
+    point: str
+    zone: str
+    priority: Priority
+    state: AlarmState
+    since: int  # UTC ms
+    seq: int
+    run: str
+    value: Value | None
+    text: str  # what is wrong, in words
+    say: str  # what people should do
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """All rooms at one moment, published each minute and not journaled."""
+
+    ts: int
+    trust: Trust
+    run: str
+    uptime_s: float
+    links: tuple[LinkHealth, ...]
+    journal: JournalHealth | None
+    uplinks: tuple[UplinkHealth, ...]
+    counts: Mapping[str, int]  # the hub's own: facts, readings, events, not_stored, ...
+
+
+Notice: TypeAlias = AlarmView | HealthReport
+"""What every uplink should know now, but what is no record."""
+
+
+class Decision(NamedTuple):
+    """Everything that one fact leads to; stored whole: records and state in one transaction."""
+
+    records: tuple[Record, ...] = ()
+    state: tuple[StateChange, ...] = ()
+    writes: tuple[Write, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    replies: tuple[tuple[Callable[[Reply], None], Reply], ...] = ()
+
+
+# ---------------------------------------------------------------- between the journal and the senders
+
+
+class Acked(NamedTuple):
+    """An uplink has these rows: `ids` are first and last row ids of runs of rows, both included."""
+
+    uplink: str
+    lane: Lane
+    ids: tuple[tuple[int, int], ...]
+
+
+class BacklogWanted(NamedTuple):
+    """The oldest rows of a lane with `after` < id <= `upto` that the uplink has not acknowledged, `limit` at most.
+
+    `upto` None means all that is stored now. `answer` is called once, from the journal's thread, and must not wait.
+    """
+
+    uplink: str
+    lane: Lane
+    after: int
+    upto: int | None
+    limit: int
+    answer: Callable[[Backlog], None]
+
+
+class Backlog(NamedTuple):
+    """The answer: rows in the order of their ids; `upto` as asked or filled in; `done`: no more up to there."""
+
+    lane: Lane
+    rows: tuple[Row, ...]
+    upto: int
+    done: bool
+
+
+# ---------------------------------------------------------------- what the gateway says about itself
+
+
+@dataclass(frozen=True, slots=True)
+class RuleAbout:
+    """One rule in words, as `about/<device>` and `sitewarden status` show it."""
+
+    rule: str
+    point: str
+    condition: str
+    priority: Priority
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAbout:
+    """One device, enough for a consumer to describe itself."""
+
+    device: str
+    name: str
+    driver: str
+    link: str
+    zone: str
+    points: tuple[Point, ...]
+    rules: tuple[RuleAbout, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The gateway, enough for a consumer to describe itself. `config` is the configuration's hash."""
+
+    site: str
+    site_name: str
+    gateway: str
+    version: str
+    config: str
+    zones: tuple[str, ...]
+    devices: tuple[DeviceAbout, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PointStatus:
+    """One point now: its last good value and age, and the reason if the newest reading of it was bad."""
+
+    device: str
+    point: str
+    kind: str
+    unit: str
+    zone: str
+    value: Value | None
+    age_s: float | None  # of the last good value
+    quality: str  # "good", "stale", a Reason, or "waiting" before the first reading
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `sitewarden status` and the demo's screen show."""
+
+    about: About
+    run: str
+    ts: int
+    trust: Trust
+    uptime_s: float
+    points: tuple[PointStatus, ...]
+    alarms: tuple[AlarmView, ...]  # those that are not normal
+    outputs: Mapping[str, str]  # device.point -> wanted value
+    health: HealthReport

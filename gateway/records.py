@@ -1,0 +1,142 @@
+"""The text of records: readings and events as one JSON object each, encoded once, without `seq` and `ts`.
+
+Pure. The shapes are those of gateway/contract/*.json; the uplink adds number and time when it sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from json import JSONEncoder
+
+from gateway.model import (
+    AlarmView,
+    Bad,
+    Command,
+    DeviceBack,
+    DeviceLost,
+    Dropped,
+    JournalFailed,
+    JournalRestored,
+    Json,
+    LinkBack,
+    LinkLost,
+    PreviousRun,
+    Reading,
+    Reply,
+    RoomDied,
+    UplinkDown,
+    UplinkUp,
+    Value,
+    Write,
+)
+
+encode = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+"""A JSON text of the least size; ValueError on NaN and infinity."""
+
+
+def split(values: Mapping[str, Value | Bad]) -> tuple[dict[str, Value], dict[str, str]]:
+    """Good values and, apart from them, the reason of each bad point."""
+    good: dict[str, Value] = {}
+    bad: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, Bad):
+            bad[name] = value.reason
+        else:
+            good[name] = value
+    return good, bad
+
+
+def telemetry(reading: Reading) -> str:
+    """The text of a reading."""
+    line: dict[str, object] = {"device": reading.device, "values": reading.values}
+    if reading.bad:
+        line["bad"] = reading.bad
+    return encode(line)
+
+
+def event(name: str, **fields: Json) -> str:
+    """The text of an event with this name and these fields."""
+    return encode({"event": name, **fields})
+
+
+def started(version: str, config: str, fate: str, previous: PreviousRun | None) -> str:
+    """The first event of a run: what it runs, and what became of the journal and of the run before."""
+    before: Json = None
+    if previous is not None:
+        before = {"run": previous.run, "event": previous.last_event, "telemetry": previous.last_telemetry}
+    return event("started", version=version, config=config, journal=fate, previous=before)
+
+
+def alarm(view: AlarmView, change: str, by: str = "") -> str:
+    """An alarm's transition: raised, cleared, acknowledged or reset (then `by` names who)."""
+    fields: dict[str, Json] = {
+        "alarm": view.alarm,
+        "change": change,
+        "state": view.state,
+        "priority": view.priority,
+        "rule": view.rule,
+        "device": view.device,
+        "point": view.point,
+        "zone": view.zone,
+        "text": view.text,
+        "say": view.say,
+    }
+    if view.value is not None:
+        fields["value"] = list(view.value) if isinstance(view.value, tuple) else view.value
+    if by:
+        fields["by"] = by
+    return event("alarm", **fields)
+
+
+def output(write: Write, why: str) -> str:
+    """An output is being switched, on behalf of the alarms `why`."""
+    value = list(write.value) if isinstance(write.value, tuple) else write.value
+    return event("output", device=write.device, point=write.point, value=value, why=why)
+
+
+def command(asked: Command, reply: Reply) -> str:
+    """A command and what became of it."""
+    return event(
+        "command",
+        id=asked.id,
+        name=asked.name,
+        issuer=asked.issuer,
+        source=asked.source,
+        result=reply.result,
+        detail=reply.detail,
+    )
+
+
+GatewayFact = (
+    LinkLost
+    | LinkBack
+    | DeviceLost
+    | DeviceBack
+    | UplinkUp
+    | UplinkDown
+    | JournalFailed
+    | JournalRestored
+    | Dropped
+    | RoomDied
+)
+
+_NAMES = {
+    LinkLost: "link_lost",
+    LinkBack: "link_back",
+    DeviceLost: "device_lost",
+    DeviceBack: "device_back",
+    UplinkUp: "uplink_up",
+    UplinkDown: "uplink_down",
+    JournalFailed: "journal_failed",
+    JournalRestored: "journal_restored",
+    Dropped: "gap",
+    RoomDied: "room_died",
+}
+
+
+def gateway_fact(fact: GatewayFact) -> str:
+    """A fact about the gateway itself; the event's fields are the fact's."""
+    fields: dict[str, Json] = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in fact._asdict().items()
+    }
+    return event(_NAMES[type(fact)], **fields)

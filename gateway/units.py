@@ -1,0 +1,57 @@
+"""The closed vocabulary: units, the forms that a point can take, and the kinds of points with their form and unit."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Form(StrEnum):
+    """How a point behaves over time."""
+
+    GAUGE = "gauge"  # a quantity that goes up and down
+    COUNTER = "counter"  # a total that only grows, until it wraps or the device restarts
+    STATE = "state"  # one of a few words or on/off
+    POSITION = "position"  # latitude and longitude together, degrees WGS 84
+
+
+class Kind(NamedTuple):
+    """What a point measures: its form and the unit its values are in ("" where there is none)."""
+
+    form: Form
+    unit: str
+
+
+KINDS: dict[str, Kind] = {
+    "temperature": Kind(Form.GAUGE, "°C"),
+    "humidity": Kind(Form.GAUGE, "%RH"),
+    "dew_point": Kind(Form.GAUGE, "°C"),
+    "pressure": Kind(Form.GAUGE, "hPa"),
+    "concentration": Kind(Form.GAUGE, "ppm"),
+    "illuminance": Kind(Form.GAUGE, "lx"),
+    "voltage": Kind(Form.GAUGE, "V"),
+    "current": Kind(Form.GAUGE, "A"),
+    "power": Kind(Form.GAUGE, "W"),
+    "frequency": Kind(Form.GAUGE, "Hz"),
+    "energy": Kind(Form.COUNTER, "kWh"),
+    "resistance": Kind(Form.GAUGE, "ohm"),
+    "level": Kind(Form.GAUGE, "%"),
+    "people": Kind(Form.GAUGE, "people"),  # how many are inside
+    "people_in": Kind(Form.COUNTER, "people"),
+    "people_out": Kind(Form.COUNTER, "people"),
+    "pulses": Kind(Form.COUNTER, "pulses"),
+    "smoke": Kind(Form.STATE, ""),  # "normal" or "alarm"
+    "door": Kind(Form.STATE, ""),  # "closed" or "open"
+    "contact": Kind(Form.STATE, ""),  # "off" or "on"
+    "output": Kind(Form.STATE, ""),  # "off" or "on": a siren, lamp, relay
+    "position": Kind(Form.POSITION, "°"),
+    "speed": Kind(Form.GAUGE, "m/s"),
+    "course": Kind(Form.GAUGE, "°"),
+    "altitude": Kind(Form.GAUGE, "m"),
+    "satellites": Kind(Form.GAUGE, "satellites"),
+    "hdop": Kind(Form.GAUGE, "1"),
+    "setting": Kind(Form.GAUGE, "1"),  # a configuration register of the device itself
+}
+
+SAFETY_KINDS = frozenset({"smoke", "door", "contact", "output"})
+"""Kinds whose readings the hub takes first and whose polls are never held back."""
