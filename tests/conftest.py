@@ -1,0 +1,42 @@
+"""What holds for the whole suite: where the broker is found, and no silent skips where everything is installed.
+
+With SITEWARDEN_NO_SKIPS=1 a test that would skip fails: `.ci/run` installs what the suite needs, so nothing may skip.
+"""
+
+import os
+import shutil
+from collections.abc import Generator
+
+import pytest
+
+NO_SKIPS = os.environ.get("SITEWARDEN_NO_SKIPS") == "1"
+
+os.environ["PATH"] += os.pathsep + "/usr/sbin"  # where Debian keeps mosquitto, and not on an ordinary user's PATH
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("mosquitto") and shutil.which("mosquitto") is None:
+        pytest.skip("mosquitto is not installed: sudo apt install mosquitto")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if NO_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = refused(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if NO_SKIPS and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = refused(report)
+    return report
+
+
+def refused(report: pytest.TestReport | pytest.CollectReport) -> str:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return f"skipped, and SITEWARDEN_NO_SKIPS=1 allows no skips: {reason}"
