@@ -21,7 +21,7 @@ Hub       the one thread that decides
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
@@ -31,7 +31,7 @@ from gateway.units import Form
 Value: TypeAlias = bool | int | float | str | tuple[float, float]
 """A number in the unit of its point's kind, a word of a state, or a position: (latitude, longitude), degrees WGS 84."""
 
-Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
+Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 
 
 class Reason(StrEnum):

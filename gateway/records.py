@@ -5,12 +5,10 @@ Pure. The shapes are those of gateway/contract/*.json; the uplink adds number an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from json import JSONEncoder
 
 from gateway.model import (
     AlarmView,
-    Bad,
     Command,
     DeviceBack,
     DeviceLost,
@@ -26,24 +24,11 @@ from gateway.model import (
     RoomDied,
     UplinkDown,
     UplinkUp,
-    Value,
     Write,
 )
 
 encode = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 """A JSON text of the least size; ValueError on NaN and infinity."""
-
-
-def split(values: Mapping[str, Value | Bad]) -> tuple[dict[str, Value], dict[str, str]]:
-    """Good values and, apart from them, the reason of each bad point."""
-    good: dict[str, Value] = {}
-    bad: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, Bad):
-            bad[name] = value.reason
-        else:
-            good[name] = value
-    return good, bad
 
 
 def telemetry(reading: Reading) -> str:
@@ -54,7 +39,7 @@ def telemetry(reading: Reading) -> str:
     return encode(line)
 
 
-def event(name: str, **fields: Json) -> str:
+def event(name: str, /, **fields: Json) -> str:
     """The text of an event with this name and these fields."""
     return encode({"event": name, **fields})
 
@@ -82,16 +67,15 @@ def alarm(view: AlarmView, change: str, by: str = "") -> str:
         "say": view.say,
     }
     if view.value is not None:
-        fields["value"] = list(view.value) if isinstance(view.value, tuple) else view.value
+        fields["value"] = view.value
     if by:
         fields["by"] = by
     return event("alarm", **fields)
 
 
-def output(write: Write, why: str) -> str:
-    """An output is being switched, on behalf of the alarms `why`."""
-    value = list(write.value) if isinstance(write.value, tuple) else write.value
-    return event("output", device=write.device, point=write.point, value=value, why=why)
+def output(write: Write, result: str, why: str) -> str:
+    """An output is "switched" on behalf of the alarms `why`, or has "failed" to switch."""
+    return event("output", device=write.device, point=write.point, value=write.value, result=result, why=why)
 
 
 def command(asked: Command, reply: Reply) -> str:
@@ -136,7 +120,4 @@ _NAMES = {
 
 def gateway_fact(fact: GatewayFact) -> str:
     """A fact about the gateway itself; the event's fields are the fact's."""
-    fields: dict[str, Json] = {
-        name: list(value) if isinstance(value, tuple) else value for name, value in fact._asdict().items()
-    }
-    return event(_NAMES[type(fact)], **fields)
+    return event(_NAMES[type(fact)], **fact._asdict())

@@ -1,0 +1,178 @@
+"""All alarms of the gateway: each rule on each of its points, with the state that survives a restart.
+
+The state of an alarm that is not normal is stored under `alarm/<id>` with the decision that changed it. What is
+restored at start is merged: it raises nothing again and never undoes what has happened since the start.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from gateway.model import AlarmState, AlarmView, Reading, StateChange, Value
+from gateway.records import encode
+from gateway.rules.judge import Life, Rule, deadline, elapse, fresh, judge, unknown
+from gateway.rules.lifecycle import Change, after, refusal
+from gateway.rules.responses import Response
+
+STATE_PREFIX = "alarm/"
+
+
+class Target(NamedTuple):
+    """One point that a rule is on, and the id of the alarm that this makes."""
+
+    alarm: str
+    device: str
+    point: str
+    zone: str
+
+
+@dataclass(slots=True)
+class _Alarm:
+    rule: Rule
+    target: Target
+    life: Life
+    view: AlarmView
+
+
+class Changed(NamedTuple):
+    """An alarm's transition, before it is numbered."""
+
+    view: AlarmView
+    change: Change
+
+
+class Alarms:
+    """Every alarm by id. Owned and changed by the hub alone; before `wake` (monotonic) `elapse` changes nothing."""
+
+    def __init__(
+        self, rules: tuple[tuple[Rule, tuple[Target, ...]], ...], responses: Mapping[str, Response], mono: float
+    ) -> None:
+        self._alarms = {
+            target.alarm: _Alarm(rule, target, fresh(mono), _view(rule, target, responses))
+            for rule, targets in rules
+            for target in targets
+        }
+        self._by_point: dict[tuple[str, str], list[_Alarm]] = {}
+        for alarm in self._alarms.values():
+            self._by_point.setdefault((alarm.target.device, alarm.target.point), []).append(alarm)
+        self.wake = self._next_deadline()
+
+    def take(self, reading: Reading) -> Iterator[Changed]:
+        """The transitions that follow from a reading."""
+        device = reading.device
+        for name, value in reading.values.items():
+            for alarm in self._by_point.get((device, name), ()):
+                before = alarm.life
+                alarm.life, change = judge(alarm.rule, before, value, reading.mono)
+                if alarm.life is not before:
+                    self._note_deadline(alarm)
+                if change is not None:
+                    yield self._change(alarm, change, reading.ts, value)
+        for name in reading.bad:
+            for alarm in self._by_point.get((device, name), ()):
+                alarm.life = unknown(alarm.rule, alarm.life)
+
+    def elapse(self, mono: float, ts: int) -> Iterator[Changed]:
+        """The transitions that follow from the passing of time alone."""
+        if mono < self.wake:
+            return
+        for alarm in self._alarms.values():
+            alarm.life, change = elapse(alarm.rule, alarm.life, mono)
+            if change is not None:
+                yield self._change(alarm, change, ts, alarm.view.value)
+        self.wake = self._next_deadline()
+
+    def act(self, alarm_id: str, change: Change, ts: int) -> Changed | str:
+        """What a person's acknowledgement or reset does; a refusal in words where it does not apply."""
+        alarm = self._alarms.get(alarm_id)
+        if alarm is None:
+            return f"there is no alarm {alarm_id!r}"
+        state = after(alarm.life.state, change, latch=alarm.rule.latch)
+        if state is None:
+            return refusal(alarm.life.state, change)
+        alarm.life = alarm.life._replace(state=state)
+        return self._change(alarm, change, ts, alarm.view.value)
+
+    def numbered(self, view: AlarmView) -> StateChange:
+        """Keep the view with the number of its event; returns the state to store with it."""
+        self._alarms[view.alarm].view = view
+        key = STATE_PREFIX + view.alarm
+        if view.state is AlarmState.NORMAL:
+            return StateChange(key, None)
+        return StateChange(
+            key,
+            encode({"state": view.state, "since": view.since, "seq": view.seq, "run": view.run, "value": view.value}),
+        )
+
+    def restore(self, stored: Mapping[str, str]) -> Iterator[StateChange | AlarmView]:
+        """Merge the alarms of the run before: their views, and removals of the state of alarms that are gone."""
+        for key, text in stored.items():
+            if not key.startswith(STATE_PREFIX):
+                continue
+            alarm = self._alarms.get(key.removeprefix(STATE_PREFIX))
+            view = None if alarm is None else _restored(alarm.view, text)
+            if alarm is None or view is None:
+                yield StateChange(key, None)
+            elif alarm.view.seq == 0:  # nothing has happened to it in this run
+                alarm.view = view
+                alarm.life = alarm.life._replace(state=view.state)
+                yield view
+
+    def standing(self) -> tuple[AlarmView, ...]:
+        """The alarms that are not normal."""
+        return tuple(alarm.view for alarm in self._alarms.values() if alarm.view.state is not AlarmState.NORMAL)
+
+    def response(self, alarm_id: str) -> str | None:
+        """The response that an alarm's rule calls for."""
+        return self._alarms[alarm_id].rule.response
+
+    def _change(self, alarm: _Alarm, change: Change, ts: int, value: Value | None) -> Changed:
+        return Changed(replace(alarm.view, state=alarm.life.state, since=ts, value=value), change)
+
+    def _note_deadline(self, alarm: _Alarm) -> None:
+        at = deadline(alarm.rule, alarm.life)
+        if at is not None:
+            self.wake = min(self.wake, at)
+
+    def _next_deadline(self) -> float:
+        deadlines = (deadline(alarm.rule, alarm.life) for alarm in self._alarms.values())
+        return min((at for at in deadlines if at is not None), default=float("inf"))
+
+
+def _view(rule: Rule, target: Target, responses: Mapping[str, Response]) -> AlarmView:
+    response = responses.get(rule.response) if rule.response else None
+    return AlarmView(
+        alarm=target.alarm,
+        rule=rule.id,
+        device=target.device,
+        point=target.point,
+        zone=target.zone,
+        priority=rule.priority,
+        state=AlarmState.NORMAL,
+        since=0,
+        seq=0,
+        run="",
+        value=None,
+        text=rule.text or f"{target.device}.{target.point} {rule.condition}",
+        say=response.say if response is not None else "",
+    )
+
+
+def _restored(view: AlarmView, text: str) -> AlarmView | None:
+    """The view as it was stored; None where the text is not one of ours."""
+    try:
+        stored = json.loads(text)
+        value = stored["value"]
+        return replace(
+            view,
+            state=AlarmState(stored["state"]),
+            since=int(stored["since"]),
+            seq=int(stored["seq"]),
+            run=str(stored["run"]),
+            value=(float(value[0]), float(value[1])) if isinstance(value, list) else value,
+        )
+    except (ValueError, KeyError, TypeError, IndexError):
+        return None

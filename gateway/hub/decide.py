@@ -1,0 +1,303 @@
+"""Deciding: one fact at a time, from what happened to everything that follows from it.
+
+- `handle` is synchronous and total: it waits for nothing, does no I/O and knows no thread.
+- Whatever changes an alarm, an output or the stored state leaves in the same Decision as its event.
+- Only `now` tells the time; every delay runs on its monotonic part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from gateway import records
+from gateway.hub.alarms import Alarms, Changed
+from gateway.hub.numbering import Numbering
+from gateway.hub.outputs import Outputs, Switch
+from gateway.hub.plan import Plan
+from gateway.hub.points import Points
+from gateway.model import (
+    AlarmView,
+    Command,
+    Decision,
+    DeviceBack,
+    DeviceLost,
+    Dropped,
+    Fact,
+    HealthReport,
+    JournalFailed,
+    JournalHealth,
+    JournalRestored,
+    Lane,
+    LinkBack,
+    LinkHealth,
+    LinkLost,
+    Moment,
+    Notice,
+    Reading,
+    Record,
+    Recovered,
+    Reply,
+    RoomDied,
+    StateChange,
+    Status,
+    StatusQuery,
+    Stopping,
+    Stored,
+    Tick,
+    UplinkDown,
+    UplinkHealth,
+    UplinkUp,
+    Write,
+)
+from gateway.refine.exception import state_points, worth_a_record
+from gateway.rules.lifecycle import Change
+
+HEALTH_EVERY_S = 60.0
+FIRST_HEALTH_S = 5.0
+RECOVERY_WAIT_S = 5.0  # how long the hub waits for the journal before it says that it starts without
+CLOCK_STEP_MS = 1000
+REMEMBERED_COMMANDS = 256
+
+ACTS = {"acknowledge": Change.ACKNOWLEDGED, "reset": Change.RESET}
+"""The commands and what they do to an alarm."""
+
+
+class Hub:
+    """All decisions of one run. Only one thread may call `handle`; a Tick is due at `wake` (monotonic)."""
+
+    def __init__(self, plan: Plan, now: Moment) -> None:
+        self._plan = plan
+        self._start = now
+        self._numbering = Numbering(plan.run)
+        self._points = Points(plan.about.devices, plan.every_s)
+        self._alarms = Alarms(plan.rules, plan.responses, now.mono)
+        self._outputs = Outputs(plan.outputs)
+        self._states = {
+            device.device: state_points({point.name: point.form for point in device.points})
+            for device in plan.about.devices
+        }
+        self._recorded: dict[str, Reading] = {}  # device -> its last reading with a record
+        self._started = False
+        self._links: dict[str, LinkHealth] = {}
+        self._uplinks: dict[str, UplinkHealth] = {}
+        self._journal: JournalHealth | None = None
+        self._replies: dict[tuple[str, str], Reply] = {}
+        self._health_due = now.mono + FIRST_HEALTH_S
+        self._offset_ms = now.ts - now.mono * 1000
+        self._readings = 0
+        self._handlers: dict[type, Callable[[Any, Moment], Decision]] = {
+            Reading: self._reading,
+            Tick: self._tick,
+            Stored: self._stored,
+            Command: self._command,
+            StatusQuery: self._status_query,
+            Recovered: self._recovered,
+            LinkBack: self._link_back,
+            Stopping: self._stopping,
+            LinkHealth: self._health,
+            JournalHealth: self._health,
+            UplinkHealth: self._health,
+            LinkLost: self._gateway_fact,
+            DeviceLost: self._gateway_fact,
+            DeviceBack: self._gateway_fact,
+            UplinkUp: self._gateway_fact,
+            UplinkDown: self._gateway_fact,
+            JournalFailed: self._gateway_fact,
+            JournalRestored: self._gateway_fact,
+            Dropped: self._gateway_fact,
+            RoomDied: self._gateway_fact,
+        }
+        self.wake = now.mono
+
+    @property
+    def not_stored(self) -> int:
+        """Records that the journal has not confirmed; may be read by any thread."""
+        return self._numbering.not_stored
+
+    def handle(self, fact: Fact, now: Moment) -> Decision:
+        """Everything that follows from `fact` at the moment `now`."""
+        stepped = self._clock_stepped(now)
+        decision = self._handlers[type(fact)](fact, now)
+        self.wake = min(self._alarms.wake, self._health_due, self._outputs.wake)
+        if not self._started:
+            self.wake = min(self.wake, self._start.mono + RECOVERY_WAIT_S)
+        return decision if stepped is None else decision._replace(records=(stepped, *decision.records))
+
+    # -- readings and time
+
+    def _reading(self, reading: Reading, now: Moment) -> Decision:
+        self._readings += 1
+        self._points.take(reading)
+        made: list[Record] = []
+        if worth_a_record(reading, self._recorded.get(reading.device), self._states.get(reading.device, ())):
+            self._recorded[reading.device] = reading
+            made += self._numbering.telemetry(reading, now)
+        for switch in self._outputs.failed(reading):
+            made.append(self._output_event(switch, "failed", now))
+        decision = self._alarm_changes(self._alarms.take(reading), now)
+        return decision._replace(records=(*made, *decision.records)) if made else decision
+
+    def _tick(self, _: Tick, now: Moment) -> Decision:
+        decision = self._alarm_changes(self._alarms.elapse(now.mono, now.ts), now)
+        made = decision.records
+        notices = decision.notices
+        if not self._started and now.mono >= self._start.mono + RECOVERY_WAIT_S:
+            made = (self._started_event(Recovered("unknown", None, {}), now), *made)
+        if now.mono >= self._health_due:
+            self._health_due = now.mono + HEALTH_EVERY_S
+            notices = (*notices, self._report(now))
+        writes = (*decision.writes, *self._outputs.due_retries(now.mono))
+        return decision._replace(records=made, writes=writes, notices=notices)
+
+    def _clock_stepped(self, now: Moment) -> Record | None:
+        """An event if wall time has moved against monotonic time by CLOCK_STEP_MS or more since the last fact."""
+        offset_ms = now.ts - now.mono * 1000
+        by_ms = round(offset_ms - self._offset_ms)
+        self._offset_ms = offset_ms
+        if abs(by_ms) < CLOCK_STEP_MS:
+            return None
+        return self._numbering.event(records.event("clock_stepped", by_ms=by_ms), now)
+
+    # -- alarms and outputs
+
+    def _alarm_changes(self, changes: Iterable[Changed], now: Moment, by: str = "") -> Decision:
+        made: list[Record] = []
+        state: list[StateChange] = []
+        writes: list[Write] = []
+        notices: list[Notice] = []
+        for changed in changes:
+            event = self._numbering.event(records.alarm(changed.view, changed.change, by), now, changed.view.since)
+            view = replace(changed.view, seq=event.seq, run=self._plan.run)
+            made.append(event)
+            state.append(self._alarms.numbered(view))
+            notices.append(view)
+            for switch in self._respond(view):
+                writes.append(switch.write)
+                made.append(self._output_event(switch, "switched", now))
+        return Decision(tuple(made), tuple(state), tuple(writes), tuple(notices)) if made else Decision()
+
+    def _respond(self, view: AlarmView) -> list[Switch]:
+        response_id = self._alarms.response(view.alarm)
+        if response_id is None:
+            return []
+        return self._outputs.respond(view.alarm, view.state, self._plan.responses[response_id])
+
+    def _output_event(self, switch: Switch, result: str, now: Moment) -> Record:
+        return self._numbering.event(records.output(switch.write, result, switch.why), now)
+
+    def _link_back(self, fact: LinkBack, now: Moment) -> Decision:
+        writes = self._outputs.reopened(fact.link)
+        if fact.down_s == 0:
+            return Decision(writes=writes)
+        return self._gateway_fact(fact, now)._replace(writes=writes)
+
+    # -- the journal
+
+    def _recovered(self, fact: Recovered, now: Moment) -> Decision:
+        made = [] if self._started else [self._started_event(fact, now)]
+        state: list[StateChange] = []
+        notices: list[Notice] = []
+        writes: list[Write] = []
+        for restored in self._alarms.restore(fact.state):
+            if isinstance(restored, StateChange):
+                state.append(restored)
+                continue
+            notices.append(restored)
+            for switch in self._respond(restored):
+                writes.append(switch.write)
+                made.append(self._output_event(switch, "switched", now))
+        return Decision(tuple(made), tuple(state), tuple(writes), tuple(notices))
+
+    def _started_event(self, fact: Recovered, now: Moment) -> Record:
+        self._started = True
+        text = records.started(self._plan.version, self._plan.about.config, fact.fate, fact.previous)
+        return self._numbering.started(text, self._start, now)
+
+    def _stored(self, fact: Stored, _: Moment) -> Decision:
+        self._numbering.stored(len(fact.rows))
+        return Decision()
+
+    # -- people and platforms
+
+    def _command(self, command: Command, now: Moment) -> Decision:
+        known = self._replies.get((command.issuer, command.id))
+        if known is not None:  # a platform repeats what it had no answer to
+            return Decision(replies=((command.answer, known),))
+        decision, refusal = self._act(command, now)
+        reply = Reply(command.id, "refused" if refusal else "done", refusal)
+        self._replies[command.issuer, command.id] = reply
+        if len(self._replies) > REMEMBERED_COMMANDS:
+            del self._replies[next(iter(self._replies))]
+        event = self._numbering.event(records.command(command, reply), now)
+        return decision._replace(records=(event, *decision.records), replies=((command.answer, reply),))
+
+    def _act(self, command: Command, now: Moment) -> tuple[Decision, str]:
+        """What the command leads to, and why it is refused ("" if it is not)."""
+        if command.expires is not None and command.expires < now.ts:
+            return Decision(), "expired"
+        change = ACTS.get(command.name)
+        if change is None:
+            return Decision(), f"unknown command {command.name!r}; known: {', '.join(ACTS)}"
+        alarm = command.args.get("alarm")
+        if not isinstance(alarm, str):
+            return Decision(), "args needs the id of an alarm under 'alarm'"
+        changed = self._alarms.act(alarm, change, now.ts)
+        if isinstance(changed, str):
+            return Decision(), changed
+        return self._alarm_changes((changed,), now, command.issuer), ""
+
+    def _status_query(self, query: StatusQuery, now: Moment) -> Decision:
+        query.answer(
+            Status(
+                about=self._plan.about,
+                run=self._plan.run,
+                ts=now.ts,
+                trust=now.trust,
+                uptime_s=now.mono - self._start.mono,
+                points=self._points.status(now.mono),
+                alarms=self._alarms.standing(),
+                outputs=self._outputs.wanted(),
+                health=self._report(now),
+            )
+        )
+        return Decision()
+
+    # -- the gateway itself
+
+    def _gateway_fact(self, fact: records.GatewayFact, now: Moment) -> Decision:
+        return Decision((self._numbering.event(records.gateway_fact(fact), now),))
+
+    def _health(self, fact: LinkHealth | JournalHealth | UplinkHealth, _: Moment) -> Decision:
+        if isinstance(fact, LinkHealth):
+            self._links[fact.link] = fact
+        elif isinstance(fact, UplinkHealth):
+            self._uplinks[fact.uplink] = fact
+        else:
+            self._journal = fact
+        return Decision()
+
+    def _report(self, now: Moment) -> HealthReport:
+        numbering = self._numbering
+        return HealthReport(
+            ts=now.ts,
+            trust=now.trust,
+            run=self._plan.run,
+            uptime_s=round(now.mono - self._start.mono, 3),
+            links=tuple(self._links.values()),
+            journal=self._journal,
+            uplinks=tuple(self._uplinks.values()),
+            counts={
+                "readings": self._readings,
+                "telemetry": numbering.last(Lane.TELEMETRY),
+                "events": numbering.last(Lane.EVENT),
+                "not_stored": numbering.not_stored,
+                "dropped": numbering.dropped,
+            },
+        )
+
+    def _stopping(self, fact: Stopping, now: Moment) -> Decision:
+        made = [] if self._started else [self._started_event(Recovered("unknown", None, {}), now)]
+        text = records.event("stopped", why=fact.why, telemetry=self._numbering.last(Lane.TELEMETRY))
+        return Decision((*made, self._numbering.event(text, now)), notices=(self._report(now),))

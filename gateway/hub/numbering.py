@@ -1,0 +1,61 @@
+"""Numbering: every record gets its number in its lane before anyone tries to store it; none is given twice in a run.
+
+Event number 1 is kept for `started`, whenever it is made.
+"""
+
+from __future__ import annotations
+
+from gateway.model import Dropped, Lane, Moment, Reading, Record
+from gateway.records import gateway_fact, telemetry
+
+MAX_NOT_STORED = 50_000
+"""Records that may wait for the journal; beyond it telemetry is dropped, counted, and said as a gap."""
+
+
+class Numbering:
+    """The numbers of one run, and how many records the journal has not confirmed."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._seq = {Lane.EVENT: 1, Lane.TELEMETRY: 0}
+        self._gap: Dropped | None = None
+        self.not_stored = 0
+        self.dropped = 0
+
+    def started(self, text: str, at: Moment, now: Moment) -> Record:
+        """Event number 1, with the time `at` which the run began."""
+        return self._record(Lane.EVENT, 1, at.ts, at.mono, text, now)
+
+    def event(self, text: str, now: Moment, ts: int | None = None) -> Record:
+        """The next event; `ts` (UTC ms) if it happened before now."""
+        return self._record(Lane.EVENT, self._next(Lane.EVENT), now.ts if ts is None else ts, now.mono, text, now)
+
+    def telemetry(self, reading: Reading, now: Moment) -> tuple[Record, ...]:
+        """The record of a reading; none while too many wait, and the gap's event with the first one after that."""
+        seq = self._next(Lane.TELEMETRY)
+        if self.not_stored >= MAX_NOT_STORED or (self._gap is not None and self.not_stored >= MAX_NOT_STORED // 2):
+            gap = self._gap or Dropped(self._run, Lane.TELEMETRY, seq, seq, 0, (), "the journal is behind")
+            self._gap = gap._replace(last=seq, records=gap.records + 1)
+            self.dropped += 1
+            return ()
+        made = (self._record(Lane.TELEMETRY, seq, reading.ts, reading.mono, telemetry(reading), now),)
+        if self._gap is None:
+            return made
+        gap, self._gap = self._gap, None
+        return (self.event(gateway_fact(gap), now), *made)
+
+    def stored(self, count: int) -> None:
+        """The journal has confirmed `count` records."""
+        self.not_stored = max(0, self.not_stored - count)
+
+    def last(self, lane: Lane) -> int:
+        """The last number given in a lane."""
+        return self._seq[lane]
+
+    def _next(self, lane: Lane) -> int:
+        self._seq[lane] += 1
+        return self._seq[lane]
+
+    def _record(self, lane: Lane, seq: int, ts: int, mono: float, text: str, now: Moment) -> Record:
+        self.not_stored += 1
+        return Record(lane, seq, ts, now.trust, round(mono * 1000), text)

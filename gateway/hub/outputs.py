@@ -1,0 +1,81 @@
+"""The outputs: what each should be now, and what has to be written because that changed or did not take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from gateway.model import AlarmState, Reading, Reason, Value, Write
+from gateway.rules.responses import OutputPoint, Owners, Response, wants
+
+RETRY_S = 1.0
+"""Seconds after which an output that did not take its value is written again."""
+
+
+class Switch(NamedTuple):
+    """A write, and the alarms that want it."""
+
+    write: Write
+    why: str
+
+
+class Outputs:
+    """Every output of the gateway with its safe value. Owned and changed by the hub alone."""
+
+    def __init__(self, safe: Mapping[OutputPoint, Value]) -> None:
+        self._safe = safe
+        self._wanted = dict(safe)
+        self._owners = Owners()
+        self._retry_at: dict[OutputPoint, float] = {}
+
+    @property
+    def wake(self) -> float:
+        """When (monotonic) `due_retries` is next worth a call."""
+        return min(self._retry_at.values(), default=float("inf"))
+
+    def respond(self, alarm: str, state: AlarmState, response: Response) -> list[Switch]:
+        """What has to be written because `alarm`, which calls for `response`, is now in `state`."""
+        if wants(state):
+            self._owners.claim(alarm, response)
+        else:
+            self._owners.release(alarm)
+        switches = []
+        for output in response.outputs:
+            wanted = self._owners.wanted(output, self._safe[output])
+            if wanted != self._wanted[output]:
+                self._wanted[output] = wanted
+                switches.append(Switch(Write(*output, wanted), self._owners.why(output) or alarm))
+        return switches
+
+    def failed(self, reading: Reading) -> list[Switch]:
+        """The outputs of which `reading` says for the first time that they did not take their value."""
+        news = []
+        for output, wanted in self._wanted.items():
+            if output.device != reading.device:
+                continue
+            if reading.bad.get(output.point) is Reason.WRITE_FAILED:
+                if output not in self._retry_at:
+                    news.append(Switch(Write(*output, wanted), self._owners.why(output)))
+                self._retry_at[output] = reading.mono + RETRY_S
+            elif output.point in reading.values:
+                self._retry_at.pop(output, None)
+        return news
+
+    def due_retries(self, mono: float) -> tuple[Write, ...]:
+        """The failed writes that are due again."""
+        due = [output for output, at in self._retry_at.items() if at <= mono]
+        for output in due:
+            self._retry_at[output] = mono + RETRY_S
+        return tuple(Write(*output, self._wanted[output]) for output in due)
+
+    def reopened(self, link: str) -> tuple[Write, ...]:
+        """What has to be written on a link that was just opened, where all outputs are at their safe values."""
+        return tuple(
+            Write(*output, wanted)
+            for output, wanted in self._wanted.items()
+            if output.link == link and wanted != self._safe[output]
+        )
+
+    def wanted(self) -> dict[str, str]:
+        """`device.point` -> what the output should be."""
+        return {f"{output.device}.{output.point}": str(value) for output, value in self._wanted.items()}

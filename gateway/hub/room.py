@@ -1,0 +1,133 @@
+"""The hub's thread: takes facts by urgency, lets `Hub` decide, and passes on what follows. The safety path.
+
+- It touches neither disk nor network: passing on is a `put` into another room's queue.
+- Contacts, smoke, outputs and commands overtake other readings, and the inbox is looked at again after every fact.
+- Writes to outputs leave first, then events, at once; telemetry is passed on when the inbox is drained, in one piece.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from gateway.clock import Clock
+from gateway.hub.decide import Hub
+from gateway.hub.plan import Plan
+from gateway.model import Command, Decision, Fact, Lane, Notice, Reading, Record, Stopping, Tick, Write
+
+TICK = Tick()
+MAX_IDLE_S = 5.0
+"""Seconds after which the hub looks around even if nothing happens, so that the watchdog sees it alive."""
+
+MAX_BATCH = 500
+"""Telemetry decisions that are passed on at the latest, however full the inbox is."""
+
+BEHIND = 2_000
+"""Facts in the inbox, or records not yet stored, from which on polls that are no safety polls are held back."""
+
+NOT_STORED_BEHIND = 20_000
+
+
+class Rooms(Protocol):
+    """Where the hub's decisions go. Every call returns at once."""
+
+    def write(self, write: Write) -> None:
+        """Give a write to the poller of its link."""
+
+    def journal(self, decision: Decision) -> None:
+        """Give records and state to the journal."""
+
+    def uplinks(self, message: Record | Notice) -> None:
+        """Give an event that is not stored yet, or a notice, to every sender."""
+
+
+class HubRoom:
+    """One hub on one thread. `post` may be called from any thread; `beat` is when (monotonic) it was last alive."""
+
+    name = "hub"
+
+    def __init__(self, plan: Plan, clock: Clock, rooms: Rooms) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._rooms = rooms
+        self._inbox: SimpleQueue[Fact] = SimpleQueue()
+        self._urgent: deque[Fact] = deque()
+        self._usual: deque[Fact] = deque()
+        self._hub = Hub(plan, clock.now())
+        self._batch: list[Decision] = []
+        self.beat = clock.mono()
+
+    @property
+    def post(self) -> Callable[[Fact], None]:
+        """Tell the hub a fact; never waits."""
+        return self._inbox.put
+
+    def behind(self) -> bool:
+        """Whether polls that are no safety polls should be held back."""
+        return self._inbox.qsize() > BEHIND or self._hub.not_stored > NOT_STORED_BEHIND
+
+    def stop(self) -> None:
+        """Let the hub finish what it has been told, say that it stops, and end."""
+        self._inbox.put(Stopping("stopped by the operator or the system"))
+
+    def run(self) -> None:
+        """Decide until stopped."""
+        while True:
+            self.beat = self._clock.mono()
+            self._wait()
+            while self._urgent or self._usual:
+                fact = self._urgent.popleft() if self._urgent else self._usual.popleft()
+                self._decide(fact)
+                if isinstance(fact, Stopping):
+                    self._pass_on_batch()
+                    return
+                self._drain()
+                self.beat = self._clock.mono()
+            self._pass_on_batch()
+
+    def _wait(self) -> None:
+        """Until a fact comes or time itself is one."""
+        timeout = min(MAX_IDLE_S, self._hub.wake - self._clock.mono())
+        if timeout > 0:
+            with suppress(Empty):
+                self._sort(self._inbox.get(timeout=timeout))
+        self._drain()
+        if self._clock.mono() >= self._hub.wake:
+            self._urgent.append(TICK)
+
+    def _drain(self) -> None:
+        while not self._inbox.empty():
+            self._sort(self._inbox.get())
+        if len(self._usual) > MAX_BATCH and self._clock.mono() >= self._hub.wake:
+            self._urgent.append(TICK)
+
+    def _sort(self, fact: Fact) -> None:
+        urgent = isinstance(fact, Command) or (isinstance(fact, Reading) and fact.device in self._plan.safety_devices)
+        (self._urgent if urgent else self._usual).append(fact)
+
+    def _decide(self, fact: Fact) -> None:
+        decision = self._hub.handle(fact, self._clock.now())
+        for write in decision.writes:
+            self._rooms.write(write)
+        events = [record for record in decision.records if record.lane is Lane.EVENT]
+        if events or decision.state:
+            self._pass_on_batch()
+            self._rooms.journal(decision)
+            for event in events:
+                self._rooms.uplinks(event)
+        elif decision.records:
+            self._batch.append(decision)
+            if len(self._batch) >= MAX_BATCH:
+                self._pass_on_batch()
+        for notice in decision.notices:
+            self._rooms.uplinks(notice)
+        for answer, reply in decision.replies:
+            answer(reply)
+
+    def _pass_on_batch(self) -> None:
+        if self._batch:
+            batch, self._batch = self._batch, []
+            self._rooms.journal(Decision(tuple(record for decision in batch for record in decision.records)))

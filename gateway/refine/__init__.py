@@ -1,0 +1,1 @@
+"""Refinement: what a reading means before it is judged and stored. Pure."""

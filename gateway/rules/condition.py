@@ -1,0 +1,92 @@
+"""Conditions: whether a value is a reason for alarm, given whether the alarm already stands (the way back is longer).
+
+A limit is exceeded by being beyond it, not by reaching it. An alarm that stands ends at its clear limit or better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from gateway.model import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Above:
+    """True above `limit`; once standing, until the value is at `clear` or below."""
+
+    limit: float
+    clear: float
+
+    def holds(self, value: Value, standing: bool) -> bool | None:
+        """Whether the alarm should stand; None for a value that is no number."""
+        if not isinstance(value, int | float):
+            return None
+        return value > (self.clear if standing else self.limit)
+
+    def __str__(self) -> str:
+        return f"above {self.limit:g}" + (f" (ends at {self.clear:g})" if self.clear != self.limit else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """True below `limit`; once standing, until the value is at `clear` or above."""
+
+    limit: float
+    clear: float
+
+    def holds(self, value: Value, standing: bool) -> bool | None:
+        """Whether the alarm should stand; None for a value that is no number."""
+        if not isinstance(value, int | float):
+            return None
+        return value < (self.clear if standing else self.limit)
+
+    def __str__(self) -> str:
+        return f"below {self.limit:g}" + (f" (ends at {self.clear:g})" if self.clear != self.limit else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """True below `low` or above `high`; once standing, until the value is between the clear limits."""
+
+    low: Below
+    high: Above
+
+    def holds(self, value: Value, standing: bool) -> bool | None:
+        """Whether the alarm should stand; None for a value that is no number."""
+        low = self.low.holds(value, standing)
+        return None if low is None else low or self.high.holds(value, standing)
+
+    def __str__(self) -> str:
+        return f"{self.low} or {self.high}"
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """True while the value is `value`."""
+
+    value: Value
+
+    def holds(self, value: Value, standing: bool) -> bool | None:  # noqa: ARG002 - a word has no way back
+        """Whether the alarm should stand."""
+        return value == self.value
+
+    def __str__(self) -> str:
+        return f"equals {self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class SilentFor:
+    """True while the point has had no good value for `seconds`; judged by time alone."""
+
+    seconds: float
+
+    def holds(self, value: Value, standing: bool) -> bool | None:  # noqa: ARG002 - any good value ends the silence
+        """False: a good value has just arrived."""
+        return False
+
+    def __str__(self) -> str:
+        return f"silent for {self.seconds:g} s"
+
+
+Condition: TypeAlias = Above | Below | Outside | Equals | SilentFor

@@ -1,0 +1,100 @@
+"""Judging: one rule on one point, from values and the passing of time to the changes of its alarm.
+
+- A bad value is unknown: it ends no alarm, and restarts a delay that was running.
+- The on-delay runs while every value is beyond the limit, the off-delay while every value is at the clear limit or
+  better; both end at their time, without waiting for another value.
+- Life is immutable; `judge` and `elapse` give the same object back when nothing changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gateway.model import AlarmState, Priority, Value
+from gateway.rules.condition import Condition, SilentFor
+from gateway.rules.lifecycle import ACTIVE, Change, after
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A condition with its delays (seconds), its risk level and what it calls for."""
+
+    id: str
+    condition: Condition
+    on_delay_s: float = 0.0
+    off_delay_s: float = 0.0
+    priority: Priority = Priority.MEDIUM
+    latch: bool = False
+    response: str | None = None
+    text: str = ""
+
+
+class Life(NamedTuple):
+    """Where an alarm stands. `pending` is since when (monotonic) the condition contradicts that, None if it does not.
+
+    `heard` is when (monotonic) the last good value came; a rule on silence is judged by it.
+    """
+
+    state: AlarmState
+    pending: float | None
+    heard: float
+
+
+def fresh(mono: float) -> Life:
+    """The life of an alarm of which nothing is known yet."""
+    return Life(AlarmState.NORMAL, None, mono)
+
+
+def judge(rule: Rule, life: Life, value: Value, mono: float) -> tuple[Life, Change | None]:
+    """What a good value at monotonic time `mono` makes of the alarm."""
+    standing = life.state in ACTIVE
+    holds = rule.condition.holds(value, standing)
+    if isinstance(rule.condition, SilentFor):
+        life = life._replace(heard=mono)
+    if holds is None or holds == standing:
+        return (life if life.pending is None else life._replace(pending=None)), None
+    if life.pending is None:
+        life = life._replace(pending=mono)
+    return _ripe(rule, life, mono)
+
+
+def unknown(rule: Rule, life: Life) -> Life:
+    """What a bad value makes of the alarm: a delay that was running starts anew with the next good value."""
+    if life.pending is None or isinstance(rule.condition, SilentFor):
+        return life
+    return life._replace(pending=None)
+
+
+def elapse(rule: Rule, life: Life, mono: float) -> tuple[Life, Change | None]:
+    """What the passing of time until `mono` makes of the alarm."""
+    if isinstance(rule.condition, SilentFor) and life.state not in ACTIVE and life.pending is None:
+        silent_at = life.heard + rule.condition.seconds
+        if mono < silent_at:
+            return life, None
+        life = life._replace(pending=silent_at)
+    if life.pending is None:
+        return life, None
+    return _ripe(rule, life, mono)
+
+
+def deadline(rule: Rule, life: Life) -> float | None:
+    """When (monotonic) `elapse` may change something; None: not before the next value."""
+    standing = life.state in ACTIVE
+    if life.pending is not None:
+        return life.pending + (rule.off_delay_s if standing else rule.on_delay_s)
+    if isinstance(rule.condition, SilentFor) and not standing:
+        return life.heard + rule.condition.seconds
+    return None
+
+
+def _ripe(rule: Rule, life: Life, mono: float) -> tuple[Life, Change | None]:
+    standing = life.state in ACTIVE
+    ripe_at = deadline(rule, life)
+    if ripe_at is None or mono < ripe_at:
+        return life, None
+    change = Change.CLEARED if standing else Change.RAISED
+    state = after(life.state, change, latch=rule.latch)
+    if state is None:  # cannot happen: every state has an answer to the condition's change
+        return life._replace(pending=None), None
+    return Life(state, None, life.heard), change
