@@ -1,0 +1,175 @@
+"""The local commands: a Unix socket in the state directory; who may open the file may ask.
+
+One request a connection: a JSON object on one line, `{"ask": "status"}` or `{"ask": "command", "name": ...,
+"args": ..., "issuer": ...}`; one JSON object on one line comes back, with `error` and `hint` where the request cannot
+be served.
+
+- It decides nothing: it posts to the hub and passes on its answer.
+- A client gets `CLIENT_S` seconds and `MAX_REQUEST` bytes; a slow, silent or garbled one costs itself alone that time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from gateway.errors import SitewardenError
+from gateway.model import Command, Fact, Json, Reply, Status, StatusQuery
+from gateway.records import encode
+
+log = logging.getLogger(__name__)
+
+CLIENT_S = 2.0
+MAX_REQUEST = 64 * 1024
+_BACKLOG = 16
+_Answer = TypeVar("_Answer")
+
+
+def socket_path(state_dir: Path) -> Path:
+    """Where the daemon with this state directory listens."""
+    return state_dir / "control.sock"
+
+
+def ask_hub(
+    make: Callable[[Callable[[_Answer], None]], Fact], post: Callable[[Fact], None], timeout_s: float
+) -> _Answer:
+    """Post the fact that `make` builds around an answer's way back, and wait for that answer; else SitewardenError."""
+    answers: SimpleQueue[_Answer] = SimpleQueue()
+    post(make(answers.put))
+    try:
+        return answers.get(timeout=timeout_s)
+    except Empty:
+        raise SitewardenError(f"the hub did not answer within {timeout_s:g} s", "see the daemon's log") from None
+
+
+class Control:
+    """The control socket's thread."""
+
+    name = "control"
+
+    def __init__(self, path: Path, post: Callable[[Fact], None]) -> None:
+        self._path = path
+        self._post = post
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._stopping.set()
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as waker:
+            waker.setblocking(False)
+            waker.connect(str(self._path))
+
+    def run(self) -> None:
+        """Serve clients, one after the other, until stopped."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as listener:
+            try:
+                self._listen(listener)
+            except OSError as error:
+                log.error("no local commands: %s cannot be opened: %s", self._path, error)
+                self._stopping.wait()
+                return
+            while not self._stopping.is_set():
+                with suppress(OSError):  # the client's side of the connection is its own affair
+                    client, _ = listener.accept()
+                    with client:
+                        self._serve(client)
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+
+    def _listen(self, listener: socket.socket) -> None:
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+        mask = os.umask(0o117)
+        try:
+            listener.bind(str(self._path))
+        finally:
+            os.umask(mask)
+        listener.listen(_BACKLOG)
+
+    def _serve(self, client: socket.socket) -> None:
+        client.settimeout(CLIENT_S)
+        try:
+            answer = self._answer(_read_line(client))
+        except SitewardenError as error:
+            answer = {"error": error.what, "hint": error.hint}
+        client.sendall(encode(answer).encode() + b"\n")
+
+    def _answer(self, request: dict[str, Any]) -> Json:
+        match request:
+            case {"ask": "status"}:
+                return asdict(status(self._post, CLIENT_S))
+            case {"ask": "command", "name": str(name), "args": dict(args), "issuer": str(issuer)}:
+                return command(name, args, issuer, self._post, CLIENT_S)._asdict()
+        raise SitewardenError("not a request", 'ask {"ask": "status"} or {"ask": "command", ...}')
+
+
+def status(post: Callable[[Fact], None], timeout_s: float) -> Status:
+    """What the hub knows now; SitewardenError if it does not answer."""
+    return ask_hub(_status_query, post, timeout_s)
+
+
+def command(name: str, args: Mapping[str, Json], issuer: str, post: Callable[[Fact], None], timeout_s: float) -> Reply:
+    """What the hub makes of a local command; SitewardenError if it does not answer."""
+
+    def make(answer: Callable[[Reply], None]) -> Fact:
+        return Command(os.urandom(8).hex(), name, args, issuer, "local", None, answer)
+
+    return ask_hub(make, post, timeout_s)
+
+
+def _status_query(answer: Callable[[Status], None]) -> Fact:
+    return StatusQuery(answer)
+
+
+def _read_line(client: socket.socket) -> dict[str, Any]:
+    data = b""
+    while not data.endswith(b"\n"):
+        chunk = client.recv(4096)
+        if not chunk:
+            break
+        data += chunk
+        if len(data) > MAX_REQUEST:
+            raise SitewardenError("the request is too long", f"at most {MAX_REQUEST} bytes")
+    try:
+        request = json.loads(data)
+    except (ValueError, RecursionError):
+        raise SitewardenError("the request is no JSON", "one JSON object on one line") from None
+    if not isinstance(request, dict):
+        raise SitewardenError("the request is no JSON object", "one JSON object on one line")
+    return request
+
+
+def ask(state_dir: Path, request: dict[str, Json]) -> dict[str, Any]:
+    """The running daemon's answer to one request; SitewardenError with a hint where there is none."""
+    path = socket_path(state_dir)
+    data = b""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(2 * CLIENT_S)
+            client.connect(str(path))
+            client.sendall(encode(request).encode() + b"\n")
+            while chunk := client.recv(65536):
+                data += chunk
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise SitewardenError(
+            f"no daemon is running with {state_dir}", "start it: sitewarden run; or name its folder: --state DIR"
+        ) from None
+    except PermissionError:
+        raise SitewardenError(
+            f"{path} may not be opened", "sudo -u sitewarden ..., or join the group: sudo usermod -aG sitewarden $USER"
+        ) from None
+    except OSError as error:
+        raise SitewardenError(f"the daemon did not answer: {error}", "see its log: journalctl -u sitewarden") from None
+    answer = json.loads(data)
+    if "error" in answer:
+        raise SitewardenError(str(answer["error"]), str(answer.get("hint", "")))
+    return dict(answer)
