@@ -1,0 +1,399 @@
+"""The hub decides: stepped with facts and moments, without a thread."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.driver import point
+from gateway.hub.alarms import Target
+from gateway.hub.decide import Hub
+from gateway.hub.numbering import MAX_NOT_STORED
+from gateway.hub.plan import Plan
+from gateway.model import (
+    About,
+    AlarmState,
+    Command,
+    Decision,
+    DeviceAbout,
+    Fact,
+    Lane,
+    LinkBack,
+    LinkLost,
+    Moment,
+    PreviousRun,
+    Priority,
+    Reading,
+    Reason,
+    Record,
+    Recovered,
+    Reply,
+    Row,
+    Status,
+    StatusQuery,
+    Stopping,
+    Stored,
+    Tick,
+    Trust,
+    Write,
+)
+from gateway.rules.condition import Above, Equals, SilentFor
+from gateway.rules.judge import Rule
+from gateway.rules.responses import OutputPoint, Response
+
+SIREN = OutputPoint("gpio", "siren", "output")
+T0 = 1_800_000_000_000
+
+
+def plan() -> Plan:
+    devices = (
+        DeviceAbout("cold-1", "", "modbus", "bus1", "cold-store", (point("temperature", "temperature"),), ()),
+        DeviceAbout("smoke-1", "", "contact", "gpio", "sorting", (point("smoke", "smoke"),), ()),
+        DeviceAbout("smoke-2", "", "contact", "gpio", "sorting", (point("smoke", "smoke"),), ()),
+        DeviceAbout("siren", "", "relay", "gpio", "sorting", (point("output", "output", writable=True),), ()),
+    )
+    about = About("site", "Site", "gw1", "0", "abc", ("cold-store", "sorting"), devices)
+    smoke = Rule("any-smoke", Equals("alarm"), priority=Priority.HIGH, latch=True, response="evacuate")
+    return Plan(
+        about=about,
+        rules=(
+            (Rule("warm", Above(-15, -16), 60.0), (Target("warm", "cold-1", "temperature", "cold-store"),)),
+            (Rule("quiet", SilentFor(300)), (Target("quiet", "cold-1", "temperature", "cold-store"),)),
+            (
+                smoke,
+                tuple(Target(f"any-smoke@{name}.smoke", name, "smoke", "sorting") for name in ("smoke-1", "smoke-2")),
+            ),
+        ),
+        responses={"evacuate": Response("evacuate", {SIREN: "on"}, "Leave by the nearest exit")},
+        outputs={SIREN: "off"},
+        every_s={"cold-1": 10.0, "smoke-1": 2.0, "smoke-2": 2.0, "siren": 2.0},
+        safety_devices=frozenset({"smoke-1", "smoke-2", "siren"}),
+        version="0",
+        run="run2",
+    )
+
+
+class Stepped:
+    """A hub, a moment that only the test moves, and what became of the facts."""
+
+    def __init__(self, state: dict[str, str] | None = None, *, recovered: bool = True) -> None:
+        self.mono = 1000.0
+        self.wall_shift_ms = 0
+        self.hub = Hub(plan(), self.now())
+        self.records: list[Record] = []
+        self.stored: dict[str, str] = dict(state or {})
+        if recovered:
+            self.tell(Recovered("kept", PreviousRun("run1", 7, 99), self.stored))
+
+    def now(self) -> Moment:
+        return Moment(self.mono, T0 + int(self.mono * 1000) + self.wall_shift_ms, Trust.SYNCED)
+
+    def tell(self, fact: Fact, after_s: float = 0.0) -> Decision:
+        self.mono += after_s
+        decision = self.hub.handle(fact, self.now())
+        self.records += decision.records
+        for change in decision.state:
+            if change.text is None:
+                self.stored.pop(change.key, None)
+            else:
+                self.stored[change.key] = change.text
+        return decision
+
+    def read(self, device: str, after_s: float = 0.0, **values: Any) -> Decision:
+        self.mono += after_s
+        now = self.now()
+        good = {name: value for name, value in values.items() if not isinstance(value, Reason)}
+        bad = {name: value for name, value in values.items() if isinstance(value, Reason)}
+        return self.tell(Reading(device, now.mono, now.ts, good, bad))
+
+    def command(self, name: str, **args: Any) -> Reply:
+        replies: list[Reply] = []
+        decision = self.tell(Command(f"c{len(self.records)}", name, args, "Ada", "local", None, replies.append))
+        for answer, reply in decision.replies:
+            answer(reply)
+        return replies[0]
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(record.text) for record in self.records if record.lane is Lane.EVENT]
+
+    def status(self) -> Status:
+        answers: list[Status] = []
+        self.tell(StatusQuery(answers.append))
+        return answers[0]
+
+
+def test_the_first_event_of_a_run_names_the_run_before_it() -> None:
+    hub = Stepped()
+    first = hub.records[0]
+    assert (first.lane, first.seq) == (Lane.EVENT, 1)
+    assert json.loads(first.text) == {
+        "event": "started",
+        "version": "0",
+        "config": "abc",
+        "journal": "kept",
+        "previous": {"run": "run1", "event": 7, "telemetry": 99},
+    }
+
+
+def test_smoke_switches_the_siren_on_in_the_same_decision_as_its_event() -> None:
+    hub = Stepped()
+    decision = hub.read("smoke-1", smoke="alarm")
+    assert decision.writes == (Write("gpio", "siren", "output", "on"),)
+    texts = [json.loads(record.text) for record in decision.records if record.lane is Lane.EVENT]
+    assert [text["event"] for text in texts] == ["alarm", "output"]
+    assert texts[0]["alarm"] == "any-smoke@smoke-1.smoke"
+    assert texts[0]["say"] == "Leave by the nearest exit"
+    assert decision.state[0].key == "alarm/any-smoke@smoke-1.smoke"
+
+
+def test_an_alarm_does_not_wait_for_the_journal_to_open() -> None:
+    hub = Stepped(recovered=False)
+    decision = hub.read("smoke-1", smoke="alarm")
+    assert decision.writes
+    assert [record.seq for record in decision.records if record.lane is Lane.EVENT] == [2, 3]
+    hub.tell(Recovered("kept", None, {"alarm/any-smoke@smoke-1.smoke": '{"state":"rtn_unack"}'}))
+    assert hub.status().alarms[0].state is AlarmState.UNACK_ACTIVE, "a late journal undoes nothing"
+    assert [record.seq for record in hub.records if record.lane is Lane.EVENT] == [2, 3, 1]
+
+
+def test_without_a_journal_the_run_says_that_it_started_after_five_seconds() -> None:
+    hub = Stepped(recovered=False)
+    assert hub.hub.wake <= 1000.0
+    hub.tell(Tick(), 4.9)
+    assert hub.records == []
+    hub.tell(Tick(), 0.2)
+    assert hub.events()[0]["journal"] == "unknown"
+    hub.tell(Recovered("kept", None, {}))
+    assert len(hub.events()) == 1
+
+
+def test_the_siren_stays_on_until_the_last_latched_alarm_is_reset() -> None:
+    hub = Stepped()
+    hub.read("smoke-1", smoke="alarm")
+    assert hub.read("smoke-2", smoke="alarm").writes == ()
+    assert hub.read("smoke-1", smoke="normal").writes == ()
+    assert hub.command("reset", alarm="any-smoke@smoke-1.smoke").detail == "acknowledge it first"
+    assert hub.command("acknowledge", alarm="any-smoke@smoke-1.smoke").result == "done"
+    assert hub.command("reset", alarm="any-smoke@smoke-1.smoke").result == "done"
+    assert hub.status().outputs == {"siren.output": "on"}
+    hub.read("smoke-2", smoke="normal")
+    hub.command("acknowledge", alarm="any-smoke@smoke-2.smoke")
+    hub.command("reset", alarm="any-smoke@smoke-2.smoke")
+    assert hub.status().outputs == {"siren.output": "off"}
+    assert hub.stored == {}
+    assert hub.events()[-2]["by"] == "Ada"
+
+
+def test_a_link_that_comes_back_gets_its_outputs_switched_again() -> None:
+    hub = Stepped()
+    assert hub.tell(LinkBack("gpio", 0.0)).writes == ()
+    hub.read("smoke-1", smoke="alarm")
+    hub.tell(LinkLost("gpio", "gone", "look"))
+    assert hub.tell(LinkBack("gpio", 3.0)).writes == (Write("gpio", "siren", "output", "on"),)
+
+
+def test_an_output_that_fails_is_said_once_and_tried_again_each_second() -> None:
+    hub = Stepped()
+    hub.read("smoke-1", smoke="alarm")
+    hub.read("siren", output=Reason.WRITE_FAILED)
+    hub.read("siren", 0.1, output=Reason.WRITE_FAILED)
+    failures = [event for event in hub.events() if event["event"] == "output" and event["result"] == "failed"]
+    assert len(failures) == 1
+    assert hub.tell(Tick(), 0.5).writes == ()
+    assert hub.tell(Tick(), 0.6).writes == (Write("gpio", "siren", "output", "on"),)
+    hub.read("siren", output="on")
+    assert hub.tell(Tick(), 5.0).writes == ()
+
+
+def test_a_restart_neither_forgets_nor_raises_again() -> None:
+    first = Stepped()
+    first.read("smoke-1", smoke="alarm")
+    second = Stepped(first.stored)
+    assert second.status().alarms[0].state is AlarmState.UNACK_ACTIVE
+    assert second.status().alarms[0].run == "run2"
+    assert second.status().outputs == {"siren.output": "on"}
+    second.read("smoke-1", smoke="alarm")
+    assert [event["event"] for event in second.events()] == ["started", "output"]
+    second.read("smoke-1", smoke="normal")
+    assert second.events()[-1]["state"] == "latched_unack"
+
+
+def test_the_stored_state_of_a_rule_that_is_gone_is_removed() -> None:
+    hub = Stepped({"alarm/old-rule": '{"state":"unack_active"}', "alarm/warm": "garbage"})
+    assert hub.stored == {}
+    assert hub.status().alarms == ()
+
+
+def test_a_bad_value_is_shown_with_its_reason_and_the_age_of_the_last_good_one() -> None:
+    hub = Stepped()
+    hub.read("cold-1", temperature=-18.0)
+    hub.read("cold-1", 10, temperature=Reason.NO_REPLY)
+    temperature = hub.status().points[0]
+    assert (temperature.value, temperature.age_s, temperature.quality) == (-18.0, 10.0, "no_reply")
+
+
+def test_a_value_that_is_not_renewed_is_stale_not_good() -> None:
+    hub = Stepped()
+    assert hub.status().points[0].quality == "waiting"
+    hub.read("cold-1", temperature=-18.0)
+    assert hub.status().points[0].quality == "good"
+    hub.mono += 31
+    assert hub.status().points[0].quality == "stale"
+
+
+def test_silence_becomes_an_alarm_by_time_alone() -> None:
+    hub = Stepped()
+    hub.read("cold-1", temperature=-18.0)
+    hub.tell(Tick(), 100)
+    hub.read("cold-1", temperature=Reason.NO_REPLY)
+    assert hub.hub.wake <= 1300.0
+    hub.tell(Tick(), 200)
+    assert hub.events()[-1]["alarm"] == "quiet"
+
+
+def test_a_state_is_recorded_on_change_and_each_minute_and_a_gauge_always() -> None:
+    hub = Stepped()
+    for _ in range(61):
+        hub.read("smoke-1", 2, smoke="normal")
+        hub.read("cold-1", temperature=-18.0)
+    texts = [record.text for record in hub.records if record.lane is Lane.TELEMETRY]
+    assert sum("smoke-1" in text for text in texts) == 3
+    assert sum("cold-1" in text for text in texts) == 61
+
+
+def test_a_point_that_stays_bad_is_recorded_on_the_change_and_each_minute() -> None:
+    hub = Stepped()
+    hub.read("cold-1", temperature=-18.0)
+    for _ in range(12):
+        hub.read("cold-1", 10, temperature=Reason.NO_REPLY)
+    hub.read("cold-1", 10, temperature=Reason.SENSOR_FAULT)
+    hub.read("cold-1", 10, temperature=-18.0)
+    texts = [json.loads(record.text) for record in hub.records if record.lane is Lane.TELEMETRY]
+    assert [next(iter(text.get("bad", {"": "good"}).values())) for text in texts] == [
+        "good", "no_reply", "no_reply", "sensor_fault", "good",
+    ]  # fmt: skip
+
+
+def test_no_number_is_used_twice_and_none_is_left_out() -> None:
+    hub = Stepped()
+    for index in range(50):
+        hub.read("cold-1", 30, temperature=-18.0 + index % 7)
+        hub.read("smoke-1", smoke="alarm" if index % 3 == 0 else "normal")
+    for lane in Lane:
+        numbers = sorted(record.seq for record in hub.records if record.lane is lane)
+        assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_telemetry_that_the_journal_never_takes_is_dropped_as_a_counted_gap_and_events_are_not() -> None:
+    hub = Stepped()
+    for index in range(MAX_NOT_STORED + 10):
+        hub.read("cold-1", 1, temperature=-18.0 - index)
+    assert hub.status().health.counts["dropped"] == 11  # `started` waits, too
+    assert hub.read("smoke-1", smoke="alarm").writes, "judging goes on"
+    rows = tuple(Row(number, "run2", record) for number, record in enumerate(hub.records))
+    hub.tell(Stored(rows))
+    decision = hub.read("cold-1", 1, temperature=-18.0)
+    gap = json.loads(decision.records[0].text)
+    assert gap["event"] == "gap"
+    assert (gap["lane"], gap["first"], gap["last"], gap["records"]) == ("telemetry", 50000, 50011, 12)
+    assert json.loads(decision.records[1].text)["device"] == "cold-1"
+
+
+def test_a_clock_that_jumps_is_an_event_and_disturbs_no_delay() -> None:
+    hub = Stepped()
+    hub.read("cold-1", temperature=-10.0)
+    hub.wall_shift_ms = -3_600_000
+    hub.tell(Tick(), 30)
+    assert hub.events()[-1] == {"event": "clock_stepped", "by_ms": -3_600_000}
+    hub.tell(Tick(), 29.9)
+    assert hub.status().alarms == ()
+    hub.tell(Tick(), 0.1)
+    assert [alarm.alarm for alarm in hub.status().alarms] == ["warm"]
+
+
+def test_a_command_is_refused_with_a_reason_when_expired_unknown_or_malformed() -> None:
+    hub = Stepped()
+    replies: list[Reply] = []
+    for command in (
+        Command("1", "acknowledge", {"alarm": "warm"}, "x", "platform", 5, replies.append),
+        Command("2", "open_the_gates", {}, "x", "platform", None, replies.append),
+        Command("3", "acknowledge", {}, "x", "platform", None, replies.append),
+        Command("4", "acknowledge", {"alarm": "nix"}, "x", "platform", None, replies.append),
+        Command("5", "acknowledge", {"alarm": "warm"}, "x", "platform", None, replies.append),
+    ):
+        for answer, reply in hub.tell(command).replies:
+            answer(reply)
+    assert [reply.result for reply in replies] == ["refused"] * 5
+    assert [reply.detail for reply in replies] == [
+        "expired",
+        "unknown command 'open_the_gates'; known: acknowledge, reset",
+        "args needs the id of an alarm under 'alarm'",
+        "there is no alarm 'nix'",
+        "this alarm does not stand",
+    ]
+
+
+def test_a_repeated_command_is_answered_again_and_carried_out_once() -> None:
+    hub = Stepped()
+    hub.read("smoke-1", smoke="alarm")
+    replies: list[Reply] = []
+    again = Command("7", "acknowledge", {"alarm": "any-smoke@smoke-1.smoke"}, "p", "platform", None, replies.append)
+    for _ in range(2):
+        for answer, reply in hub.tell(again).replies:
+            answer(reply)
+    assert [reply.result for reply in replies] == ["done", "done"]
+    assert [event["event"] for event in hub.events()].count("command") == 1
+
+
+def test_the_last_event_of_a_run_numbers_its_telemetry() -> None:
+    hub = Stepped()
+    hub.read("cold-1", temperature=-18.0)
+    hub.tell(Stopping("by hand"))
+    assert hub.events()[-1] == {"event": "stopped", "why": "by hand", "telemetry": 1}
+
+
+_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("read"), st.sampled_from(["smoke-1", "smoke-2"]), st.sampled_from(["alarm", "normal"])),
+        st.tuples(st.just("bad"), st.sampled_from(["smoke-1", "smoke-2"]), st.sampled_from(list(Reason))),
+        st.tuples(st.sampled_from(["acknowledge", "reset"]), st.sampled_from(["smoke-1", "smoke-2"]), st.just("")),
+        st.tuples(st.sampled_from(["restart", "link"]), st.just(""), st.just("")),
+    ),
+    max_size=40,
+)
+
+
+@given(_STEPS)
+def test_no_story_loses_an_active_alarm_or_leaves_the_siren_without_an_owner(steps: list[tuple[str, str, str]]) -> None:
+    """The model remembers only the last good word of each detector, and whether somebody ended its latch since."""
+    hub = Stepped()
+    siren, smoke, latched = "off", {"smoke-1": "normal", "smoke-2": "normal"}, {"smoke-1": False, "smoke-2": False}
+    for what, device, word in steps:
+        if what == "restart":
+            hub, siren = Stepped(hub.stored, recovered=False), "off"
+            decision = hub.tell(Recovered("kept", None, dict(hub.stored)))
+        elif what == "link":
+            siren = "off"
+            decision = hub.tell(LinkBack("gpio", 1.0))
+        elif what == "read":
+            smoke[device] = word
+            latched[device] |= word == "alarm"
+            decision = hub.read(device, 1, smoke=word)
+        elif what == "bad":
+            decision = hub.read(device, 1, smoke=Reason(word))
+        else:
+            alarm = f"any-smoke@{device}.smoke"
+            before = {view.alarm: view.state for view in hub.status().alarms}.get(alarm)
+            decision = hub.tell(Command(f"{hub.mono}{len(hub.records)}", what, {"alarm": alarm}, "A", "", None, print))
+            if what == "reset" and before is AlarmState.LATCHED_ACK:
+                latched[device] = False
+        for write in decision.writes:
+            siren = str(write.value)
+        standing = {view.device for view in hub.status().alarms}
+        assert standing == {name for name, is_latched in latched.items() if is_latched}
+        active = {v.device for v in hub.status().alarms if v.state in {AlarmState.UNACK_ACTIVE, AlarmState.ACK_ACTIVE}}
+        assert active == {name for name, said in smoke.items() if said == "alarm"}
+        assert siren == ("on" if standing else "off")

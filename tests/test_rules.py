@@ -1,0 +1,175 @@
+"""The rules against the vectors, and against a slow obvious model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.model import AlarmState
+from gateway.rules.condition import Above, Below, Equals, Outside, SilentFor
+from gateway.rules.judge import Rule, deadline, elapse, fresh, judge, unknown
+from gateway.rules.lifecycle import ACTIVE, Change, after, refusal
+
+VECTORS = json.loads((Path(__file__).parent / "vectors" / "alarm_occupancy.json").read_text())
+CHANGES = {
+    "condition_true": Change.RAISED,
+    "condition_false": Change.CLEARED,
+    "ack": Change.ACKNOWLEDGED,
+    "reset": Change.RESET,
+}
+WORDS = {Change.RAISED: "raise", Change.CLEARED: "clear"}
+
+
+@pytest.mark.parametrize("case", VECTORS["threshold_cases"], ids=lambda case: str(case["id"]))
+def test_a_threshold_with_deadband_and_delays_gives_the_events_of_the_vector(case: dict[str, Any]) -> None:
+    rule = Rule("r", Above(case["limit"], case["limit"] - case["deadband"]), case["on_delay_s"], case["off_delay_s"])
+    life = fresh(0.0)
+    events = []
+    for at, value in case["samples"]:
+        if value is None:
+            life = unknown(rule, life)
+            continue
+        life, change = judge(rule, life, value, float(at))
+        if change is not None:
+            events.append([at, WORDS[change]])
+    assert events == [event for event in case["events"] if event[1] != "bad_quality_hold"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in VECTORS["state_transitions"] if row["event"] != "re_alarm_time"],
+    ids=lambda row: f"{row['from_']}-{row['event']}",
+)
+def test_the_life_cycle_follows_the_state_table(row: dict[str, str]) -> None:
+    latch = row["event"].endswith("[latched]") or row["from_"].startswith("latched")
+    state = after(AlarmState(row["from_"]), CHANGES[row["event"].removesuffix("[latched]")], latch=latch)
+    if row["to"].startswith("rejected"):
+        assert state is None
+        assert refusal(AlarmState(row["from_"]), Change.RESET) == "acknowledge it first"
+    else:
+        assert state == AlarmState(row["to"])
+
+
+def test_every_state_answers_a_change_of_the_condition_that_contradicts_it() -> None:
+    for state in AlarmState:
+        for latch in (True, False):
+            change = Change.CLEARED if state in ACTIVE else Change.RAISED
+            assert after(state, change, latch=latch) is not None
+
+
+def test_every_refusal_is_said_in_words_of_its_own() -> None:
+    for state in AlarmState:
+        for change in (Change.ACKNOWLEDGED, Change.RESET):
+            if after(state, change, latch=True) is None:
+                assert not refusal(state, change).startswith("not possible"), (state, change)
+
+
+def test_an_on_delay_ends_at_its_time_without_another_value() -> None:
+    rule = Rule("r", Above(8, 8), on_delay_s=60)
+    life, change = judge(rule, fresh(0.0), 9.0, 10.0)
+    assert change is None
+    assert deadline(rule, life) == 70.0
+    assert elapse(rule, life, 69.9) == (life, None)
+    life, change = elapse(rule, life, 70.0)
+    assert change is Change.RAISED
+    assert life.state is AlarmState.UNACK_ACTIVE
+    assert deadline(rule, life) is None
+
+
+def test_a_bad_value_never_clears_an_alarm() -> None:
+    rule = Rule("r", Above(8, 7), off_delay_s=30)
+    life, _ = judge(rule, fresh(0.0), 9.0, 0.0)
+    life, _ = judge(rule, life, 5.0, 10.0)
+    life = unknown(rule, life)
+    life, change = elapse(rule, life, 1000.0)
+    assert change is None
+    assert life.state is AlarmState.UNACK_ACTIVE
+    life, change = judge(rule, life, 5.0, 1000.0)
+    assert change is None, "the off-delay starts anew after the bad value"
+    _, change = elapse(rule, life, 1030.0)
+    assert change is Change.CLEARED
+
+
+def test_silence_is_judged_by_time_and_ended_by_a_good_value() -> None:
+    rule = Rule("r", SilentFor(30))
+    life = fresh(100.0)
+    assert deadline(rule, life) == 130.0
+    life, change = judge(rule, life, 1.0, 120.0)
+    assert (change, deadline(rule, life)) == (None, 150.0)
+    life, change = elapse(rule, life, 150.0)
+    assert change is Change.RAISED
+    life, change = judge(rule, life, 1.0, 200.0)
+    assert change is Change.CLEARED
+
+
+def test_a_silence_with_a_delay_is_raised_that_much_later_even_over_bad_values() -> None:
+    rule = Rule("r", SilentFor(30), on_delay_s=10)
+    life, change = elapse(rule, fresh(0.0), 31.0)
+    assert change is None
+    life = unknown(rule, life)
+    assert elapse(rule, life, 40.0)[1] is Change.RAISED
+
+
+@pytest.mark.parametrize(
+    ("condition", "standing", "value", "holds"),
+    [
+        (Above(8, 7.5), False, 8.0, False),
+        (Above(8, 7.5), False, 8.01, True),
+        (Above(8, 7.5), True, 7.6, True),
+        (Above(8, 7.5), True, 7.5, False),
+        (Below(2, 3), False, 2.0, False),
+        (Below(2, 3), False, 1.9, True),
+        (Below(2, 3), True, 2.9, True),
+        (Below(2, 3), True, 3.0, False),
+        (Outside(Below(2, 3), Above(8, 7)), False, 5.0, False),
+        (Outside(Below(2, 3), Above(8, 7)), False, 1.0, True),
+        (Outside(Below(2, 3), Above(8, 7)), True, 7.5, True),
+        (Outside(Below(2, 3), Above(8, 7)), True, 5.0, False),
+        (Equals("alarm"), False, "alarm", True),
+        (Equals("alarm"), False, "normal", False),
+        (Above(8, 8), False, "open", None),
+    ],
+)
+def test_a_limit_is_beyond_it_and_the_way_back_is_longer(
+    condition: Above, standing: bool, value: float, holds: bool | None
+) -> None:
+    assert condition.holds(value, standing) is holds
+
+
+@given(
+    samples=st.lists(
+        st.tuples(st.sampled_from([1, 5, 30, 60, 61]), st.one_of(st.none(), st.floats(0, 16))), max_size=60
+    ),
+    on_delay=st.sampled_from([0.0, 30.0, 60.0]),
+    off_delay=st.sampled_from([0.0, 30.0, 60.0]),
+)
+def test_judging_agrees_with_a_model_that_looks_at_every_second(
+    samples: list[tuple[int, float | None]], on_delay: float, off_delay: float
+) -> None:
+    """The model keeps the last value and counts the seconds for which it has contradicted the alarm's state."""
+    rule = Rule("r", Above(8.0, 7.0), on_delay, off_delay)
+    life, now = fresh(0.0), 0
+    model_active, contrary_since, value = False, None, None
+    for gap, new in samples:
+        for second in range(now + 1, now + gap + 1):
+            life, _ = elapse(rule, life, float(second))
+            delay = off_delay if model_active else on_delay
+            if value is not None and contrary_since is not None and second - contrary_since >= delay:
+                model_active, contrary_since = not model_active, None
+        now += gap
+        value = new
+        if new is None:
+            life = unknown(rule, life)
+            contrary_since = None
+            continue
+        life, _ = judge(rule, life, new, float(now))
+        contrary = new <= 7.0 if model_active else new > 8.0
+        contrary_since = (contrary_since if contrary_since is not None else now) if contrary else None
+        if contrary and now - (contrary_since or 0) >= (off_delay if model_active else on_delay):
+            model_active, contrary_since = not model_active, None
+        assert (life.state in ACTIVE) is model_active
