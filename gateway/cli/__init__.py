@@ -1,0 +1,87 @@
+"""The command line: one file per command, imported only when it is used.
+
+Exit codes (sysexits.h where it has a word for it):
+  0   done
+  1   a promise was broken (demo), or the daemon said no (status, ack, reset)
+  2   the command line is wrong
+  70  a fault of ours ended the daemon; the service manager starts it again
+  73  a file cannot be created
+  75  another daemon owns this state directory
+  78  the configuration is wrong
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from gateway.errors import AlreadyRunning, ConfigError, SitewardenError
+
+COMMANDS = {
+    "run": "read, judge, act, store and forward until stopped",
+    "check": "check a configuration and say in words what it does",
+    "init": "write a commented starter configuration from the ports it finds",
+    "demo": "run the gateway on a simulated site, with nothing to install",
+    "status": "show devices, points, alarms and backlog of the running daemon",
+    "ack": "acknowledge an alarm",
+    "reset": "reset a latched alarm whose cause is over",
+    "version": "say which version this is",
+}
+OK, FAILED, SOFTWARE, CANNOT_CREATE, TRY_AGAIN, CONFIG = 0, 1, 70, 73, 75, 78
+
+SYSTEM_CONFIG = Path("/etc/sitewarden/sitewarden.yaml")
+
+
+def default_config() -> Path:
+    """./sitewarden.yaml if there is one, else the system's."""
+    here = Path("sitewarden.yaml")
+    return here if here.exists() else SYSTEM_CONFIG
+
+
+def default_state_dir() -> Path:
+    """The service manager's state directory, else /var/lib/sitewarden for root, else one in the user's home."""
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if given:
+        return Path(given)
+    system = Path("/var/lib/sitewarden")
+    if os.access(system, os.W_OK):
+        return system
+    return Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local/state")) / "sitewarden"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="sitewarden",
+        description="Edge gateway for safety sensors: reads, judges and acts on the spot, and forwards over MQTT.",
+        epilog="A monitoring aid, no certified fire alarm system.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    chosen: Any = None
+    for name, help_text in COMMANDS.items():
+        sub = commands.add_parser(name, help=help_text, description=help_text)
+        if arguments[:1] == [name]:  # only the chosen command's file is imported
+            chosen = import_module(f"gateway.cli.{name}")
+            chosen.add_arguments(sub)
+    args = parser.parse_args(arguments)
+    try:
+        code: int = chosen.run(args)
+    except ConfigError as error:
+        print("\n".join(error.problems), file=sys.stderr)
+        return CONFIG
+    except AlreadyRunning as error:
+        print(f"sitewarden: {error}", file=sys.stderr)
+        return TRY_AGAIN
+    except SitewardenError as error:
+        print(f"sitewarden: {error}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
+        sys.stderr.close()
+        return OK
+    return code

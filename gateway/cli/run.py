@@ -1,0 +1,50 @@
+"""`sitewarden run`: the daemon, in the foreground, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from pathlib import Path
+from queue import SimpleQueue
+
+from gateway.app import Gateway, read_config
+from gateway.cli import OK, SOFTWARE, default_config, default_state_dir
+from gateway.clock import SystemClock
+from gateway.supervisor import ServiceManager, watch
+
+log = logging.getLogger("sitewarden")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The configuration, and where the journal is kept."""
+    parser.add_argument("config", nargs="?", type=Path, default=None, help="a YAML file or a folder of them")
+    parser.add_argument("--state", type=Path, default=None, metavar="DIR", help="where the journal is kept")
+    parser.add_argument("--verbose", "-v", action="store_true", help="log the bytes on the wire as well")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the daemon; 0 after a stop, 70 after a fault of ours in the hub."""
+    set_up_log(logging.DEBUG if args.verbose else logging.INFO)
+    config = read_config(args.config or default_config())
+    gateway = Gateway(config, args.state or default_state_dir())
+    manager = ServiceManager()
+    signals: SimpleQueue[str] = SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _: signals.put(signal.Signals(received).name))
+    gateway.start(failed=signals.put)
+    manager.tell("READY=1\nSTATUS=" + gateway.summary)
+    log.info("%s", gateway.summary)
+    word = watch(gateway.beat, signals, manager, SystemClock())
+    manager.tell("STOPPING=1")
+    log.info("stopping: %s", word)
+    gateway.stop()
+    return OK if word.startswith("SIG") else SOFTWARE
+
+
+def set_up_log(level: int) -> None:
+    """One line a message on standard error; the time is added only where nobody else adds it."""
+    timed = "%(asctime)s " if sys.stderr.isatty() else ""
+    logging.basicConfig(level=level, format=timed + "%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("pymodbus").setLevel(logging.ERROR)

@@ -1,0 +1,133 @@
+"""`sitewarden status`: what the running daemon knows, as tables for a person or as JSON for a program."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gateway.cli import OK, default_state_dir
+from gateway.control import ask
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the daemon is, and how to print."""
+    parser.add_argument("--state", type=Path, default=None, metavar="DIR", help="the daemon's state directory")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask the daemon and print its answer."""
+    status = ask(args.state or default_state_dir(), {"ask": "status"})
+    if args.json:
+        print(json.dumps(status, indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(lines(status)))
+    return OK
+
+
+def lines(status: dict[str, Any]) -> Iterable[str]:
+    """The whole status as text."""
+    about, health = status["about"], status["health"]
+    yield (
+        f"{about['site_name'] or about['site']} / {about['gateway']}   up {duration(status['uptime_s'])}   "
+        f"{clock(status['ts'])} UTC ({status['trust']})   run {status['run']}"
+    )
+    yield ""
+    yield from table(("ALARM", "STATE", "PRIORITY", "SINCE", "WHAT"), map(_alarm_row, status["alarms"]), "no alarms")
+    yield ""
+    yield from table(("POINT", "VALUE", "AGE", "QUALITY", "ZONE"), map(_point_row, status["points"]), "no points")
+    yield ""
+    yield from table(("OUTPUT", "WANTED"), status["outputs"].items(), "no outputs")
+    yield ""
+    yield from table(
+        ("LINK", "STATE", "DEVICE", "STATE", "POLLS", "FAILURES"), _link_rows(health["links"]), "no links yet"
+    )
+    yield ""
+    yield from table(
+        ("UPLINK", "STATE", "IN FLIGHT", "ACKNOWLEDGED", "LAST", "BACKLOG"),
+        _uplink_rows(health, status["ts"]),
+        "no uplinks yet",
+    )
+    journal = health["journal"]
+    if journal is not None:
+        yield ""
+        yield (
+            f"journal: {journal['state']}, {journal['rows']} rows, {journal['bytes'] / 1e6:.1f} MB, "
+            f"{journal['waiting']} waiting, {journal['dropped']} dropped"
+        )
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> Iterable[str]:
+    """Rows under their head, each column as wide as its widest cell; `empty` where there are none."""
+    cells = [head, *([str(cell) for cell in row] for row in rows)]
+    if len(cells) == 1:
+        yield empty
+        return
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    for row in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in the two largest units that matter; "-" for None."""
+    if seconds is None:
+        return "-"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def clock(ts: int) -> str:
+    """UTC milliseconds as a date and time."""
+    return datetime.fromtimestamp(ts / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def value_text(value: object, unit: str) -> str:
+    """A point's value with its unit; positions with five decimals (about a metre)."""
+    if value is None:
+        return "-"
+    if isinstance(value, list | tuple):
+        return f"{value[0]:.5f}, {value[1]:.5f}"
+    return f"{value} {unit}".rstrip()
+
+
+def _alarm_row(alarm: dict[str, Any]) -> tuple[object, ...]:
+    return alarm["alarm"], alarm["state"], alarm["priority"], clock(alarm["since"]), alarm["text"]
+
+
+def _point_row(point: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        f"{point['device']}.{point['point']}",
+        value_text(point["value"], point["unit"]),
+        duration(point["age_s"]),
+        point["quality"],
+        point["zone"],
+    )
+
+
+def _link_rows(links: Iterable[dict[str, Any]]) -> Iterable[tuple[object, ...]]:
+    for link in links:
+        state = "up" if link["up"] else "down"
+        for device in link["devices"]:
+            failures = ", ".join(f"{name} {count}" for name, count in device["failures"].items()) or "none"
+            yield link["link"], state, device["device"], device["state"], device["polls"], failures
+
+
+def _uplink_rows(health: dict[str, Any], ts: int) -> Iterable[tuple[object, ...]]:
+    backlog = health["journal"]["backlog"] if health["journal"] is not None else {}
+    for uplink in health["uplinks"]:
+        last = uplink["last_ack"]
+        ago = "never" if last is None else f"{duration(max(0.0, (ts - last) / 1000))} ago"
+        waiting = backlog.get(uplink["uplink"], "-")
+        yield uplink["uplink"], uplink["state"], uplink["in_flight"], uplink["acked"], ago, waiting
