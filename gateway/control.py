@@ -148,7 +148,7 @@ def _read_line(client: socket.socket) -> dict[str, Any]:
     return request
 
 
-def ask(state_dir: Path, request: dict[str, Json]) -> dict[str, Any]:
+def ask(state_dir: Path, request: Mapping[str, Json]) -> dict[str, Any]:
     """The running daemon's answer to one request; SitewardenError with a hint where there is none."""
     path = socket_path(state_dir)
     data = b""

@@ -1,0 +1,175 @@
+"""The hub's thread and the control socket together, as a person meets them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+from test_hub import plan
+
+from gateway.clock import SystemClock
+from gateway.control import MAX_REQUEST, Control, ask, socket_path
+from gateway.errors import SitewardenError
+from gateway.hub.room import HubRoom
+from gateway.model import Command, Decision, Json, Notice, Reading, Record, Reply, Write
+
+WITHIN_S = 5.0
+
+
+class Told:
+    """The other rooms: they only note what they are told."""
+
+    def __init__(self) -> None:
+        self.writes: SimpleQueue[Write] = SimpleQueue()
+        self.journal_inbox: SimpleQueue[Decision] = SimpleQueue()
+        self.uplink_inbox: SimpleQueue[Record | Notice] = SimpleQueue()
+
+    def write(self, write: Write) -> None:
+        self.writes.put(write)
+
+    def journal(self, decision: Decision) -> None:
+        self.journal_inbox.put(decision)
+
+    def uplinks(self, message: Record | Notice) -> None:
+        self.uplink_inbox.put(message)
+
+
+def reading(device: str, **values: Any) -> Reading:
+    now = SystemClock().now()
+    return Reading(device, now.mono, now.ts, values, {})
+
+
+@pytest.fixture
+def hub() -> Iterator[tuple[HubRoom, Told]]:
+    told = Told()
+    room = HubRoom(plan(), SystemClock(), told)
+    thread = threading.Thread(target=room.run)
+    thread.start()
+    yield room, told
+    room.stop()
+    thread.join(WITHIN_S)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path, hub: tuple[HubRoom, Told]) -> Iterator[Path]:
+    control = Control(socket_path(tmp_path), hub[0].post)
+    thread = threading.Thread(target=control.run)
+    thread.start()
+    deadline = SystemClock().mono() + WITHIN_S
+    while True:
+        try:
+            ask(tmp_path, {"ask": "status"})
+            break
+        except SitewardenError:
+            assert SystemClock().mono() < deadline
+    yield tmp_path
+    control.stop()
+    thread.join(WITHIN_S)
+    assert not thread.is_alive()
+    assert not socket_path(tmp_path).exists()
+
+
+def test_smoke_reaches_the_siren_through_the_hubs_thread(hub: tuple[HubRoom, Told]) -> None:
+    room, told = hub
+    room.post(reading("smoke-1", smoke="alarm"))
+    assert told.writes.get(timeout=WITHIN_S) == Write("gpio", "siren", "output", "on")
+    assert json.loads(told.journal_inbox.get(timeout=WITHIN_S).records[-1].text)["event"] == "output"
+
+
+def test_smoke_and_commands_overtake_other_readings() -> None:
+    told = Told()
+    room = HubRoom(plan(), SystemClock(), told)
+    order: list[str] = []
+    for number in range(1000):
+        room.post(reading("cold-1", temperature=float(number)))
+    room.post(reading("smoke-1", smoke="alarm"))
+    room.post(
+        Command(
+            "1", "acknowledge", {"alarm": "any-smoke@smoke-1.smoke"}, "A", "local", None, lambda _: order.append("")
+        )
+    )
+    room.stop()
+    room.run()
+    first = told.journal_inbox.get(timeout=0)
+    assert [json.loads(record.text).get("event") for record in first.records] == [None, "alarm", "output"]
+    assert json.loads(told.journal_inbox.get(timeout=0).records[0].text)["event"] == "command"
+    assert order == [""]
+
+
+def test_telemetry_is_passed_on_in_one_piece_when_the_inbox_is_drained() -> None:
+    told = Told()
+    room = HubRoom(plan(), SystemClock(), told)
+    for number in range(100):
+        room.post(reading("cold-1", temperature=float(number)))
+    room.stop()
+    room.run()
+    telemetry, stopped = told.journal_inbox.get(timeout=0), told.journal_inbox.get(timeout=0)
+    assert [record.seq for record in telemetry.records] == list(range(1, 101))
+    assert json.loads(stopped.records[-1].text)["event"] == "stopped"
+
+
+def test_status_tells_points_alarms_and_outputs(hub: tuple[HubRoom, Told], state_dir: Path) -> None:
+    hub[0].post(reading("smoke-1", smoke="alarm"))
+    hub[1].writes.get(timeout=WITHIN_S)
+    status = ask(state_dir, {"ask": "status"})
+    assert status["alarms"][0]["state"] == "unack_active"
+    assert status["outputs"] == {"siren.output": "on"}
+    smoke = next(entry for entry in status["points"] if entry["device"] == "smoke-1")
+    assert (smoke["value"], smoke["quality"]) == ("alarm", "good")
+
+
+def test_a_person_acknowledges_through_the_socket(hub: tuple[HubRoom, Told], state_dir: Path) -> None:
+    hub[0].post(reading("smoke-1", smoke="alarm"))
+    hub[1].writes.get(timeout=WITHIN_S)
+    request: dict[str, Json] = {
+        "ask": "command",
+        "name": "acknowledge",
+        "args": {"alarm": "any-smoke@smoke-1.smoke"},
+        "issuer": "Ada",
+    }
+    assert Reply(**ask(state_dir, request)).result == "done"
+    assert Reply(**ask(state_dir, request)).detail == "already acknowledged"
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        (b"\n", "the request is no JSON"),
+        (b"\xff\xfe\n", "the request is no JSON"),
+        (b"[" * 60000 + b"\n", "the request is no JSON"),
+        (b"[1]\n", "the request is no JSON object"),
+        (b'{"ask":"everything"}\n', "not a request"),
+        (b'{"ask":"command","name":1}\n', "not a request"),
+        (b"x" * (MAX_REQUEST + 1), "the request is too long"),
+    ],
+)
+def test_a_garbled_request_gets_a_clear_answer(state_dir: Path, sent: bytes, error: str) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(WITHIN_S)
+        client.connect(str(socket_path(state_dir)))
+        client.sendall(sent)
+        client.shutdown(socket.SHUT_WR)
+        assert json.loads(client.recv(4096))["error"] == error
+    assert ask(state_dir, {"ask": "status"})["run"] == "run2"
+
+
+def test_a_client_that_hangs_up_does_no_harm(state_dir: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.connect(str(socket_path(state_dir)))
+    assert ask(state_dir, {"ask": "status"})["run"] == "run2"
+
+
+def test_only_the_owner_and_the_group_may_ask(state_dir: Path) -> None:
+    assert socket_path(state_dir).stat().st_mode & 0o777 == 0o660
+
+
+def test_without_a_daemon_the_hint_says_how_to_start_it(tmp_path: Path) -> None:
+    with pytest.raises(SitewardenError, match=r"no daemon is running .* sitewarden run"):
+        ask(tmp_path, {"ask": "status"})
