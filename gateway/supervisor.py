@@ -57,14 +57,12 @@ class Supervisor:
         self._threads: dict[str, threading.Thread] = {}
         self._stopping = threading.Event()
         self.deaths = 0
-        self.failed: SimpleQueue[str] = SimpleQueue()
-        """Gets the vital room's name when it has died; its owner then ends the process."""
 
-    def start(self) -> None:
-        """Start every room on a thread of its own."""
+    def start(self, failed: Callable[[str], None]) -> None:
+        """Start every room on a thread of its own; `failed` gets the vital room's name if that one dies."""
         for stage in self._stages:
             for room in stage.rooms:
-                thread = threading.Thread(target=self._keep_running, args=(room,), name=room.name, daemon=True)
+                thread = threading.Thread(target=self._keep_running, args=(room, failed), name=room.name, daemon=True)
                 self._threads[room.name] = thread
                 thread.start()
 
@@ -86,7 +84,7 @@ class Supervisor:
                     stuck.append(room.name)
         return tuple(stuck)
 
-    def _keep_running(self, room: Room) -> None:
+    def _keep_running(self, room: Room, failed: Callable[[str], None]) -> None:
         times = 0
         while True:
             try:
@@ -96,7 +94,7 @@ class Supervisor:
                 times += 1
                 self.deaths += 1
                 if room is self._vital:
-                    self.failed.put(room.name)
+                    failed(room.name)
                     return
                 self._died(RoomDied(room.name, f"{type(error).__name__}: {error}"[:200], times))
             else:

@@ -128,7 +128,8 @@ def test_status_tells_points_alarms_and_outputs(hub: tuple[HubRoom, Told], state
 def test_a_person_acknowledges_through_the_socket(hub: tuple[HubRoom, Told], state_dir: Path) -> None:
     hub[0].post(reading("smoke-1", smoke="alarm"))
     hub[1].writes.get(timeout=WITHIN_S)
-    request: dict[str, Json] = {
+    alarm = "any-smoke@smoke-1.smoke"
+    request: dict[str, Json] = {"ask": "command", "name": "acknowledge", "args": {"alarm": alarm}, "issuer": "Ada"}
         "ask": "command",
         "name": "acknowledge",
         "args": {"alarm": "any-smoke@smoke-1.smoke"},

@@ -62,7 +62,7 @@ def test_the_first_stage_stops_last() -> None:
     journal: SimpleQueue[str] = SimpleQueue()
     first, second = Waiting("first", journal), Waiting("second", journal)
     rooms = supervisor(Stage((first,), 1), Stage((second,), 1), vital=first, died=SimpleQueue())
-    rooms.start()
+    rooms.start(print)
     assert {journal.get(timeout=WITHIN_S) for _ in range(2)} == {"first runs", "second runs"}
     assert rooms.stop() == ()
     assert [journal.get(timeout=WITHIN_S) for _ in range(2)] == ["second ends", "first ends"]
@@ -73,7 +73,7 @@ def test_a_room_that_dies_is_started_again_counted_and_reported(caplog: pytest.L
     died: SimpleQueue[RoomDied] = SimpleQueue()
     room, hub = Dying("link bus1", journal, deaths=1), Waiting("hub", journal)
     rooms = supervisor(Stage((hub, room), 1), vital=hub, died=died)
-    rooms.start()
+    rooms.start(print)
     assert died.get(timeout=WITHIN_S) == RoomDied("link bus1", "ValueError: a bug", 1)
     assert {journal.get(timeout=WITHIN_S) for _ in range(2)} == {"hub runs", "link bus1 runs"}
     assert rooms.stop() == ()
@@ -85,8 +85,9 @@ def test_a_dead_hub_is_not_started_again_but_said() -> None:
     hub = Dying("hub", SimpleQueue(), deaths=1)
     died: SimpleQueue[RoomDied] = SimpleQueue()
     rooms = supervisor(Stage((hub,), 1), vital=hub, died=died)
-    rooms.start()
-    assert rooms.failed.get(timeout=WITHIN_S) == "hub"
+    failed: SimpleQueue[str] = SimpleQueue()
+    rooms.start(failed.put)
+    assert failed.get(timeout=WITHIN_S) == "hub"
     assert died.empty()
     assert rooms.stop() == ()
 
@@ -95,7 +96,7 @@ def test_a_stuck_room_is_left_behind_when_its_deadline_has_passed(caplog: pytest
     journal: SimpleQueue[str] = SimpleQueue()
     deaf, hub = Deaf("journal", journal), Waiting("hub", journal)
     rooms = supervisor(Stage((hub,), 1), Stage((deaf,), 0.05), vital=hub, died=SimpleQueue())
-    rooms.start()
+    rooms.start(print)
     assert rooms.stop() == ("journal",)
     assert "journal did not stop within 0.05 s" in caplog.text
     Waiting.stop(deaf)
