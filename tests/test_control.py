@@ -130,11 +130,6 @@ def test_a_person_acknowledges_through_the_socket(hub: tuple[HubRoom, Told], sta
     hub[1].writes.get(timeout=WITHIN_S)
     alarm = "any-smoke@smoke-1.smoke"
     request: dict[str, Json] = {"ask": "command", "name": "acknowledge", "args": {"alarm": alarm}, "issuer": "Ada"}
-        "ask": "command",
-        "name": "acknowledge",
-        "args": {"alarm": "any-smoke@smoke-1.smoke"},
-        "issuer": "Ada",
-    }
     assert Reply(**ask(state_dir, request)).result == "done"
     assert Reply(**ask(state_dir, request)).detail == "already acknowledged"
 
