@@ -55,3 +55,11 @@ KINDS: dict[str, Kind] = {
 
 SAFETY_KINDS = frozenset({"smoke", "door", "contact", "output"})
 """Kinds whose readings the hub takes first and whose polls are never held back."""
+
+STATE_WORDS: dict[str, tuple[str, str]] = {
+    "smoke": ("normal", "alarm"),
+    "door": ("closed", "open"),
+    "contact": ("off", "on"),
+    "output": ("off", "on"),
+}
+"""The two words of each state kind: at rest, active."""
