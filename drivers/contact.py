@@ -1,0 +1,83 @@
+"""A potential-free contact on a GPIO pin: a smoke detector's relay, a door contact, anything that opens or closes.
+
+    pull   contact closed   contact open        wired between the pin and
+    up     pin low          pin high            ground
+    none   pin low          pin high            ground, with a resistor of its own to 3.3 V
+    down   pin high         pin low             3.3 V
+
+    kind      normally (default)   as it is normally   otherwise
+    smoke     open                 normal              alarm
+    contact   open                 off                 on
+    door      closed               closed              open
+
+`normally` is the state of the loop while all is well. Choose `closed` for smoke where the detector offers it: then a
+cut wire is an alarm. With `open` a cut wire looks like "no smoke" for ever.
+
+There is nothing to check a level against; a change that does not last for `hold` is not reported. Not known: a
+shorted or cut wire from a contact at rest (that takes an end-of-line resistor and an analogue input).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from gateway.driver import Edge, Family, Heard, PinUse, Pull, Pushed, Seconds, point
+from gateway.model import Point, Values
+from gateway.units import STATE_WORDS
+
+
+@dataclass(frozen=True, slots=True)
+class ContactOptions:
+    """Where the contact is and what it means."""
+
+    pin: int  # BCM number, 0 to 27
+    kind: Literal["contact", "smoke", "door"] = "contact"
+    pull: Literal["up", "down", "none"] = "up"
+    normally: Literal["open", "closed"] | None = None  # left out: closed for a door, open for smoke and contact
+    hold: Seconds = 0.02
+
+    def __post_init__(self) -> None:
+        """Refuse what no header has."""
+        if not 0 <= self.pin <= 27:
+            raise ValueError(f"pin: a BCM number from 0 to 27, not {self.pin}")
+        if not 0 <= self.hold <= 10:
+            raise ValueError(f"hold: from 0s to 10s, not {self.hold}s")
+
+
+class Contact(Pushed):
+    """One contact; its point is named after its kind."""
+
+    family: ClassVar[Family] = Family.PINS
+    options: ClassVar[type[ContactOptions]] = ContactOptions
+    every_default_s: ClassVar[float] = 2.0
+
+    def __init__(self, options: ContactOptions) -> None:
+        self._options = options
+        closed_when_high = options.pull == "down"
+        normally_closed = (options.normally or ("closed" if options.kind == "door" else "open")) == "closed"
+        self._high_at_rest = closed_when_high == normally_closed
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The one contact."""
+        return (point(self._options.kind, self._options.kind),)
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The pin."""
+        return (f"pin {self._options.pin}",)
+
+    @property
+    def pins(self) -> tuple[PinUse, ...]:
+        """An input, tied as the options say."""
+        return (PinUse(self._options.pin, pull=Pull(self._options.pull), hold_s=self._options.hold),)
+
+    def hear(self, heard: Heard) -> Iterable[Values]:
+        """The state that the level means; nothing for other pins."""
+        edge = heard.data
+        if not isinstance(edge, Edge) or edge.pin != self._options.pin:
+            return ()
+        kind = self._options.kind
+        return ({kind: STATE_WORDS[kind][edge.high != self._high_at_rest]},)

@@ -1,0 +1,218 @@
+"""Any Modbus device whose registers a profile describes: most sensors need a profile and no Python.
+
+What it reads and writes are the four Modbus tables (coils, discrete inputs, holding and input registers); the frames,
+their checksums and time limits are the link's. Source: Modbus application protocol 1.1b3, sections 6.1 to 6.6.
+
+Invariants:
+- Points are read in as few requests as the profile's limits allow. A range that the device refuses is cut in two, at
+  its widest gap, until the pieces are answered; the cut is kept as soon as one piece has been answered.
+- A range without an answer makes its own points Bad. Only a device that has answered nothing raises; one that left the
+  first two requests without a reply is taken as absent and asked no further, because each silence holds up the bus.
+- Nothing is written but outputs that the profile marks writable and the installation hands to this gateway; what is
+  reported is what was read back.
+
+Not known here: a device that keeps silent, where it should refuse, about registers it does not have. Its profile
+needs `max_gap: 0`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, ClassVar, NamedTuple
+
+from drivers.modbus_decode import decode
+from drivers.modbus_profile import Profile, RegisterPoint
+from gateway.driver import PROFILE, Family, Output, Polled, Registers, Table, point
+from gateway.errors import NoReply, Refused
+from gateway.model import Bad, Point, Reason, Value, Values
+from gateway.units import STATE_WORDS
+
+_BITS_PER_REGISTER = 16
+_ABSENT = 2  # requests without any reply, after which a device is not asked further
+
+
+@dataclass(frozen=True, slots=True)
+class ModbusOptions:
+    """One Modbus device: its unit id, its profile, and what this installation has connected to its inputs."""
+
+    unit: int  # 1 to 247; some devices use up to 255
+    profile: Annotated[Profile, PROFILE]
+    kinds: Mapping[str, str] = field(default_factory=dict)  # input -> smoke, door or contact
+    inverted: tuple[str, ...] = ()  # inputs and outputs that are wired the other way round
+    outputs: tuple[str, ...] = ()  # outputs that this gateway switches; it only reads the others
+
+    def __post_init__(self) -> None:
+        """Refuse what the profile does not have."""
+        if not 1 <= self.unit <= 255:
+            raise ValueError(f"unit: from 1 to 255, not {self.unit}")
+        points = self.profile.points
+        states = tuple(name for name, it in points.items() if it.is_state)
+        outputs = tuple(name for name, it in points.items() if it.writable)
+        inputs = tuple(name for name in states if name not in outputs)
+        self._refuse_others("kinds", self.kinds, inputs)
+        self._refuse_others("inverted", self.inverted, states)
+        self._refuse_others("outputs", self.outputs, outputs)
+        for name, kind in self.kinds.items():
+            if kind not in STATE_WORDS or kind == "output":
+                raise ValueError(f"kinds: {name} can be smoke, door or contact, not {kind!r}")
+
+    def _refuse_others(self, option: str, written: Iterable[str], known: Collection[str]) -> None:
+        for name in written:
+            if name not in known:
+                raise ValueError(f"{option}: {self.profile.model} has no {name!r} there, but {_listed(known)}")
+
+
+class Block(NamedTuple):
+    """One read request, of `size` registers or bits, and the points it answers in the order of their addresses."""
+
+    table: Table
+    address: int
+    size: int
+    points: tuple[tuple[str, RegisterPoint], ...]
+
+
+class _Answer(NamedTuple):
+    """What came of a block: values, the blocks to ask for next time, and the error if nothing of it was answered."""
+
+    values: dict[str, Value | Bad]
+    blocks: tuple[Block, ...]
+    fault: NoReply | Refused | None
+
+
+class ModbusTable(Polled, Output):
+    """A Modbus device after its profile."""
+
+    family: ClassVar[Family] = Family.REGISTERS
+    options: ClassVar[type[ModbusOptions]] = ModbusOptions
+    every_default_s: ClassVar[float] = 10.0
+
+    def __init__(self, options: ModbusOptions) -> None:
+        self._unit = options.unit
+        self._model = options.profile.model
+        self._registers = {name: _as_installed(name, it, options) for name, it in options.profile.points.items()}
+        self._points = tuple(point(name, it.kind, writable=it.writable) for name, it in self._registers.items())
+        self._blocks = plan(self._registers, options.profile.max_registers, options.profile.max_gap)
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The points of the profile."""
+        return self._points
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The unit id on its link."""
+        return (f"unit {self._unit}",)
+
+    @property
+    def safe(self) -> Mapping[str, Value]:
+        """All outputs off."""
+        return {name: "off" for name, it in self._registers.items() if it.writable}
+
+    def poll(self, link: Registers) -> Values:
+        """Every point, good or Bad; NoReply or Refused when nothing answered."""
+        answers: list[_Answer] = []
+        for block in self._blocks:
+            answers.append(self._ask(link, block))
+            if len(answers) == _ABSENT and all(isinstance(it.fault, NoReply) for it in answers):
+                break
+        faults = [it.fault for it in answers if it.fault is not None]
+        if len(faults) == len(answers):
+            raise next((it for it in faults if isinstance(it, NoReply)), faults[0])
+        self._blocks = tuple(block for it in answers for block in it.blocks)
+        return {name: value for it in answers for name, value in it.values.items()}
+
+    def write(self, link: Registers, point: str, value: Value) -> Values:
+        """Switch the output `point` to "on" or "off", and read it back; Refused for anything else."""
+        it = self._registers.get(point)
+        if it is None or not it.writable:
+            outputs = _listed(self.safe)
+            raise Refused(2, f"{self._model}, unit {self._unit}, has no output {point!r}", f"it can switch {outputs}")
+        if value not in ("on", "off"):
+            raise Refused(3, f"output {point!r} of unit {self._unit} cannot be {value!r}", "write on or off")
+        table = Table(it.table)
+        link.write(self._unit, table, it.address, (int((value == "on") != it.inverted),))
+        return {point: decode(it, link.read(self._unit, table, it.address, 1))}
+
+    def _ask(self, link: Registers, block: Block) -> _Answer:
+        try:
+            raw = link.read(self._unit, block.table, block.address, block.size)
+        except NoReply as fault:
+            return _Answer(_all_bad(block, Reason.NO_REPLY), (block,), fault)
+        except Refused as fault:
+            return self._ask_parts(link, block, fault)
+        values = {}
+        for name, it in block.points:
+            first = it.address - block.address
+            values[name] = decode(it, raw[first : first + it.width])
+        return _Answer(values, (block,), None)
+
+    def _ask_parts(self, link: Registers, block: Block, fault: Refused) -> _Answer:
+        """The two halves of a refused block, each by itself."""
+        answers = [self._ask(link, part) for part in halves(block)]
+        if all(it.fault is not None for it in answers):
+            values = {name: bad for it in answers for name, bad in it.values.items()}
+            return _Answer(values or _all_bad(block, Reason.REFUSED), (block,), fault)
+        values = {name: value for it in answers for name, value in it.values.items()}
+        return _Answer(values, tuple(part for it in answers for part in it.blocks), None)
+
+
+def plan(points: Mapping[str, RegisterPoint], max_registers: int, max_gap: int) -> tuple[Block, ...]:
+    """The fewest blocks that cover `points` without reading over gaps of more than `max_gap` unused addresses."""
+    blocks: list[Block] = []
+    for table in Table:
+        most = max_registers * (_BITS_PER_REGISTER if table in (Table.COIL, Table.DISCRETE) else 1)
+        here = [item for item in points.items() if item[1].table == table]
+        run: list[tuple[str, RegisterPoint]] = []
+        for item in sorted(here, key=lambda named: named[1].address):
+            end = _end(run)
+            if run and (item[1].address - end > max_gap or max(end, _end([item])) - run[0][1].address > most):
+                blocks.append(_block(table, run))
+                run = []
+            run.append(item)
+        if run:
+            blocks.append(_block(table, run))
+    return tuple(blocks)
+
+
+def halves(block: Block) -> tuple[Block, ...]:
+    """`block` cut in two at its widest gap, or in the middle where it has none; nothing if it cannot be cut."""
+    points = block.points
+    cuts = []
+    for i in range(1, len(points)):
+        gap = points[i][1].address - _end(points[:i])
+        if gap >= 0:
+            cuts.append((gap, -abs(2 * i - len(points)), i))
+    if not cuts:
+        return ()
+    cut = max(cuts)[2]
+    return _block(block.table, points[:cut]), _block(block.table, points[cut:])
+
+
+def _block(table: Table, points: Iterable[tuple[str, RegisterPoint]]) -> Block:
+    points = tuple(points)
+    first = points[0][1].address
+    return Block(table, first, _end(points) - first, points)
+
+
+def _end(points: Iterable[tuple[str, RegisterPoint]]) -> int:
+    """The first address behind all of `points`."""
+    return max((it.address + it.width for _, it in points), default=0)
+
+
+def _as_installed(name: str, it: RegisterPoint, options: ModbusOptions) -> RegisterPoint:
+    """The profile's point, changed by what this installation says of it."""
+    return replace(
+        it,
+        kind=options.kinds.get(name, it.kind),
+        inverted=it.inverted != (name in options.inverted),
+        writable=name in options.outputs,
+    )
+
+
+def _all_bad(block: Block, reason: Reason) -> dict[str, Value | Bad]:
+    return {name: Bad(reason) for name, _ in block.points}
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
