@@ -1,4 +1,6 @@
-r"""Captures: recorded exchanges with a device as text, one item a line.
+r"""Captures: recorded exchanges with a device as text, and a link that plays one in place of a wire.
+
+One item a line:
 
 # device: XY-MD02, firmware unknown     header, `# key: value`, before the first item; later `#` lines are comments
 > 01 04 00 01 00 02 20 0B               bytes sent to the device, in hex
@@ -10,9 +12,18 @@ r"""Captures: recorded exchanges with a device as text, one item a line.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeAlias
+
+from gateway.driver import Edge, Family, Heard, Pins, Registers, Stream
+from gateway.errors import LinkDown
+from gateway.links.port import Pace
+
+_PAUSE_S = 1.0  # between two rounds of a capture that is played for ever
 
 
 class Sent(NamedTuple):
@@ -101,3 +112,132 @@ def _level(written: str) -> Level:
     if level not in {"high", "low"}:
         raise ValueError(f"a pin goes high or low, as in = 17 high, not {written!r}")
     return Level(int(pin), level == "high")
+
+
+class Replay:
+    """A capture as a link: what was pushed comes with the times of the capture, what was asked for when it is asked.
+
+    A request is answered with what followed it in the capture, looking onward from the request before; a request that
+    the capture does not hold is met by silence, without waiting for the timeout.
+    """
+
+    def __init__(self, path: Path, *, loop: bool) -> None:
+        self.last = 0.0
+        self.noise_bytes = 0
+        self._path = path
+        self._loop = loop
+        self._items: tuple[Item, ...] = ()
+        self._next = 0
+        self._due = 0.0  # when the next item that comes by itself comes
+        self._pushes = False
+        self._reply = b""
+        self._levels: dict[int, bool] = {}
+        self._inbox: SimpleQueue[None] = SimpleQueue()
+
+    def open(self) -> None:
+        """Read the capture; raises LinkDown."""
+        try:
+            self._items = parse(self._path.read_text(encoding="utf-8")).items
+        except (OSError, ValueError) as error:
+            raise LinkDown(
+                f"{self._path} cannot be replayed: {error}", "check the path and the capture's lines"
+            ) from error
+        self._next, self._due, self._reply = 0, time.monotonic(), b""
+
+    def close(self) -> None:
+        """Stop playing."""
+        self._items, self._pushes = (), False
+
+    def offer(self, family: Family) -> Registers | Stream | Pins:
+        """The devices of the capture, behind Modbus RTU, as bytes or as pins."""
+        if family is Family.REGISTERS:
+            from gateway.links.modbus import Exchange  # noqa: PLC0415 - pymodbus costs 30 ms: only where it is used
+
+            return Exchange(self, "rtu", Pace())
+        self._pushes = True
+        return _ReplayedPins(self._levels) if family is Family.PINS else self
+
+    def wait(self, until: float) -> Sequence[Heard]:
+        """The next thing that was pushed; returns at a `wake` or at `until`."""
+        while True:
+            heard = self._pushed(time.monotonic()) if self._pushes else None
+            if heard is not None:
+                return (heard,)
+            due = self._due if self._pushes and self._next < len(self._items) else until
+            timeout_s = min(until, due) - time.monotonic()
+            try:
+                self._inbox.get(timeout=max(0.0, timeout_s))
+            except Empty:
+                if time.monotonic() < until:
+                    continue
+            return ()
+
+    def wake(self) -> None:
+        """Make `wait` return; from any thread."""
+        self._inbox.put(None)
+
+    def prepare(self) -> None:
+        """A capture is always ready."""
+
+    def write(self, data: bytes) -> None:
+        """Look for the request and have its reply ready."""
+        order = range(self._next, len(self._items))
+        for at in (*order, *range(self._next)) if self._loop else order:
+            if self._items[at] == Sent(data) and not self._pushes:
+                self._next, self._reply = self._reply_after(at)
+                return
+
+    def receive(self, until: float) -> bytes:
+        """The reply, at once; nothing where there is none."""
+        del until
+        reply, self._reply = self._reply, b""
+        return reply
+
+    def noise(self, count: int) -> None:
+        """Count bytes that belonged to no reply."""
+        self.noise_bytes += count
+
+    def _reply_after(self, at: int) -> tuple[int, bytes]:
+        reply, end = b"", at + 1
+        while end < len(self._items) and not isinstance(item := self._items[end], Sent):
+            if isinstance(item, Received):
+                reply += item.data
+            end += 1
+        return end, reply
+
+    def _pushed(self, now: float) -> Heard | None:
+        """The next item that came by itself, if its time has come."""
+        while now >= self._due and self._items:
+            if self._next == len(self._items):
+                if not self._loop:
+                    return None
+                self._next, self._due = 0, now + _PAUSE_S
+                return None
+            item = self._items[self._next]
+            self._next += 1
+            match item:
+                case Passed(seconds):
+                    self._due += seconds
+                case Received(data):
+                    return Heard(data, now)
+                case Level(pin, high):
+                    self._levels[pin] = high
+                    return Heard(Edge(pin, high), now)
+                case Sent():
+                    pass
+        return None
+
+
+class _ReplayedPins:
+    """Levels as the capture has them, and as they are written."""
+
+    def __init__(self, levels: dict[int, bool]) -> None:
+        self._levels = levels
+
+    def read(self, pin: int) -> bool:
+        """The level of the pin; low before the first."""
+        return self._levels.get(pin, False)
+
+    def write(self, pin: int, high: bool) -> None:
+        """Drive the pin."""
+        self._levels[pin] = high

@@ -1,0 +1,200 @@
+"""The contract of links, and the byte port that serial lines and TCP peers share.
+
+- One thread, the poller's, calls everything here; `wake` alone may be called by any thread at any time.
+- Every wait has a deadline. `wake` ends a `wait`; it never cuts an exchange short.
+- A link that nobody listens to (Modbus) does not wake its thread for bytes: they stay with the kernel until the next
+  exchange drops them. That the other end has gone is noticed at once.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from gateway.driver import Family, Heard, Pins, Registers, Stream
+from gateway.errors import LinkDown
+
+_CHUNK = 4096  # what one read takes at most: the size of the kernel's buffer of a serial port
+_SEND_S = 2.0  # a request of 256 bytes takes 1.9 s at 1200 baud
+_ENDED = select.POLLHUP | select.POLLERR | select.POLLNVAL | select.POLLRDHUP
+
+
+class Link(Protocol):
+    """An opened physical connection that devices may share."""
+
+    def open(self) -> None:
+        """Open it; raises LinkDown with what happened and a hint."""
+
+    def close(self) -> None:
+        """Close it; harmless when it is not open, and on a connection that has died."""
+
+    def offer(self, family: Family) -> Registers | Stream | Pins:
+        """What drivers of `family` may use of the opened link."""
+
+    def wait(self, until: float) -> Sequence[Heard]:
+        """What devices said by themselves; returns at a `wake` or at `until` (monotonic s). Raises LinkDown."""
+
+    def wake(self) -> None:
+        """Make `wait` return, now or when it is called next; from any thread."""
+
+    @property
+    def noise_bytes(self) -> int:
+        """Bytes so far that belonged to no reply."""
+
+
+class Port(Protocol):
+    """Bytes to and from devices that answer when asked."""
+
+    @property
+    def last(self) -> float:
+        """Monotonic seconds of the last byte in or out."""
+
+    def prepare(self) -> None:
+        """Make ready for a request; raises LinkDown."""
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`; raises LinkDown."""
+
+    def receive(self, until: float) -> bytes:
+        """What has arrived, waiting for it until `until`; empty only when nothing came by then. Raises LinkDown."""
+
+    def noise(self, count: int) -> None:
+        """Count bytes that belonged to no reply."""
+
+
+class Pace(NamedTuple):
+    """How fast a line is, in seconds; `timeout_s` None: 300 ms and twice the time on the wire."""
+
+    char_s: float = 0.0
+    gap_s: float = 0.0  # silence before a request
+    timeout_s: float | None = None
+    echo: bool = False  # what is sent is heard
+
+    def response_s(self, characters: int) -> float:
+        """How long a reply may take, from the sending of a request; both together have `characters` characters."""
+        return 0.3 + 2 * characters * self.char_s if self.timeout_s is None else self.timeout_s
+
+
+class Wire:
+    """A byte port over a non-blocking file descriptor that somebody else opens and closes."""
+
+    def __init__(self, name: str, hint: str, char_s: float = 0.0) -> None:
+        self.last = 0.0
+        self.noise_bytes = 0
+        self._name = name
+        self._hint = hint  # what to look for when the other end has gone
+        self._char_s = char_s
+        self._fd = -1
+        self._bell = -1  # an eventfd; it outlives the connection, so that `wake` never meets a closed or foreign one
+        self._reading = select.poll()
+        self._idling = select.poll()
+
+    def __del__(self) -> None:
+        if self._bell >= 0:
+            os.close(self._bell)
+
+    @property
+    def attached(self) -> bool:
+        """Whether there is a connection."""
+        return self._fd >= 0
+
+    def attach(self, fd: int) -> None:
+        """Use the opened `fd` from now on."""
+        if self._bell < 0:
+            self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self._idling.register(self._bell, select.POLLIN)
+        os.set_blocking(fd, False)
+        self._reading.register(fd, select.POLLIN)
+        self._idling.register(fd, select.POLLRDHUP)
+        self._fd = fd
+        self.last = time.monotonic()
+
+    def listen(self) -> None:
+        """From now on `wait` returns what arrives."""
+        self._idling.modify(self._fd, select.POLLIN | select.POLLRDHUP)
+
+    def detach(self) -> None:
+        """Forget the file descriptor, before it is closed."""
+        if self._fd >= 0:
+            self._reading.unregister(self._fd)
+            self._idling.unregister(self._fd)
+            self._fd = -1
+
+    def wake(self) -> None:
+        """Make `wait` return; from any thread."""
+        if self._bell >= 0:
+            os.eventfd_write(self._bell, 1)
+
+    def wait(self, until: float) -> bytes:
+        """What has arrived where somebody listens; returns at a `wake` or at `until`. Raises LinkDown."""
+        data = b""
+        for fd, event in self._idling.poll(_ms(until)):
+            if fd == self._bell:
+                os.eventfd_read(fd)
+            elif event & select.POLLIN:
+                data = self._read()
+            else:
+                raise self._gone("the other end has gone")
+        return data
+
+    def prepare(self) -> None:
+        """A line is always ready."""
+
+    def receive(self, until: float) -> bytes:
+        """What has arrived, waiting for it until `until`; empty only when nothing came by then. Raises LinkDown."""
+        while True:
+            ready = self._reading.poll(_ms(until))
+            if not ready:
+                return b""
+            if not ready[0][1] & select.POLLIN:
+                raise self._gone("the other end has gone")
+            if data := self._read():
+                return data
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`; raises LinkDown."""
+        rest = memoryview(data)
+        deadline = time.monotonic() + _SEND_S
+        while True:
+            try:
+                rest = rest[os.write(self._fd, rest) :]
+            except BlockingIOError:
+                self._wait_for_room(deadline)
+            except OSError as error:
+                raise self._gone(error.strerror or str(error)) from error
+            if not rest:
+                break
+        self.last = time.monotonic() + len(data) * self._char_s
+
+    def noise(self, count: int) -> None:
+        """Count bytes that belonged to no reply."""
+        self.noise_bytes += count
+
+    def _read(self) -> bytes:
+        try:
+            data = os.read(self._fd, _CHUNK)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise self._gone(error.strerror or str(error)) from error
+        if not data:  # readable without a byte: closed, or unplugged
+            raise self._gone("the other end has gone")
+        self.last = time.monotonic()
+        return data
+
+    def _wait_for_room(self, deadline: float) -> None:
+        room = select.poll()
+        room.register(self._fd, select.POLLOUT)
+        if not room.poll(_ms(deadline)):
+            raise self._gone(f"nothing can be sent for {_SEND_S:.0f} s")
+
+    def _gone(self, what: str) -> LinkDown:
+        return LinkDown(f"{self._name}: {what}", self._hint)
+
+
+def _ms(until: float) -> float:
+    """Milliseconds until then, for poll (which rounds up)."""
+    return max(0.0, (until - time.monotonic()) * 1000)

@@ -1,0 +1,121 @@
+"""TCP peers: a Modbus TCP device or gateway, or a serial server that passes bytes through.
+
+- A peer that closes an idle Modbus connection (many do, after a minute) has not gone: the next exchange connects again,
+  and only when that fails is the link down.
+- A connection whose peer has vanished without a word is noticed by what it does not acknowledge, or by keepalive.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Sequence
+
+from gateway.config import schema
+from gateway.driver import Family, Heard, Registers, Stream
+from gateway.errors import LinkDown
+from gateway.links.port import Pace, Wire
+
+_UNACKNOWLEDGED_MS = 5_000  # what was sent and is not acknowledged for so long ends the connection
+_IDLE_S, _PROBE_S, _PROBES = 30, 5, 3  # an idle connection is probed, and given up after 45 s
+_GONE = "the peer closed the connection or is unreachable: check its power, the network and how many clients it takes"
+
+
+class TcpPeer:
+    """A TCP connection as a link; a port for Modbus exchanges too."""
+
+    def __init__(self, name: str, peer: schema.TcpLink) -> None:
+        self._name = f"{name} ({peer.host}:{peer.port})"
+        self._peer = peer
+        self._socket: socket.socket | None = None
+        self._wire = Wire(self._name, _GONE)
+        self._asks = True  # Modbus: the peer speaks only when asked
+
+    @property
+    def noise_bytes(self) -> int:
+        """Bytes so far that belonged to no reply."""
+        return self._wire.noise_bytes
+
+    @property
+    def last(self) -> float:
+        """Monotonic seconds of the last byte in or out."""
+        return self._wire.last
+
+    def open(self) -> None:
+        """Connect; raises LinkDown."""
+        peer = self._peer
+        try:
+            connection = socket.create_connection((peer.host, peer.port), timeout=peer.timeout)
+        except OSError as error:
+            raise _unreachable(self._name, error) from error
+        self._socket = connection
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _IDLE_S)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _PROBE_S)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
+        self._wire.attach(connection.fileno())
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._wire.detach()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def offer(self, family: Family) -> Registers | Stream:
+        """Registers behind Modbus TCP or RTU, or the bytes as they come."""
+        if family is Family.REGISTERS:
+            from gateway.links.modbus import Exchange  # noqa: PLC0415 - pymodbus costs 30 ms: only where it is used
+
+            return Exchange(self, self._peer.framing, Pace(timeout_s=self._peer.timeout))
+        self._asks = False
+        self._wire.listen()
+        return self._wire
+
+    def wait(self, until: float) -> Sequence[Heard]:
+        """What the peer said by itself."""
+        try:
+            data = self._wire.wait(until)
+        except LinkDown:
+            if not self._asks:
+                raise
+            self.close()
+            return ()
+        return (Heard(data, time.monotonic()),) if data else ()
+
+    def wake(self) -> None:
+        """Make `wait` return; from any thread."""
+        self._wire.wake()
+
+    def prepare(self) -> None:
+        """Make ready for a request: connect again where the idle peer has closed; raises LinkDown."""
+        if self._socket is not None:
+            self.wait(0.0)
+        if self._socket is None:
+            self.open()
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`; raises LinkDown."""
+        self._wire.write(data)
+
+    def receive(self, until: float) -> bytes:
+        """What has arrived, waiting for it until `until`; empty only when nothing came by then. Raises LinkDown."""
+        return self._wire.receive(until)
+
+    def noise(self, count: int) -> None:
+        """Count bytes that belonged to no reply."""
+        self._wire.noise(count)
+
+
+def _unreachable(name: str, error: OSError) -> LinkDown:
+    """Why the peer cannot be reached, and what to do about it."""
+    if isinstance(error, socket.gaierror):
+        return LinkDown(f"{name}: this host name is not known", "check `host` and the gateway's DNS")
+    if isinstance(error, ConnectionRefusedError):
+        return LinkDown(f"{name}: the connection was refused", "the host runs: check `port`, and its Modbus service")
+    if isinstance(error, TimeoutError):
+        return LinkDown(f"{name}: no answer", "check the address, power and network cable of the peer")
+    what = error.strerror or str(error)
+    return LinkDown(f"{name}: {what}", "check the gateway's own network and the address of the peer")
