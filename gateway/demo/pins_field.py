@@ -1,0 +1,97 @@
+"""The wires on the GPIO header: smoke detector contacts that open and close, and an eye on the siren's relay.
+
+A detector's contact is normally closed and pulls its pin to ground; an alarm, or a cut wire, lets the pull-up win.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from gateway.demo.wiring import Wiring
+
+SIREN_LIMIT_S = 1.0
+_LOOK_EVERY_S = 0.005
+_GIVE_UP_S = 2.0
+
+
+class Level(Protocol):
+    """A level that a simulated pin took, and the seconds it had the one before."""
+
+    @property
+    def timestamp(self) -> float:
+        """Seconds since the change before."""
+
+    @property
+    def state(self) -> bool:
+        """High or low."""
+
+
+class MockPin(Protocol):
+    """A simulated pin of the GPIO header, as gpiozero makes it."""
+
+    @property
+    def state(self) -> bool:
+        """The electrical level now."""
+
+    @property
+    def states(self) -> Sequence[Level]:
+        """The levels since `clear_states`."""
+
+    def clear_states(self) -> None:
+        """Begin a new list of levels, and a new stopwatch."""
+
+    def drive_high(self) -> None:
+        """Let something outside pull an input high."""
+
+    def drive_low(self) -> None:
+        """Let something outside pull an input low."""
+
+
+class SirenAnswered(NamedTuple):
+    """The siren's relay switched on so many seconds after a smoke contact opened; None: it did not within 2 s."""
+
+    device: str
+    after_s: float | None
+
+
+class PinsField:
+    """The detectors' contacts by device, and the siren's pin. Lives on the wiring's thread."""
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        contacts: Mapping[str, MockPin],
+        siren: MockPin,
+        seen: Callable[[SirenAnswered], None],
+    ) -> None:
+        self._wiring = wiring
+        self._contacts = contacts
+        self._siren = siren
+        self._seen = seen
+
+    def rest(self) -> None:
+        """Close all contacts: no smoke, no cut wire."""
+        for pin in self._contacts.values():
+            pin.drive_low()
+
+    def smoke(self, device: str, alarm: bool) -> None:
+        """Open the contact of `device`, and time the siren if it is off; or close the contact."""
+        if not alarm:
+            self._contacts[device].drive_low()
+            return
+        if not self._siren.state:
+            self._siren.clear_states()
+            self._look(device, time.monotonic() + _GIVE_UP_S)
+        self._contacts[device].drive_high()
+
+    def _look(self, device: str, until: float) -> None:
+        """Look again and again whether the siren is on; the pin itself has noted when it switched."""
+        now = time.monotonic()
+        if self._siren.state:
+            self._seen(SirenAnswered(device, self._siren.states[1].timestamp))
+        elif now >= until:
+            self._seen(SirenAnswered(device, None))
+        else:
+            self._wiring.at(now + _LOOK_EVERY_S, lambda: self._look(device, until))
