@@ -6,13 +6,12 @@ A rule is a function of one source file (and of all others, by path) that yields
 from __future__ import annotations
 
 import ast
-import io
 import re
-import tokenize
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from itertools import groupby
 from typing import TypeAlias
+
+from source_file import Source, name_of, room_of
 
 
 def words(text: str) -> frozenset[str]:
@@ -69,70 +68,10 @@ OPENERS = words("open connect connect_async start listen bind")
 PRODUCT = ("gateway/", "drivers/")
 
 
-@dataclass(frozen=True)
-class Source:
-    """One file: its path from the top of the project, and its text."""
-
-    path: str
-    text: str
-
-    @cached_property
-    def tree(self) -> ast.Module:
-        return ast.parse(self.text)
-
-    @cached_property
-    def nodes(self) -> tuple[ast.AST, ...]:
-        return tuple(ast.walk(self.tree))
-
-    @cached_property
-    def comments(self) -> dict[int, str]:
-        tokens = tokenize.generate_tokens(io.StringIO(self.text).readline)
-        return {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
-
-    @property
-    def module(self) -> str:
-        return self.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-    @property
-    def room(self) -> str:
-        """The room of `gateway` that this file belongs to, else nothing."""
-        return room_of(self.module)
-
-    def at(self, node: ast.AST, what: str) -> str:
-        return f"{self.path}:{getattr(node, 'lineno', 1)}: {what}"
-
-    def imports(self) -> Iterator[tuple[ast.AST, str]]:
-        """Every name imported, in full: `from a import b` gives `a.b`."""
-        for node in self.nodes:
-            if isinstance(node, ast.Import):
-                yield from ((node, alias.name) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                yield from ((node, f"{self.origin(node)}.{alias.name}") for alias in node.names)
-            elif isinstance(node, ast.Call) and name_of(node.func) in {"import_module", "__import__"}:
-                yield from ((node, str(arg.value)) for arg in node.args[:1] if isinstance(arg, ast.Constant))
-
-    def origin(self, node: ast.ImportFrom) -> str:
-        if not node.level:
-            return node.module or ""
-        package = self.module.split(".")
-        dropped = node.level - self.path.endswith("/__init__.py")
-        return ".".join([*package[: len(package) - dropped], *filter(None, [node.module])])
-
-
 House: TypeAlias = Mapping[str, Source]
 """All files, by path."""
 
 Rule: TypeAlias = Callable[[Source, House], Iterator[str]]
-
-
-def name_of(node: ast.AST) -> str:
-    """The last word of `x` or `a.b.x`."""
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-
-
-def room_of(module: str) -> str:
-    parts = module.split(".")
-    return parts[1] if parts[0] == "gateway" and len(parts) > 1 else ""
 
 
 def inside(name: str, modules: tuple[str, ...]) -> bool:
@@ -240,7 +179,7 @@ def a_lock_has_its_reason_beside_it(source: Source, _house: House) -> Iterator[s
     if not source.path.startswith(PRODUCT):
         return
     for node in source.nodes:
-        if isinstance(node, ast.Call) and name_of(node.func) in LOCKS and not reason(source, node.lineno):
+        if isinstance(node, ast.Call) and name_of(node.func) in LOCKS and not source.reason(node.lineno):
             yield source.at(node, f"{name_of(node.func)} without a comment that says why")
 
 
@@ -252,22 +191,20 @@ def a_broad_except_has_its_reason_beside_it(source: Source, _house: House) -> It
             continue
         caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
         broad = any(kind is None or name_of(kind) in {"Exception", "BaseException"} for kind in caught)
-        if broad and not reason(source, node.lineno):
+        last = node.body[-1]
+        passes_on = isinstance(last, ast.Raise) and last.exc is None
+        if broad and not passes_on and not source.reason(node.lineno):
             yield source.at(node, "a broad except without a comment that says why")
 
 
-def reason(source: Source, line: int) -> str:
-    """The words of the comment on this line, or of the whole-line comment above it."""
-    above = source.comments.get(line - 1, "")
-    whole_line = source.text.splitlines()[line - 2].lstrip().startswith("#") if line > 1 else False
-    said = source.comments.get(line, "") + (above if whole_line else "")
-    return re.sub(r"noqa:[A-Z0-9, ]*|type: ignore\[[a-z, -]*\]|[^a-zA-Z]+", "", said)
-
-
 def an_ignored_rule_has_its_reason(source: Source, _house: House) -> Iterator[str]:
-    for line, comment in source.comments.items():
-        if "noqa" in comment and not (re.search(r"noqa: ?[A-Z]+[0-9]+", comment) and reason(source, line)):
-            yield f"{source.path}:{line}: a noqa without its rule or its reason"
+    """Neighbouring lines that ignore the same rule may share one reason."""
+    ignored = {line: re.search(r"noqa(: ?[A-Z]+[0-9]+)?", comment) for line, comment in source.comments.items()}
+    codes = {line: found[1] for line, found in ignored.items() if found}
+    for (code, _), group in groupby(enumerate(codes), lambda item: (codes[item[1]], item[1] - item[0])):
+        lines = [line for _, line in group]
+        if not code or not any(source.reason(line) for line in lines):
+            yield f"{source.path}:{lines[0]}: a noqa without its rule or its reason"
 
 
 def nothing_sleeps(source: Source, _house: House) -> Iterator[str]:
