@@ -20,7 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from gpiozero import BadPinFactory, Device, GPIOPinInUse, GPIOZeroError, InputDevice, OutputDevice, PinFactoryFallback
-from gpiozero.pins.mock import MockFactory
+from gpiozero.pins.mock import MockFactory, MockPin
 
 from gateway.config import schema
 from gateway.driver import Edge, Family, Heard, Pins, PinUse, Pull
@@ -170,6 +170,30 @@ class GpioHeader:
             return LinkDown(f"{self._name}: {error}", "each pin belongs to one device of one program")
         hint = "check that this is a Raspberry Pi and the user is in the group gpio; `factory: mock` simulates pins"
         return LinkDown(f"{self._name}: {error}", hint)
+
+
+class WiredPin(MockPin):  # type: ignore[misc]  # the library is untyped
+    """A simulated pin with something wired to it, which is stronger than the pull resistor, as on a real header."""
+
+    _wired: bool | None = None
+
+    def wire(self, high: bool) -> None:
+        """Have the wire pull the pin, an input, to this level."""
+        self._wired = high
+        self.drive_high() if high else self.drive_low()
+
+    def _set_pull(self, value: str) -> None:
+        super()._set_pull(value)
+        if self._wired is not None:
+            self._change_state(self._wired)
+
+
+def mock_pin(number: int) -> WiredPin:
+    """The simulated pin with this BCM number; makes gpiozero simulate, if it does not yet."""
+    if getattr(Device.pin_factory, "pin_class", None) is not WiredPin:
+        Device.pin_factory = MockFactory(pin_class=WiredPin)
+    pin: WiredPin = Device.pin_factory.pin(number)
+    return pin
 
 
 def _faults() -> tuple[type[Exception], ...]:
