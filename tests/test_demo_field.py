@@ -272,13 +272,7 @@ class Pin:
         self._since = time.monotonic()
         self.states = [LevelAt(0.0, self.state)]
 
-    def drive_high(self) -> None:
-        self.become(True)
-
-    def drive_low(self) -> None:
-        self.become(False)
-
-    def become(self, high: bool) -> None:
+    def wire(self, high: bool) -> None:
         now = time.monotonic()
         self.states.append(LevelAt(now - self._since, high))
         self._since, self.state = now, high
@@ -299,7 +293,7 @@ def site(tmp_path: Path, pins: dict[int, Pin]) -> Iterator[Site]:
 
 def test_the_siren_is_timed_from_the_contact_to_the_relay(site: Site, pins: dict[int, Pin]) -> None:
     siren = pins[SIREN_PIN]
-    pins[SMOKE_PINS["smoke-1"]].changed = lambda high: threading.Timer(0.1, siren.become, [high]).start()
+    pins[SMOKE_PINS["smoke-1"]].changed = lambda high: threading.Timer(0.1, siren.wire, [high]).start()
     site.open()
     site.act(Smoke("smoke-1", True))
     answered = site.seen.get(timeout=5)

@@ -11,7 +11,6 @@ from typing import NamedTuple, Protocol
 
 from gateway.demo.wiring import Wiring
 
-SIREN_LIMIT_S = 1.0
 _LOOK_EVERY_S = 0.005
 _GIVE_UP_S = 2.0
 
@@ -29,7 +28,7 @@ class Level(Protocol):
 
 
 class MockPin(Protocol):
-    """A simulated pin of the GPIO header, as gpiozero makes it."""
+    """A simulated pin of the GPIO header, as gateway/links/gpio.py makes it."""
 
     @property
     def state(self) -> bool:
@@ -42,11 +41,8 @@ class MockPin(Protocol):
     def clear_states(self) -> None:
         """Begin a new list of levels, and a new stopwatch."""
 
-    def drive_high(self) -> None:
-        """Let something outside pull an input high."""
-
-    def drive_low(self) -> None:
-        """Let something outside pull an input low."""
+    def wire(self, high: bool) -> None:
+        """Have the wire pull the pin, an input, to this level."""
 
 
 class SirenAnswered(NamedTuple):
@@ -74,17 +70,17 @@ class PinsField:
     def rest(self) -> None:
         """Close all contacts: no smoke, no cut wire."""
         for pin in self._contacts.values():
-            pin.drive_low()
+            pin.wire(high=False)
 
     def smoke(self, device: str, alarm: bool) -> None:
         """Open the contact of `device`, and time the siren if it is off; or close the contact."""
         if not alarm:
-            self._contacts[device].drive_low()
+            self._contacts[device].wire(high=False)
             return
         if not self._siren.state:
             self._siren.clear_states()
             self._look(device, time.monotonic() + _GIVE_UP_S)
-        self._contacts[device].drive_high()
+        self._contacts[device].wire(high=True)
 
     def _look(self, device: str, until: float) -> None:
         """Look again and again whether the siren is on; the pin itself has noted when it switched."""
