@@ -129,13 +129,13 @@ STORY = Story(
         ),
         Scene(17, "The compressor runs again.", (Aim("freezer-1.temperature", -19.2, 8),)),
         Scene(18, "A sale begins: the shop fills up, and 40 people are its limit.", (Aim("entrance-1.people", 46, 4),)),
-        Scene(23, "The MQTT broker goes away for ten seconds. The site is watched all the same.", (Broker(True),)),
+        Scene(22, "The MQTT broker goes away for ten seconds. The site is watched all the same.", (Broker(True),)),
         Scene(
-            25, "The air sensor at the dock falls silent. Its neighbours share the line.", (Silence("dock-air", True),)
+            24, "The air sensor at the dock falls silent. Its neighbours share the line.", (Silence("dock-air", True),)
         ),
         Scene(29, "The shop empties.", (Aim("entrance-1.people", 24, 3),)),
-        Scene(33, "The broker is back: events go out first, then what waited on the disk.", (Broker(False),)),
-        Scene(35, "The air sensor answers again.", (Silence("dock-air", False),)),
+        Scene(32, "The broker is back: events go out first, then what waited on the disk.", (Broker(False),)),
+        Scene(34, "The air sensor answers again.", (Silence("dock-air", False),)),
         Scene(
             39,
             "The smoke has cleared. The alarm is latched: the siren waits for a person.",
@@ -153,7 +153,7 @@ STORY = Story(
         Expected("freezer-warm", 5, 13),
         Expected(SMOKE_ALARM, 13, 15),
         Expected("entrance-full", 18, 24),
-        Expected("dock-air-silent", 25, 33),
+        Expected("dock-air-silent", 24, 31),
     ),
     ends_s=50,
 )
