@@ -1,0 +1,158 @@
+"""The parts of a configuration, each by itself right; whether they fit together is crosscheck's question.
+
+A part that is wrong by itself is missing here and its problems are in the tree; `Tree.section` still knows its id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from gateway.config import schema
+from gateway.config.options import FindDriver, built, found_driver, written_form
+from gateway.config.problems import Tree, shown, suggestion
+from gateway.config.profiles import Profiles
+from gateway.config.schema import (
+    Config,
+    Device,
+    DeviceKeys,
+    GatewayPart,
+    Link,
+    Response,
+    Rule,
+    Site,
+    Storage,
+    Uplink,
+    is_id,
+)
+from gateway.config.sources import BY_ID
+from gateway.config.typed import fields, not_an_id, typed, unknown_key
+
+T = TypeVar("T", bound=BaseModel)
+
+LINKS: dict[str, type[Link]] = {
+    "serial": schema.SerialLink,
+    "tcp": schema.TcpLink,
+    "gpio": schema.GpioLink,
+    "replay": schema.ReplayLink,
+}
+TOP = {name: "" for name in Config.model_fields if name not in {"hash", "folder", "off"}}
+DEFAULT_EVERY_S = 10.0
+
+
+@dataclass
+class Draft:
+    """What of a configuration is right by itself."""
+
+    tree: Tree
+    site: Site | None = None
+    gateway: GatewayPart | None = None
+    storage: Storage | None = None
+    uplinks: dict[str, Uplink] = field(default_factory=dict)
+    links: dict[str, Link] = field(default_factory=dict)
+    devices: dict[str, Device] = field(default_factory=dict)
+    options: dict[str, object] = field(default_factory=dict)  # of the devices
+    disabled: set[str] = field(default_factory=set)  # devices that are disabled by themselves
+    rules: dict[str, Rule] = field(default_factory=dict)
+    responses: dict[str, Response] = field(default_factory=dict)
+
+    def is_off(self, device: str) -> bool:
+        """Whether a device is disabled, by itself or with its link."""
+        link = self.links.get(self.devices[device].link)
+        return device in self.disabled or (link is not None and not link.enabled)
+
+
+def drafted(tree: Tree, find_driver: FindDriver, profiles: Profiles) -> Draft:
+    """The parts of the map in `tree`; what is wrong goes to the tree's and the profiles' problems."""
+    draft = Draft(tree)
+    for name in tree.section():
+        if name not in TOP:
+            tree.blame_key((name,), unknown_key(name, TOP))
+    for name in BY_ID:
+        _check_map(tree, name)
+    draft.site = _single(tree, "site", Site)
+    draft.gateway = _single(tree, "gateway", GatewayPart)
+    draft.storage = _single(tree, "storage", Storage) if tree.get(("storage",)) is not None else Storage()
+    draft.uplinks = _by_id(tree, "uplinks", Uplink)
+    draft.rules = _by_id(tree, "rules", Rule)
+    draft.responses = _by_id(tree, "responses", Response)
+    for name in tree.section("links"):
+        link = _link(tree, name)
+        if link is not None:
+            draft.links[name] = link
+    for name in tree.section("devices"):
+        _add_device(draft, name, find_driver, profiles)
+    return draft
+
+
+def _check_map(tree: Tree, name: str) -> None:
+    value = tree.get((name,))
+    if not isinstance(value, dict | None):
+        tree.blame((name,), f"must be a map, not {shown(value)}; write ids with their keys below it")
+    for key in tree.section(name):
+        if not is_id(key):
+            tree.blame_key((name, key), not_an_id(key))
+
+
+def _single(tree: Tree, name: str, kind: type[T]) -> T | None:
+    value = tree.get((name,))
+    if value is not None:
+        return typed(kind, tree, (name,), value)
+    if (name,) not in tree.unusable:
+        known = ", ".join(key for key, about in kind.model_fields.items() if about.is_required())
+        tree.blame_key((name,), f"is missing; add `{name}:` with {known} below it")
+    return None
+
+
+def _by_id(tree: Tree, name: str, kind: type[T]) -> dict[str, T]:
+    found = {key: typed(kind, tree, (name, key), value) for key, value in tree.section(name).items()}
+    return {key: part for key, part in found.items() if part is not None}
+
+
+def _link(tree: Tree, name: str) -> Link | None:
+    where = ("links", name)
+    value = tree.get(where)
+    if not isinstance(value, dict):
+        return typed(schema.SerialLink, tree, where, value)
+    written = value.get("type")
+    if isinstance(written, str) and written in LINKS:
+        return typed(LINKS[written], tree, where, value)
+    if (*where, "type") in tree.unusable:
+        return None
+    if written is None:
+        tree.blame_key((*where, "type"), "is missing; add `type: serial`, tcp, gpio or replay")
+    else:
+        tree.blame((*where, "type"), f"there is no link type {shown(written)}; {suggestion(str(written), LINKS)}")
+    return None
+
+
+def _add_device(draft: Draft, name: str, find_driver: FindDriver, profiles: Profiles) -> None:
+    """Add the device `name`, if it is right by itself."""
+    tree, where = draft.tree, ("devices", name)
+    value = tree.get(where)
+    common = fields(DeviceKeys)
+    if not isinstance(value, dict):
+        typed(DeviceKeys, tree, where, value)
+        return
+    keys = typed(DeviceKeys, tree, where, {key: inner for key, inner in value.items() if key in common})
+    driver = None
+    if is_id(str(value.get("driver"))):
+        driver = found_driver(str(value["driver"]), find_driver, tree, (*where, "driver"))
+    if driver is None:
+        return
+    options = fields(written_form(driver.options))
+    for key in value:
+        if key not in options and key not in common:
+            tree.blame_key((*where, key), unknown_key(key, {**options, **common}))
+    made = built(driver, tree, where, {key: inner for key, inner in value.items() if key in options}, profiles)
+    if keys is None or made is None:
+        return
+    every = keys.every or float(getattr(driver, "every_default_s", DEFAULT_EVERY_S))
+    draft.devices[name] = Device(
+        driver=keys.driver, link=keys.link, name=keys.name or name, zone=keys.zone, every=every, built=made[0]
+    )
+    draft.options[name] = made[1]
+    if not keys.enabled:
+        draft.disabled.add(name)

@@ -1,0 +1,88 @@
+"""A JSON Schema of the configuration for editors, made from the models that the loader checks with.
+
+It says what each key is for and what can be written there. What depends on other parts (does this link exist?) only
+`sitewarden check` can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, TypeAdapter
+
+from gateway.config import schema
+from gateway.config.draft import LINKS
+from gateway.config.options import written_form
+from gateway.driver import Driver
+
+JsonSchema: TypeAlias = dict[str, Any]
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def editor_schema(drivers: Mapping[str, type[Driver]]) -> JsonSchema:
+    """The schema of a configuration whose devices use `drivers`, by name."""
+    defs: JsonSchema = {}
+    common = _schema_of(schema.DeviceKeys, "device", defs)
+    return {
+        "$schema": _DIALECT,
+        "title": "Sitewarden configuration",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "site": _schema_of(schema.Site, "site", defs),
+            "gateway": _schema_of(schema.GatewayPart, "gateway", defs),
+            "storage": _schema_of(schema.Storage, "storage", defs),
+            "uplinks": _by_id(_schema_of(schema.Uplink, "uplink", defs)),
+            "links": _by_id({"oneOf": [_schema_of(kind, name, defs) for name, kind in LINKS.items()]}),
+            "devices": _by_id({"oneOf": [_device(name, drivers[name], common, defs) for name in sorted(drivers)]}),
+            "rules": _by_id(_schema_of(schema.Rule, "rule", defs)),
+            "responses": _by_id(_schema_of(schema.Response, "response", defs)),
+        },
+        "required": ["site", "gateway", "devices"],
+        "$defs": defs,
+    }
+
+
+def _by_id(part: JsonSchema) -> JsonSchema:
+    names = {"pattern": schema.ID_PATTERN}
+    return {"type": ["object", "null"], "propertyNames": names, "additionalProperties": part}
+
+
+def _device(name: str, driver: type[Driver], common: JsonSchema, defs: JsonSchema) -> JsonSchema:
+    """A device with this driver: the keys of every device, and its options."""
+    own = _schema_of(written_form(driver.options), name, defs)
+    about = (driver.__doc__ or "").split("\n")[0]
+    return {
+        "type": "object",
+        "description": about,
+        "additionalProperties": False,
+        "properties": {**common["properties"], **own["properties"], "driver": {"const": name, "description": about}},
+        "required": [*common["required"], *own.get("required", ())],
+    }
+
+
+def _schema_of(kind: type[BaseModel] | type[Any], owner: str, defs: JsonSchema) -> JsonSchema:
+    """The schema of a model or dataclass; what it refers to goes to `defs`, under names that begin with `owner`."""
+    found = TypeAdapter(kind).json_schema(ref_template=f"#/$defs/{owner}.{{model}}")
+    defs.update({f"{owner}.{name}": _as_written(part) for name, part in found.pop("$defs", {}).items()})
+    written: JsonSchema = _as_written(found)
+    return written
+
+
+def _as_written(part: Any) -> Any:  # noqa: ANN401 - any piece of a schema
+    """The piece with defaults as they are written (`10s`, not 10.0), and without generated titles."""
+    if isinstance(part, list):
+        return [_as_written(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    kept = {key: _as_written(value) for key, value in part.items() if key != "title" or not isinstance(value, str)}
+    default = kept.get("default")
+    if default is None:
+        kept.pop("default", None)
+    elif kept.get("pattern") == schema.DURATION_PATTERN:
+        kept["default"] = schema.duration_text(default)
+    elif kept.get("pattern") == schema.SIZE_PATTERN:
+        kept["default"] = schema.size_text(default)
+    return kept

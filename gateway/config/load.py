@@ -1,0 +1,121 @@
+"""The configuration's loader: YAML files become one frozen tree, or an error that tells all problems at once.
+
+Invariants: what is loaded can be run as it stands, every reference in it resolved; nothing but ConfigError is raised
+for any content of the files; what is disabled was checked like the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic_core import to_jsonable_python
+
+from gateway.config.crosscheck import check
+from gateway.config.draft import Draft, drafted
+from gateway.config.options import FindDriver
+from gateway.config.problems import refusal
+from gateway.config.profiles import Profiles
+from gateway.config.schema import Config, Device, Link, Response, Rule, Uplink
+from gateway.config.secrets import located
+from gateway.config.sources import gathered, override
+from gateway.config.targets import targets
+from gateway.config.uplinkcheck import check_uplinks
+
+NO_OVERRIDES: Mapping[tuple[str, ...], object] = MappingProxyType({})
+_FILES = ("password_file", "ca_file", "cert_file", "key_file")
+
+
+def load(
+    path: Path,
+    *,
+    find_driver: FindDriver,
+    profile_folders: tuple[Path, ...],
+    overrides: Mapping[tuple[str, ...], object] = NO_OVERRIDES,
+) -> Config:
+    """The configuration in the file or folder at `path`, with the values of `overrides` in place of the written ones.
+
+    Profiles are looked for in `profiles/` beside the configuration, then in `profile_folders`. ConfigError tells every
+    problem as `file:line:col: path.in.config: what is wrong; what would be right`.
+    """
+    tree = gathered(path)
+    override(tree, overrides)
+    if not isinstance(tree.value, dict) or (tree.problems and not tree.value):
+        raise refusal(tree.problems)
+    folder = (path if path.is_dir() else path.parent).resolve()
+    own = (path if path.is_dir() else path.parent) / "profiles"
+    profiles = Profiles((own, *profile_folders))
+    draft = drafted(tree, find_driver, profiles)
+    check(draft)
+    check_uplinks(draft, folder)
+    if tree.problems or profiles.problems:
+        raise refusal([*tree.problems, *profiles.problems])
+    return _finished(draft, folder)
+
+
+def _finished(draft: Draft, folder: Path) -> Config:
+    """The tree without what is off; what hangs on something that is off, is off as well."""
+    if draft.site is None or draft.gateway is None or draft.storage is None:
+        raise ValueError("a part that is missing must have been told as a problem")
+    devices = {name: device for name, device in draft.devices.items() if not draft.is_off(name)}
+    config = Config(
+        site=draft.site,
+        gateway=draft.gateway,
+        storage=draft.storage,
+        uplinks={name: uplink for name, uplink in draft.uplinks.items() if uplink.enabled},
+        links={name: link for name, link in draft.links.items() if link.enabled},
+        devices=devices,
+        rules={name: rule for name, rule in draft.rules.items() if rule.enabled and targets(rule, devices)},
+        responses={name: _switching(response, devices) for name, response in draft.responses.items()},
+        hash="",
+        folder=str(folder),
+        off=tuple(_off(draft, devices)),
+    )
+    uplinks = {name: _with_whole_names(uplink, folder) for name, uplink in config.uplinks.items()}
+    return config.model_copy(update={"hash": _digest(config, draft), "uplinks": uplinks})
+
+
+def _switching(response: Response, devices: Mapping[str, Device]) -> Response:
+    """The response as far as its outputs are in `devices`."""
+    there = {output: to for output, to in response.set.items() if output.partition(".")[0] in devices}
+    return response.model_copy(update={"set": there})
+
+
+def _off(draft: Draft, devices: Mapping[str, Device]) -> Iterator[str]:
+    """What is left out, in words."""
+    parts: dict[str, Mapping[str, Uplink | Link | Rule]] = {
+        "uplink": draft.uplinks,
+        "link": draft.links,
+        "rule": draft.rules,
+    }
+    for kind, by_id in parts.items():
+        yield from (f"{kind} {name}" for name, part in by_id.items() if not part.enabled)
+    for name, device in draft.devices.items():
+        if name not in devices:
+            yield f"device {name}" + ("" if name in draft.disabled else f" (its link {device.link} is off)")
+    for name, rule in draft.rules.items():
+        if rule.enabled and not targets(rule, devices):
+            yield f"rule {name} (its devices are off)"
+    for name, response in draft.responses.items():
+        for output in sorted(response.set.keys() - _switching(response, devices).set.keys()):
+            yield f"output {output} in response {name} (its device is off)"
+
+
+def _digest(config: Config, draft: Draft) -> str:
+    """The name of these contents: the effective values with those of the profiles, wherever the files are."""
+    values = config.model_dump(mode="json", exclude={"hash", "folder", "off", "devices"})
+    options = to_jsonable_python(draft.options, fallback=repr)
+    values["devices"] = {
+        name: [device.model_dump(mode="json", exclude={"built"}), options[name]]
+        for name, device in config.devices.items()
+    }
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _with_whole_names(uplink: Uplink, folder: Path) -> Uplink:
+    """The uplink with absolute names of its files, systemd's credentials among them."""
+    named = {option: getattr(uplink, option) for option in _FILES}
+    return uplink.model_copy(update={option: str(located(name, folder)) for option, name in named.items() if name})

@@ -1,0 +1,122 @@
+"""The options of drivers: a device's own keys, checked against the dataclass that its driver declares.
+
+A field `Seconds` is written as a duration, a field `Annotated[SomeDataclass, PROFILE]` as the name of a profile.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import or_
+from types import UnionType
+from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
+
+from gateway.config.problems import Tree, Where, shown, suggestion
+from gateway.config.profiles import Profiles
+from gateway.config.schema import STRICT, Duration, Id
+from gateway.config.typed import blame_told, typed
+from gateway.driver import PROFILE, Driver, Seconds
+from gateway.units import KINDS
+
+_SECONDS = get_args(Seconds)[1]
+_KNOWN_NAMES = re.compile(r"there are (.+)$")
+
+FindDriver = Callable[[str], type[Driver]]
+
+
+def found_driver(name: str, find: FindDriver, tree: Tree, where: Where) -> type[Driver] | None:
+    """The driver called `name`; None, with a problem at `where`, if there is none."""
+    try:
+        return find(name)
+    except LookupError as error:
+        told = str(error.args[0]) if error.args else ""
+        known = _KNOWN_NAMES.search(told)
+        if known:
+            told = f"there is no driver {shown(name)}; {suggestion(name, known[1].split(', '))}"
+        tree.blame(where, told or f"there is no driver {shown(name)}")
+        return None
+
+
+def written_form(options: type[Any]) -> type[Any]:
+    """The dataclass of what can be written for `options`: the same fields, as the configuration writes them."""
+    hints = get_type_hints(options, include_extras=True)
+    own = [
+        (
+            field.name,
+            _written(hints[field.name]),
+            dataclasses.field(default=field.default)
+            if field.default is not dataclasses.MISSING
+            else dataclasses.field(default_factory=field.default_factory)
+            if field.default_factory is not dataclasses.MISSING
+            else dataclasses.field(),
+        )
+        for field in dataclasses.fields(options)
+        if field.init
+    ]
+    return dataclasses.make_dataclass(options.__name__, own, kw_only=True, namespace={"__pydantic_config__": STRICT})
+
+
+def built(
+    driver: type[Driver], tree: Tree, where: Where, own: Mapping[str, object], profiles: Profiles
+) -> tuple[Driver, object] | None:
+    """The driver made with the options `own` of the device at `where`, and those options; None with problems."""
+    written = typed(written_form(driver.options), tree, where, own)
+    if written is None:
+        return None
+    values = {field.name: getattr(written, field.name) for field in dataclasses.fields(written)}
+    for name, kind in _profile_fields(driver.options).items():
+        if isinstance(values[name], str):
+            values[name] = _profile(values[name], kind, tree, (*where, name), profiles)
+            if values[name] is None:
+                return None
+    try:
+        options = driver.options(**values)
+        device = cast("Callable[[object], Driver]", driver)(options)
+        device.points, device.claims, device.pins  # noqa: B018 - what they raise belongs here, not into a thread
+    except ValueError as error:
+        blame_told(tree, where, str(error))
+        return None
+    except KeyError as error:  # of units.KINDS: a kind that a profile or an option names
+        told = str(error.args[0])
+        tree.blame_key(where, f"there is no kind {shown(told)}; {suggestion(told, KINDS)}")
+        return None
+    return device, options
+
+
+def _written(hint: Any) -> Any:  # noqa: ANN401 - a type expression
+    """The type expression of what the configuration writes for a field of type `hint`."""
+    if get_origin(hint) in {Union, UnionType}:
+        return reduce(or_, (_written(member) for member in get_args(hint)))
+    if get_origin(hint) is Annotated:
+        marks = get_args(hint)[1:]
+        if PROFILE in marks:
+            return Id
+        if _SECONDS in marks:
+            rest = tuple(mark for mark in marks if mark != _SECONDS)
+            return reduce(lambda made, mark: Annotated[made, mark], rest, Duration)
+    return hint
+
+
+def _profile_fields(options: type[Any]) -> dict[str, type[Any]]:
+    """The fields that are written as a profile's name, and the dataclasses of these profiles."""
+    hints = get_type_hints(options, include_extras=True)
+    return {name: kind for name, hint in hints.items() if (kind := _profile_kind(hint)) is not None}
+
+
+def _profile_kind(hint: object) -> type[Any] | None:
+    if get_origin(hint) is Annotated and PROFILE in get_args(hint)[1:]:
+        return cast("type[Any]", get_args(hint)[0])
+    if get_origin(hint) in {Union, UnionType}:
+        return next((kind for member in get_args(hint) if (kind := _profile_kind(member)) is not None), None)
+    return None
+
+
+def _profile(name: str, kind: type[Any], tree: Tree, where: Where, profiles: Profiles) -> object:
+    """The profile; None, with a problem at `where` or in the profile's own file."""
+    try:
+        return profiles.get(name, kind)
+    except LookupError as error:
+        tree.blame(where, str(error.args[0]))
+        return None

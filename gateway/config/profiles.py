@@ -1,0 +1,39 @@
+"""Profiles: YAML files that describe one model of device each, read for drivers whose options name one.
+
+The folders are searched in order, the user's own first, so a profile of ours can be replaced by one of the same name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar, cast
+
+from gateway.config.problems import Problem, suggestion
+from gateway.config.typed import typed
+from gateway.config.yaml_marks import read
+
+T = TypeVar("T")
+
+
+class Profiles:
+    """The profiles of some folders, each read once. `problems` tells what is wrong inside of them."""
+
+    def __init__(self, folders: tuple[Path, ...]) -> None:
+        self._folders = folders
+        self._known: dict[tuple[str, type], object] = {}
+        self.problems: list[Problem] = []
+
+    def names(self) -> set[str]:
+        """The profiles that there are."""
+        return {path.stem for folder in self._folders for path in folder.glob("*.yaml")}
+
+    def get(self, name: str, kind: type[T]) -> T | None:
+        """The profile as an instance of the dataclass `kind`; None with `problems`; LookupError if there is none."""
+        path = next((path for folder in self._folders if (path := folder / f"{name}.yaml").is_file()), None)
+        if path is None:
+            raise LookupError(f"there is no profile {name}; {suggestion(name, self.names())}")
+        if (name, kind) not in self._known:
+            tree = read(path, "copy one of those in drivers/profiles to start from")
+            self._known[name, kind] = None if tree.problems else typed(kind, tree, (), tree.value)
+            self.problems += tree.problems
+        return cast("T | None", self._known[name, kind])

@@ -1,0 +1,184 @@
+"""Whether rules and responses fit the devices: each rule can come true, be judged, and end."""
+
+from __future__ import annotations
+
+from gateway.config.draft import Draft
+from gateway.config.problems import Where, listed, shown, suggestion
+from gateway.config.schema import Rule, duration_text
+from gateway.config.targets import in_zone, targets, writable
+from gateway.model import Point
+from gateway.units import KINDS, STATE_WORDS, Form
+
+CONDITIONS = ("above", "below", "outside", "equals", "silent_for")
+
+
+def check_rules(draft: Draft) -> None:
+    """Note what is wrong with the rules in the draft's tree."""
+    for name, rule in draft.rules.items():
+        where = ("rules", name)
+        _check_response(draft, rule, where)
+        if _has_one_condition(draft, rule, where):
+            _check_limits(draft, rule, where)
+        if _has_one_subject(draft, rule, where):
+            for device, point in targets(rule, draft.devices):
+                _check_judgement(draft, rule, where, device, point)
+
+
+def check_responses(draft: Draft) -> None:
+    """Note what is wrong with the responses in the draft's tree."""
+    known = draft.tree.section("devices")
+    for name, response in draft.responses.items():
+        for written in response.set:
+            where = ("responses", name, "set", written)
+            device, dot, point = written.partition(".")
+            if device not in known:
+                draft.tree.blame_key(where, f"there is no device {shown(device)}; {suggestion(device, known)}")
+            elif device in draft.devices:
+                names = [output.name for output in writable(draft.devices[device])]
+                if not names:
+                    draft.tree.blame_key(where, f"{device} has no output to switch; {_outputs_hint(draft)}")
+                elif dot and point not in names:
+                    draft.tree.blame_key(where, f"{device} has no output {shown(point)}; {suggestion(point, names)}")
+
+
+def _outputs_hint(draft: Draft) -> str:
+    devices = [name for name, device in draft.devices.items() if writable(device)]
+    return f"outputs are at {listed(devices)}" if devices else "add a relay first"
+
+
+def _check_response(draft: Draft, rule: Rule, where: Where) -> None:
+    known = draft.tree.section("responses")
+    if rule.response is not None and rule.response not in known:
+        told = f"there is no response {shown(rule.response)}; {suggestion(rule.response, known)}"
+        draft.tree.blame((*where, "response"), told)
+
+
+def _has_one_condition(draft: Draft, rule: Rule, where: Where) -> bool:
+    found = [name for name in CONDITIONS if getattr(rule, name) is not None]
+    if not found:
+        draft.tree.blame_key(where, f"has no condition; add one of {listed(CONDITIONS)}")
+    elif found[:2] == ["above", "below"]:
+        draft.tree.blame_key(where, "has above and below; write one of them, or both as `outside: [low, high]`")
+    elif len(found) > 1:
+        draft.tree.blame_key(where, f"has {listed(found)}; make a rule of each")
+    return len(found) == 1
+
+
+def _check_limits(draft: Draft, rule: Rule, where: Where) -> None:
+    """The alarm's end must be possible, and not before its beginning."""
+    low, high = rule.outside or (rule.below, rule.above)
+    if low is not None and high is not None and low >= high:
+        told = f"the first limit must be less than the second, not {low:g} and {high:g}; write [{high:g}, {low:g}]"
+        draft.tree.blame((*where, "outside"), told)
+        return
+    if rule.clear_below is not None:
+        if high is None:
+            draft.tree.blame_key((*where, "clear_below"), "goes with above or outside only; leave it out")
+        elif rule.clear_below > high:
+            told = f"must be at most {high:g}, the limit, not {rule.clear_below:g}; an alarm ends on its way back"
+            draft.tree.blame((*where, "clear_below"), told)
+    if rule.clear_above is not None:
+        if low is None:
+            draft.tree.blame_key((*where, "clear_above"), "goes with below or outside only; leave it out")
+        elif rule.clear_above < low:
+            told = f"must be at least {low:g}, the limit, not {rule.clear_above:g}; an alarm ends on its way back"
+            draft.tree.blame((*where, "clear_above"), told)
+    if low is not None and high is not None and (rule.clear_above or low) > (rule.clear_below or high):
+        told = "no value is above clear_above and below clear_below; the alarm would never end, so move them apart"
+        draft.tree.blame_key(where, told)
+
+
+def _has_one_subject(draft: Draft, rule: Rule, where: Where) -> bool:
+    """Whether the rule is about points that there are."""
+    tree = draft.tree
+    if rule.zone is not None and rule.kind is None:
+        tree.blame_key((*where, "zone"), "goes with kind only; leave it out, or write kind instead of point")
+    if rule.point is None and rule.kind is None:
+        tree.blame_key(where, "is about nothing; add `point: device.point`, or `kind:` for all points of a kind")
+    elif rule.point is not None and rule.kind is not None:
+        tree.blame_key(where, "has point and kind; keep one of the two")
+    elif rule.point is not None:
+        return _has_point(draft, rule.point, (*where, "point"))
+    elif rule.kind is not None:
+        return _has_kind(draft, rule, rule.kind, where)
+    return False
+
+
+def _has_point(draft: Draft, written: str, where: Where) -> bool:
+    device, dot, name = written.partition(".")
+    known = draft.tree.section("devices")
+    if not dot or not device or not name or "." in name:
+        draft.tree.blame(where, f"must be device.point, not {shown(written)}{_points_hint(draft, device)}")
+    elif device not in known:
+        draft.tree.blame(where, f"there is no device {shown(device)}; {suggestion(device, known)}")
+    elif device in draft.devices:
+        names = [point.name for point in draft.devices[device].built.points]
+        if name in names:
+            return True
+        draft.tree.blame(where, f"{device} has no point {shown(name)}; {suggestion(name, names)}")
+    return False
+
+
+def _points_hint(draft: Draft, device: str) -> str:
+    if device not in draft.devices:
+        return ""
+    return "; there is " + listed(f"{device}.{point.name}" for point in draft.devices[device].built.points)
+
+
+def _has_kind(draft: Draft, rule: Rule, kind: str, where: Where) -> bool:
+    if kind not in KINDS:
+        draft.tree.blame((*where, "kind"), f"there is no kind {shown(kind)}; {suggestion(kind, KINDS)}")
+        return False
+    if len(draft.devices) < len(draft.tree.section("devices")):
+        return True  # one that is not understood may be what the rule is about
+    zones = {device.zone for device in draft.devices.values()}
+    if rule.zone is not None and not any(in_zone(zone, rule.zone) for zone in zones):
+        draft.tree.blame((*where, "zone"), f"no device is in zone {shown(rule.zone)}; {suggestion(rule.zone, zones)}")
+        return False
+    if not targets(rule, draft.devices):
+        there = {
+            point.kind
+            for device in draft.devices.values()
+            if rule.zone is None or in_zone(device.zone, rule.zone)
+            for point in device.built.points
+        }
+        told = f"no device{' in ' + rule.zone if rule.zone else ''} has a point of kind {kind}"
+        draft.tree.blame((*where, "kind"), f"{told}; {suggestion(kind, there)}")
+        return False
+    return True
+
+
+def _check_judgement(draft: Draft, rule: Rule, where: Where, device: str, point: Point) -> None:
+    """The condition must be able to judge this point."""
+    called = f"{device}.{point.name}"
+    for limit in ("above", "below", "outside"):
+        if getattr(rule, limit) is not None and point.form not in {Form.GAUGE, Form.COUNTER}:
+            draft.tree.blame_key((*where, limit), f"{called} is no number{_state_hint(point)}")
+    if rule.equals is not None:
+        _check_word(draft, rule.equals, (*where, "equals"), called, point)
+    every = draft.devices[device].every
+    if rule.silent_for is not None and rule.silent_for <= every:
+        told = f"must be longer than the {duration_text(every)} between readings of {device}"
+        draft.tree.blame((*where, "silent_for"), f"{told}; write {duration_text(3 * every)}, for instance")
+
+
+def _check_word(draft: Draft, word: object, where: Where, called: str, point: Point) -> None:
+    if point.form is Form.POSITION:
+        draft.tree.blame_key(where, f"{called} is a position; it can only be watched with silent_for")
+    elif point.form is not Form.STATE:
+        if isinstance(word, bool | str):
+            draft.tree.blame(where, f"{called} is a number, it never is {shown(word)}; write a number, or use above")
+    elif not isinstance(word, str):
+        draft.tree.blame(where, f"{called} is a word, it never is {shown(word)}{_state_hint(point)}")
+    elif point.kind in STATE_WORDS and word not in STATE_WORDS[point.kind]:
+        words = listed(STATE_WORDS[point.kind], "or")
+        draft.tree.blame(where, f"{called} is {words}, never {shown(word)}; {_nearest(word, point)}")
+
+
+def _nearest(word: str, point: Point) -> str:
+    close = suggestion(word, STATE_WORDS[point.kind])
+    return close if close.endswith("?") else f"write {STATE_WORDS[point.kind][1]}"
+
+
+def _state_hint(point: Point) -> str:
+    return f"; write `equals: {STATE_WORDS[point.kind][1]}`" if point.kind in STATE_WORDS else ""
