@@ -86,6 +86,16 @@ def pure_rooms_only_compute(source: Source, _house: House) -> Iterator[str]:
             yield source.at(node, f"a pure room imports {name}")
 
 
+def what_calls_itself_pure_is(source: Source, _house: House) -> Iterator[str]:
+    """A file whose docstring has the sentence "Pure." may be in any room, and uses nothing that looks at the world."""
+    if not re.search(r"\bPure[.:;]", ast.get_docstring(source.tree) or ""):
+        return
+    for node, name in source.imports():
+        top = name.split(".")[0]
+        if top not in PARSING and top not in {"gateway", "drivers"}:
+            yield source.at(node, f"a file that calls itself pure imports {name}")
+
+
 def drivers_only_translate(source: Source, house: House) -> Iterator[str]:
     if not source.path.startswith("drivers/") or source.path == "drivers/__init__.py":
         return
@@ -235,6 +245,7 @@ def constructors_only_assign(source: Source, _house: House) -> Iterator[str]:
 
 RULES: tuple[Rule, ...] = (
     pure_rooms_only_compute,
+    what_calls_itself_pure_is,
     drivers_only_translate,
     a_library_has_one_home,
     rooms_meet_in_app,
