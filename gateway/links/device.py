@@ -1,0 +1,97 @@
+"""One device as its link's poller sees it: what it is, what became of its polls, and its readings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+from gateway.driver import Driver, Output, Polled, Pushed
+from gateway.model import Bad, DeviceHealth, Moment, Reading, Reason, Value, Values
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDevice:
+    """A configured device on a link; `safety` devices are asked first and never held back."""
+
+    id: str
+    driver: Driver
+    every: float  # seconds between polls; for one that talks by itself, how often it is expected to
+    safety: bool
+
+
+@dataclass(slots=True)
+class Attended:
+    """A device and what has become of it so far. Owned and changed by the poller's thread alone."""
+
+    device: LinkDevice
+    state: str = "waiting"
+    polls: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    response_ms: float | None = None
+    blamed: set[str] = field(default_factory=set)  # the faults that were logged and have not gone since
+    written: dict[str, Value] = field(default_factory=dict)  # the last value for each output
+
+    @property
+    def talks(self) -> bool:
+        """Whether it talks by itself."""
+        return isinstance(self.device.driver, Pushed)
+
+    @property
+    def ask(self) -> Callable[[Any], Values] | None:
+        """How it is asked on its turn. An output that cannot be asked is written again, which reads it back."""
+        driver = self.device.driver
+        if isinstance(driver, Polled):
+            return driver.poll
+        return self._write_again if isinstance(driver, Output) and not self.talks else None
+
+    def write(self, link: Any, point: str, value: Value) -> Values:  # noqa: ANN401 - the Protocol of its family
+        """Switch `point` to `value`; what was read back, Bad where that is something else."""
+        driver = self.device.driver
+        if not isinstance(driver, Output):
+            raise TypeError(f"{self.device.id} is no output")
+        self.written[point] = value
+        back = driver.write(link, point, value)
+        # A number may come back rounded; a word may not.
+        differs = isinstance(value, str | bool) and back.get(point, value) != value
+        return {**back, point: Bad(Reason.WRITE_FAILED)} if differs else back
+
+    def reading(self, values: Values, at: Moment) -> Reading:
+        """What it said at that moment; ValueError if its driver says what it must not."""
+        good: dict[str, Value] = {}
+        bad: dict[str, Reason] = {}
+        known = {point.name for point in self.device.driver.points}
+        for name, value in values.items():
+            if name not in known or not _sound(value):
+                raise ValueError(f"the driver gives {value!r} for {name!r}; its points are {sorted(known)}")
+            if isinstance(value, Bad):
+                bad[name] = value.reason
+            else:
+                good[name] = value
+        return Reading(self.device.id, at.mono, at.ts, good, bad)
+
+    def bad(self, reason: Reason, at: Moment, point: str | None = None) -> Reading:
+        """A reading in which every point is bad, or only `point`."""
+        names = (each.name for each in self.device.driver.points) if point is None else (point,)
+        return Reading(self.device.id, at.mono, at.ts, {}, dict.fromkeys(names, reason))
+
+    def health(self) -> DeviceHealth:
+        """What is reported of it."""
+        return DeviceHealth(self.device.id, self.state, self.polls, dict(self.failures), self.response_ms)
+
+    def _write_again(self, link: Any) -> Values:  # noqa: ANN401 - the Protocol of its family
+        values: dict[str, Value | Bad] = {}
+        for point, value in self.written.items():
+            values |= self.write(link, point, value)
+        return values
+
+
+def _sound(value: object) -> bool:
+    """Whether it is a value that a reading may hold: JSON has no NaN and no infinity."""
+    if isinstance(value, float | int):
+        return isfinite(value)
+    if isinstance(value, tuple):
+        return len(value) == 2 and all(isinstance(each, float | int) and isfinite(each) for each in value)
+    return isinstance(value, str | Bad)

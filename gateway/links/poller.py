@@ -1,0 +1,163 @@
+"""The thread of one link: opens it, attends its devices, and says when it is lost and back.
+
+- It touches neither disk nor broker. What it has to say is told as a fact, at once.
+- A link that is down is opened again for ever, after 1 to 30 s, and said lost once and back once. Its devices are bad
+  meanwhile, and a write to one fails at once.
+- Writes overtake polls. An output is at its safe value when the link opens, before the link is said to be back, and
+  when the poller stops.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+
+from gateway.clock import Clock
+from gateway.errors import LinkDown
+from gateway.links.attendance import Attendance
+from gateway.links.device import LinkDevice
+from gateway.links.port import Link
+from gateway.model import Fact, LinkBack, LinkHealth, LinkLost, Write
+
+log = logging.getLogger(__name__)
+
+RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0)
+"""Pauses before a link is opened again; each is stretched by up to as much again, so that links do not try in step."""
+
+_STEADY_S = 60.0  # a link that was up for so long starts with the shortest pause again
+_HEALTH_S = 10.0
+_LONGEST_WAIT_S = 60.0
+
+
+def _never() -> bool:
+    return False
+
+
+class Poller:
+    """One link and its devices. `post` and `stop` may be called from any thread; `run` is the thread.
+
+    `hold` is asked before each poll of a device that is no safety device: True skips the poll, which is counted.
+    """
+
+    def __init__(
+        self,
+        link_id: str,
+        link: Link,
+        devices: Sequence[LinkDevice],
+        clock: Clock,
+        tell: Callable[[Fact], None],
+        hold: Callable[[], bool] = _never,
+        retry_s: Sequence[float] = RETRY_S,
+    ) -> None:
+        self.name = f"link {link_id}"
+        self._id = link_id
+        self._link = link
+        self._attendance = Attendance(devices, clock, tell, hold)
+        self._clock = clock
+        self._tell = tell
+        self._retry_s = retry_s
+        self._inbox: SimpleQueue[Write | None] = SimpleQueue()
+        self._stopping = False
+        self._up = False
+        self._up_since = 0.0
+        self._lost_at: float | None = None
+        self._attempt = 0
+        self._opens = 0
+        self._health_due = 0.0
+
+    def post(self, write: Write) -> None:
+        """Switch an output, before the next poll."""
+        self._inbox.put(write)
+        self._link.wake()
+
+    def stop(self) -> None:
+        """Make `run` write the safe values, close the link and return."""
+        self._inbox.put(None)
+        self._link.wake()
+
+    def run(self) -> None:
+        """Serve the link until stopped."""
+        try:
+            while not self._stopping:
+                try:
+                    self._open()
+                    self._serve()
+                except LinkDown as error:
+                    self._is_lost(error)
+                    self._pause()
+        finally:
+            self._up = False
+            self._link.close()
+
+    def _open(self) -> None:
+        """Open the link and have the outputs at their safe values; raises LinkDown."""
+        self._link.open()
+        self._opens += 1
+        self._attendance.begin({family: self._link.offer(family) for family in self._attendance.families})
+        now = self._clock.mono()
+        down_s = 0.0 if self._lost_at is None else now - self._lost_at
+        if self._lost_at is not None:
+            log.info("%s is back after %.1f s", self.name, down_s)
+        self._up, self._up_since, self._lost_at = True, now, None
+        self._tell(LinkBack(self._id, down_s))
+        self._tell_health()
+
+    def _serve(self) -> None:
+        """Ask, hear and write until told to stop; raises LinkDown."""
+        attendance = self._attendance
+        while self._take_inbox():
+            asked = attendance.take_turn()
+            if not asked:
+                longest = self._clock.mono() + _LONGEST_WAIT_S
+                attendance.hear(self._link.wait(min(longest, attendance.next_due())))
+            elif attendance.listens:
+                attendance.hear(self._link.wait(0.0))
+            attendance.say_silences()
+            if self._clock.mono() >= self._health_due:
+                self._tell_health()
+        with suppress(LinkDown):
+            attendance.write_safe_values()
+
+    def _is_lost(self, error: LinkDown) -> None:
+        """Close the link, and say so unless that was said."""
+        self._link.close()
+        now = self._clock.mono()
+        if self._up and now - self._up_since >= _STEADY_S:
+            self._attempt = 0
+        self._up = False
+        if self._lost_at is not None:
+            log.debug("%s is still down: %s", self.name, error)
+            return
+        self._lost_at = now
+        log.error("%s is down: %s", self.name, error)
+        self._tell(LinkLost(self._id, error.what, error.hint))
+        self._attendance.end()
+        self._tell_health()
+
+    def _pause(self) -> None:
+        """Wait before the next opening, a little longer each time."""
+        pause_s = self._retry_s[min(self._attempt, len(self._retry_s) - 1)] * (1 + random.random())  # noqa: S311 - jitter
+        self._attempt += 1
+        until = self._clock.mono() + pause_s
+        while (timeout_s := until - self._clock.mono()) > 0 and self._take_inbox(timeout_s):
+            pass
+
+    def _take_inbox(self, timeout_s: float = 0.0) -> bool:
+        """Do what was posted, waiting so long for the first; False when told to stop. Raises LinkDown."""
+        with suppress(Empty):
+            posted = self._inbox.get(timeout=timeout_s) if timeout_s > 0 else self._inbox.get_nowait()
+            while posted is not None:
+                self._attendance.write(posted, up=self._up)
+                posted = self._inbox.get_nowait()
+            self._stopping = True
+        return not self._stopping
+
+    def _tell_health(self) -> None:
+        self._health_due = self._clock.mono() + _HEALTH_S
+        attendance = self._attendance
+        noise = attendance.noise_bytes + self._link.noise_bytes
+        health = attendance.health()
+        self._tell(LinkHealth(self._id, self._up, health, self._opens, attendance.late, attendance.held, noise))
