@@ -30,7 +30,7 @@ from gateway.demo.drift import Crowd, Drift
 from gateway.demo.gps_field import Fix, fix_at, sentences
 from gateway.demo.modbus_field import ModbusTcpModule, RtuBus, crc16, renke_rs_ws_n01, wp8028adam, xy_md02
 from gateway.demo.pins_field import SirenAnswered
-from gateway.demo.platform import Sample, Tally
+from gateway.demo.tally import Sample, Tally
 from gateway.demo.port import SerialPort
 from gateway.demo.site import SIREN_PIN, SMOKE_PINS, Hushed, Site
 from gateway.demo.story import Aim, Silence, Smoke

@@ -1,87 +1,104 @@
-"""The demo's platform: a consumer of the MQTT contract that counts what reached it, by (run, lane, number).
+"""The demo's platform: sits in the demo's broker, counts what the gateway sends, and sends it a person's commands.
 
-Invariants: memory stays small however long it listens (runs of numbers, not numbers); what arrives twice is counted and
-dropped; a payload that is not as the contract says is counted as `wrong` and never an error.
+Invariants: what the broker calls does one `put`; a command goes again with the same id until its answer has come, as
+the contract asks, because none waits at a broker for a gateway that is away.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import NamedTuple, Protocol
 
-from gateway.demo.view import Received
-from gateway.journal.ranges import Ranges
-from gateway.model import Lane
+from gateway.demo.tally import Sample, Tally
 
-
-class Sample(NamedTuple):
-    """A reading as it arrived: the device, the time of the sample (UTC ms), and whether any point of it was good."""
-
-    device: str
-    ts: int
-    good: bool
+_REPEAT_S = 1.0
+_VALID_MS = 30_000
+_ISSUER = "operator@demo"
 
 
-class Tally:
-    """Everything that arrived, as numbers."""
+class Exchange(Protocol):
+    """What the platform needs of a broker in the same process."""
 
-    def __init__(self) -> None:
-        self.wrong = 0
-        self._numbers: dict[tuple[str, Lane], Ranges] = {}
-        self._twice = 0
-        self._late = 0
+    def subscribe(self, topic_filter: str, callback: Callable[[str, bytes], None]) -> None:
+        """Call back for each message that is published from now on; on the broker's thread."""
 
-    def take(self, topic: str, payload: bytes) -> list[Sample]:
-        """Count one message of the gateway; returns the readings that are new in it."""
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Pass a message on to the broker's clients; from any thread."""
+
+
+class Answered(NamedTuple):
+    """What became of a command about an alarm."""
+
+    name: str
+    alarm: str
+    result: str
+    detail: str
+
+
+class Taken(NamedTuple):
+    """What came since the last look: readings that are new, and answers to commands."""
+
+    samples: list[Sample]
+    answers: list[Answered]
+
+
+@dataclass(slots=True)
+class _Asked:
+    name: str
+    alarm: str
+    payload: bytes
+    again: float  # monotonic
+
+
+class Platform:
+    """One consumer of the gateway with this root topic. All but the broker's callback belongs to one thread."""
+
+    def __init__(self, exchange: Exchange, root: str) -> None:
+        self.tally = Tally()
+        self._exchange = exchange
+        self._root = root
+        self._inbox: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
+        self._asked: dict[str, _Asked] = {}
+        self._number = 0
+
+    def open(self) -> None:
+        """Begin to listen."""
+        self._exchange.subscribe(f"{self._root}/#", lambda topic, payload: self._inbox.put((topic, payload)))
+
+    def take(self) -> Taken:
+        """Take everything that has come."""
+        taken = Taken([], [])
         try:
-            match topic.rpartition("/")[2]:
-                case "telemetry":
-                    return self._telemetry(json.loads(payload))
-                case "event":
-                    event = json.loads(payload)
-                    self._count(event["run"], Lane.EVENT, event["seq"], bool(event.get("hist")))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            self.wrong += 1
-        return []
+            while True:
+                topic, payload = self._inbox.get_nowait()
+                if topic == f"{self._root}/reply":
+                    taken.answers.extend(self._answers(payload))
+                else:
+                    taken.samples.extend(self.tally.take(topic, payload))
+        except Empty:
+            return taken
 
-    def received(self) -> Received:
-        """The totals over all runs and lanes; `missing` counts what is not there between first and last number."""
-        spans = [(ranges, *_span(ranges)) for ranges in self._numbers.values()]
-        records = sum(ranges.count(first, last) for ranges, first, last in spans)
-        return Received(
-            records=records,
-            twice=self._twice,
-            missing=sum(last - first + 1 for _, first, last in spans) - records,
-            late=self._late,
-        )
+    def order(self, name: str, alarm: str, mono: float, ts: int) -> None:
+        """Send a command about an alarm, at this monotonic time and UTC ms."""
+        self._number += 1
+        id_ = f"demo-{self._number}"
+        command = {"id": id_, "name": name, "args": {"alarm": alarm}, "issuer": _ISSUER, "expires": ts + _VALID_MS}
+        self._asked[id_] = _Asked(name, alarm, json.dumps(command).encode(), mono)
+        self.repeat(mono)
 
-    def whole(self, run: str, lane: Lane) -> int:
-        """The number up to which everything of a run's lane is here, from 1 on; 0 if not even that is."""
-        ranges = self._numbers.get((run, lane))
-        first, last = next(iter(ranges), (1, 0)) if ranges is not None else (1, 0)
-        return last if first == 1 else 0
+    def repeat(self, mono: float) -> None:
+        """Send again what has had no answer for a while."""
+        for asked in self._asked.values():
+            if mono >= asked.again:
+                asked.again = mono + _REPEAT_S
+                self._exchange.publish(f"{self._root}/command", asked.payload)
 
-    def _telemetry(self, batch: Any) -> list[Sample]:  # noqa: ANN401 - whatever JSON somebody published
-        new = []
-        for record in batch["records"]:
-            sample = Sample(record["device"], int(record["ts"]), bool(record["values"]))
-            if self._count(batch["run"], Lane.TELEMETRY, record["seq"], bool(batch.get("hist"))):
-                new.append(sample)
-        return new
-
-    def _count(self, run: object, lane: Lane, number: object, late: bool) -> bool:
-        if not isinstance(run, str) or not isinstance(number, int):
-            raise TypeError(f"run {run!r}, number {number!r}")
-        ranges = self._numbers.setdefault((run, lane), Ranges())
-        if number in ranges:
-            self._twice += 1
-            return False
-        ranges.add(number, number)
-        self._late += late
-        return True
-
-
-def _span(ranges: Ranges) -> tuple[int, int]:
-    """First and last number."""
-    pairs = list(ranges)
-    return pairs[0][0], pairs[-1][1]
+    def _answers(self, payload: bytes) -> Iterator[Answered]:
+        """The answer in a reply, if it is the first to one of our commands."""
+        reply = json.loads(payload)
+        asked = self._asked.pop(reply["id"], None)
+        if asked is not None:
+            yield Answered(asked.name, asked.alarm, reply["result"], reply["detail"])

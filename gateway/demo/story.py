@@ -76,6 +76,7 @@ class Promise(StrEnum):
 
     ALARMS = "every expected alarm was raised"
     SIREN = "the siren sounded within a second of the smoke contact"
+    LATCH = "the siren went on until a person reset the alarm"
     NO_GAP = "no record is missing at the platform"
     ACKNOWLEDGED = "everything stored was acknowledged"
     NEIGHBOURS = "a silent device did not hold up its neighbours"
@@ -137,17 +138,17 @@ STORY = Story(
         Scene(32, "The broker is back: events go out first, then what waited on the disk.", (Broker(False),)),
         Scene(34, "The air sensor answers again.", (Silence("dock-air", False),)),
         Scene(
-            39,
+            40,
             "The smoke has cleared. The alarm is latched: the siren waits for a person.",
             (Smoke("smoke-1", False), Door(1, False)),
         ),
         Scene(
-            42,
+            44,
             "Somebody at the platform acknowledges the alarms ...",
             operator(SMOKE_ALARM, "freezer-warm", "entrance-full", "dock-air-silent"),
         ),
-        Scene(44, "... and resets the smoke alarm: the siren stops.", (Operator("reset", SMOKE_ALARM),)),
-        Scene(47, "All is well again."),
+        Scene(46, "... and resets the smoke alarm: the siren stops.", (Operator("reset", SMOKE_ALARM),)),
+        Scene(49, "All is well again."),
     ),
     expected=(
         Expected("freezer-warm", 5, 13),
@@ -155,5 +156,5 @@ STORY = Story(
         Expected("entrance-full", 18, 24),
         Expected("dock-air-silent", 24, 31),
     ),
-    ends_s=50,
+    ends_s=52,
 )

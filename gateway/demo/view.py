@@ -32,7 +32,8 @@ class View(NamedTuple):
     caption: str
     status: Status | None
     received: Received | None
-    happenings: Sequence[Happening]
+    happenings: Sequence[Happening]  # the last ones
+    happened: int  # how many there have been in all
 
 
 STATES = {
