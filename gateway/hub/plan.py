@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from gateway import __version__
+from gateway.config.schema import Config, Device
+from gateway.config.schema import Rule as RuleOptions
+from gateway.driver import Output
 from gateway.hub.alarms import Target
-from gateway.model import About, Value
+from gateway.model import About, DeviceAbout, RuleAbout, Value
+from gateway.rules.condition import Above, Below, Condition, Equals, Outside, SilentFor
 from gateway.rules.judge import Rule
 from gateway.rules.responses import OutputPoint, Response
+from gateway.units import SAFETY_KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +29,120 @@ class Plan:
     safety_devices: frozenset[str]  # their readings are taken first
     version: str
     run: str
+
+
+def plan_of(config: Config, run: str) -> Plan:
+    """The site in terms of the rules."""
+    rules = tuple(
+        (_rule(rule_id, options), tuple(_targets(rule_id, options, config)))
+        for rule_id, options in config.rules.items()
+    )
+    outputs = {
+        OutputPoint(device.link, device_id, point): value
+        for device_id, device in config.devices.items()
+        if isinstance(device.built, Output)
+        for point, value in device.built.safe.items()
+    }
+    return Plan(
+        about=_about(config, rules),
+        rules=rules,
+        responses={
+            name: Response(name, _switched(options.set, outputs), options.say)
+            for name, options in config.responses.items()
+        },
+        outputs=outputs,
+        every_s={device_id: device.every for device_id, device in config.devices.items()},
+        safety_devices=frozenset(device_id for device_id, device in config.devices.items() if is_safety(device)),
+        version=__version__,
+        run=run,
+    )
+
+
+def is_safety(device: Device) -> bool:
+    """Whether a device's readings are taken first and its polls are never held back."""
+    return any(point.kind in SAFETY_KINDS for point in device.built.points)
+
+
+def _rule(rule_id: str, options: RuleOptions) -> Rule:
+    return Rule(
+        id=rule_id,
+        condition=_condition(options),
+        on_delay_s=options.for_,
+        off_delay_s=options.clear_for,
+        priority=options.priority,
+        latch=options.latch,
+        response=options.response,
+        text=options.text,
+    )
+
+
+def _condition(options: RuleOptions) -> Condition:
+    if options.above is not None:
+        return Above(options.above, _or(options.clear_below, options.above))
+    if options.below is not None:
+        return Below(options.below, _or(options.clear_above, options.below))
+    if options.outside is not None:
+        low, high = options.outside
+        return Outside(Below(low, _or(options.clear_above, low)), Above(high, _or(options.clear_below, high)))
+    if options.silent_for is not None:
+        return SilentFor(options.silent_for)
+    if options.equals is None:
+        raise ValueError("a rule without a condition passed the check of the configuration")
+    return Equals(options.equals)
+
+
+def _or(given: float | None, otherwise: float) -> float:
+    return otherwise if given is None else given
+
+
+def _targets(rule_id: str, options: RuleOptions, config: Config) -> Iterator[Target]:
+    """The points that a rule is on: the one it names, or all of its kind in its zone and below."""
+    if options.point is not None:
+        device_id, _, name = options.point.partition(".")
+        yield Target(rule_id, device_id, name, config.devices[device_id].zone)
+        return
+    for device_id, device in config.devices.items():
+        if options.zone is not None and not f"{device.zone}/".startswith(f"{options.zone}/"):
+            continue
+        for point in device.built.points:
+            if point.kind == options.kind:
+                yield Target(f"{rule_id}@{device_id}.{point.name}", device_id, point.name, device.zone)
+
+
+def _switched(wanted: Mapping[str, str], outputs: Mapping[OutputPoint, Value]) -> dict[OutputPoint, Value]:
+    """A response's `set`, which names an output as `device` or `device.point`, in terms of outputs."""
+    return {
+        output: value
+        for name, value in wanted.items()
+        for output in outputs
+        if name in {output.device, f"{output.device}.{output.point}"}
+    }
+
+
+def _about(config: Config, rules: tuple[tuple[Rule, tuple[Target, ...]], ...]) -> About:
+    devices = tuple(
+        DeviceAbout(
+            device=device_id,
+            name=device.name,
+            driver=device.driver,
+            link=device.link,
+            zone=device.zone,
+            points=device.built.points,
+            rules=tuple(
+                RuleAbout(rule.id, target.point, str(rule.condition), rule.priority)
+                for rule, targets in rules
+                for target in targets
+                if target.device == device_id
+            ),
+        )
+        for device_id, device in config.devices.items()
+    )
+    return About(
+        site=config.site.id,
+        site_name=config.site.name,
+        gateway=config.gateway.id,
+        version=__version__,
+        config=config.hash,
+        zones=tuple(sorted({device.zone for device in config.devices.values()})),
+        devices=devices,
+    )

@@ -37,8 +37,9 @@ class Rooms(Protocol):
     def write(self, write: Write) -> None:
         """Give a write to the poller of its link."""
 
-    def journal(self, decision: Decision) -> None:
-        """Give records and state to the journal."""
+    @property
+    def journal(self) -> Callable[[Decision], None]:
+        """Gives records and state to the journal."""
 
     def uplinks(self, message: Record | Notice) -> None:
         """Give an event that is not stored yet, or a notice, to every sender."""
