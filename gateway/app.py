@@ -28,7 +28,7 @@ from gateway.links.device import LinkDevice
 from gateway.links.poller import Poller
 from gateway.model import Json, Notice, Record, Reply, Status, Write
 from gateway.supervisor import Stage, Supervisor
-from gateway.uplink.mqtt import MqttWire
+from gateway.uplink.connector import MqttWire
 from gateway.uplink.rooms import uplink
 from gateway.uplink.sender import Sender
 
