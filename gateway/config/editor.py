@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from gateway.config import schema
 from gateway.config.draft import LINKS
@@ -63,7 +63,7 @@ def _device(name: str, driver: type[Driver], common: JsonSchema, defs: JsonSchem
     }
 
 
-def _schema_of(kind: type[BaseModel] | type[Any], owner: str, defs: JsonSchema) -> JsonSchema:
+def _schema_of(kind: type[Any], owner: str, defs: JsonSchema) -> JsonSchema:
     """The schema of a model or dataclass; what it refers to goes to `defs`, under names that begin with `owner`."""
     found = TypeAdapter(kind).json_schema(ref_template=f"#/$defs/{owner}.{{model}}")
     defs.update({f"{owner}.{name}": _as_written(part) for name, part in found.pop("$defs", {}).items()})

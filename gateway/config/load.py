@@ -45,9 +45,9 @@ def load(
     override(tree, overrides)
     if not isinstance(tree.value, dict) or (tree.problems and not tree.value):
         raise refusal(tree.problems)
-    folder = (path if path.is_dir() else path.parent).resolve()
-    own = (path if path.is_dir() else path.parent) / "profiles"
-    profiles = Profiles((own, *profile_folders))
+    beside = path if path.is_dir() else path.parent
+    folder = beside.resolve()
+    profiles = Profiles((beside / "profiles", *profile_folders))
     draft = drafted(tree, find_driver, profiles)
     check(draft)
     check_uplinks(draft, folder)

@@ -5,6 +5,7 @@ The folders are searched in order, the user's own first, so a profile of ours ca
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -29,7 +30,8 @@ class Profiles:
 
     def get(self, name: str, kind: type[T]) -> T | None:
         """The profile as an instance of the dataclass `kind`; None with `problems`; LookupError if there is none."""
-        path = next((path for folder in self._folders if (path := folder / f"{name}.yaml").is_file()), None)
+        paths = [folder / f"{name}.yaml" for folder in self._folders]
+        path = next((path for path in paths if os.path.isfile(path)), None)  # noqa: PTH113 - is_file() can raise
         if path is None:
             raise LookupError(f"there is no profile {name}; {suggestion(name, self.names())}")
         if (name, kind) not in self._known:

@@ -1,8 +1,9 @@
 """Secrets: read from files or systemd credentials, shown nowhere.
 
 A name without a folder is looked for among the credentials that systemd hands over ($CREDENTIALS_DIRECTORY) first,
-then beside the configuration. A file that others can read is refused; systemd's own folder is guarded by systemd.
-No message tells a name or a content: a password written where its file's name belongs must not end in a log.
+then beside the configuration, then where systemd takes them from, which helps a check by root. A file that others can
+read is refused; systemd's own folder is guarded by systemd. No message tells a name or a content: a password that is
+written where its file's name belongs must not end in a log.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from gateway.errors import ConfigError
 
 MAX_BYTES = 4096
+CREDENTIAL_STORE = Path("/etc/credstore")
 
 
 class Secret:
@@ -39,11 +41,13 @@ class Secret:
 
 
 def located(name: str, folder: Path) -> Path:
-    """The file called `name`: a credential of systemd's, or below `folder`, or where an absolute `name` says."""
+    """The file called `name`: a credential, or below `folder`, or where an absolute `name` says; it may not exist."""
+    own = folder / name
+    if "/" in name:
+        return own
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    if credentials and "/" not in name and (Path(credentials) / name).is_file():
-        return Path(credentials) / name
-    return folder / name
+    places = ([Path(credentials) / name] if credentials else []) + [own, CREDENTIAL_STORE / name]
+    return next((place for place in places if os.path.isfile(place)), own)  # noqa: PTH113 - is_file() can raise
 
 
 def read_secret(name: str, folder: Path) -> Secret:
@@ -52,7 +56,9 @@ def read_secret(name: str, folder: Path) -> Secret:
     try:
         data = _private_bytes(path, MAX_BYTES)
     except OSError as error:
-        raise ConfigError((f"{reason(error)}; put the secret alone into that file, chmod 600",)) from error
+        raise ConfigError(
+            (f"{reason(error)}; put the secret alone into it, chmod 600, or hand it over as a credential",)
+        ) from error
     try:
         text = data.decode()
     except UnicodeDecodeError as error:

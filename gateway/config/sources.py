@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,7 @@ _BEGIN = "`sitewarden init` writes one to start from"
 
 def gathered(path: Path) -> Tree:
     """The tree of the file at `path`, or of all *.yaml files in the folder at `path`, in the order of their names."""
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112 - is_dir() can raise
         tree = read(path, _BEGIN)
         if tree.value is not None and not isinstance(tree.value, dict):
             tree.blame((), f"must be a map, not {shown(tree.value)}; begin with `site:`")

@@ -1,0 +1,149 @@
+"""`sitewarden check`: every problem of a configuration at once, or what it does, in words."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import drivers
+from gateway.cli import CONFIG, OK, default_config
+from gateway.config.editor import editor_schema
+from gateway.config.load import load
+from gateway.config.schema import (
+    Config,
+    Device,
+    GpioLink,
+    Link,
+    Response,
+    Rule,
+    SerialLink,
+    TcpLink,
+    Uplink,
+    duration_text,
+    size_text,
+)
+from gateway.config.targets import targets
+from gateway.errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The configuration, or a schema for those who write one."""
+    parser.add_argument("config", nargs="?", type=Path, default=None, help="a YAML file or a folder of them")
+    parser.add_argument("--schema", action="store_true", help="print a JSON Schema for editors instead")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print problems (78) or a summary (0)."""
+    if args.schema:
+        known = {name: drivers.find(name) for name in drivers.names()}
+        print(json.dumps(editor_schema(known), indent=2, ensure_ascii=False))
+        return OK
+    path = args.config or default_config()
+    try:
+        config = load(path, find_driver=drivers.find, profile_folders=(drivers.profile_folder(),))
+    except ConfigError as error:
+        count = len(error.problems)
+        print("\n".join(error.problems), file=sys.stderr)
+        print(f"{path}: {count} problem{'s' if count > 1 else ''}; nothing would start", file=sys.stderr)
+        return CONFIG
+    print(f"{path}: all right; its hash is {config.hash}")
+    print("\n".join(summary(config)))
+    return OK
+
+
+def summary(config: Config) -> Iterator[str]:
+    """The configuration in words, line by line."""
+    site = f"{config.site.id} ({config.site.name})" if config.site.name else config.site.id
+    store = config.storage
+    yield f"Site {site}, gateway {config.gateway.id}, time zone {config.site.timezone}"
+    yield (
+        f"Journal up to {size_text(store.max_size)}, on the disk every {duration_text(store.commit_every)},"
+        f" kept for {duration_text(store.keep_acknowledged)} after every uplink has it"
+    )
+    yield from _part("Uplinks", [f"{name}: {_uplink(uplink)}" for name, uplink in config.uplinks.items()])
+    yield from _part("Links and devices", _wires(config))
+    yield from _part("Rules", [f"{name}: {_rule(rule, config.devices)}" for name, rule in config.rules.items()])
+    yield from _part("Responses", [f"{name}: {_response(it)}" for name, it in config.responses.items()])
+    yield from _part("Off", config.off)
+
+
+def _part(title: str, lines: list[str] | tuple[str, ...]) -> Iterator[str]:
+    yield ""
+    yield title if lines else f"{title}: none"
+    yield from (f"  {line}" for line in lines)
+
+
+def _uplink(uplink: Uplink) -> str:
+    user = f", as {uplink.username}" if uplink.username else ""
+    return f"{uplink.url}{user}; it may {' and '.join(uplink.commands) or 'command nothing'}"
+
+
+def _wires(config: Config) -> list[str]:
+    lines = []
+    for name, link in config.links.items():
+        lines.append(f"{name}: {_link(link)}")
+        here = [f"  {own}: {_device(it)}" for own, it in config.devices.items() if it.link == name]
+        lines += here or ["  no device"]
+    return lines
+
+
+def _link(link: Link) -> str:
+    match link:
+        case SerialLink():
+            stop = f"{link.stopbits} stop bit{'s' if link.stopbits > 1 else ''}"
+            return f"serial port {link.port}, {link.baudrate} baud, parity {link.parity}, {stop}"
+        case TcpLink():
+            return f"{link.host}, TCP port {link.port}" + (", RTU frames" if link.framing == "rtu" else "")
+        case GpioLink():
+            return "the GPIO header" if link.factory == "auto" else "simulated pins"
+    return f"the recording {link.capture}"
+
+
+def _device(device: Device) -> str:
+    points = ", ".join(f"{point.name} ({point.unit})" if point.unit else point.name for point in device.built.points)
+    claims = ", ".join(device.built.claims)
+    return f"{device.driver}, {claims}, in {device.zone}, every {duration_text(device.every)}: {points}"
+
+
+def _rule(rule: Rule, devices: Mapping[str, Device]) -> str:
+    about = targets(rule, devices)
+    unit = about[0][1].unit
+    which = " or ".join(f"{device}.{point.name}" for device, point in about)
+    words = f"{rule.priority} alarm when {which} {_condition(rule, unit)}"
+    if rule.for_:
+        words += f" for {duration_text(rule.for_)}"
+    if rule.clear_for:
+        words += f", until {duration_text(rule.clear_for)} after that has ended"
+    if rule.latch:
+        words += ", until a person resets it"
+    return words + (f"; then {rule.response}" if rule.response else "")
+
+
+def _condition(rule: Rule, unit: str) -> str:
+    low, high = rule.outside or (rule.below, rule.above)
+    sides = []
+    if low is not None:
+        sides.append(f"is below {_number(low, unit)}" + _end(rule.clear_above, unit))
+    if high is not None:
+        sides.append(f"is above {_number(high, unit)}" + _end(rule.clear_below, unit))
+    if sides:
+        return " or ".join(sides)
+    if rule.silent_for is not None:
+        return f"has no good value for {duration_text(rule.silent_for)}"
+    return f"is {str(rule.equals).lower() if isinstance(rule.equals, bool) else rule.equals}"
+
+
+def _number(number: float, unit: str) -> str:
+    return f"{number:g} {unit}".strip()
+
+
+def _end(limit: float | None, unit: str) -> str:
+    return "" if limit is None else f" (until {_number(limit, unit)})"
+
+
+def _response(response: Response) -> str:
+    switches = [f"switch {output} {to}" for output, to in response.set.items()]
+    return "; ".join([*switches, *([f'say "{response.say}"'] if response.say else [])]) or "nothing"
