@@ -67,7 +67,7 @@ def _table(status: Status, columns: int) -> list[list[Span]]:
     for row in rows(status):
         fine = row.quality == "good"
         alarm = alarmed.get(row.device)
-        style = "dim" if not fine else _URGENCY[alarm.priority] if alarm else ""
+        style = "dim" if not fine else "bad" if row.on else _URGENCY[alarm.priority] if alarm else ""
         table.append(
             [
                 Span(f" {row.zone:<18.18} ", "dim"),

@@ -87,13 +87,17 @@ def size(count: int) -> str:
 
 
 class Row(NamedTuple):
-    """One device in the table: its place, its telling points as text, the worst quality and the age of that point."""
+    """One device in the table: its place, its telling points as text, the worst quality and the age of that point.
+
+    `on`: it is an output, and switched on.
+    """
 
     zone: str
     device: str
     values: str
     age: str
     quality: str
+    on: bool
 
 
 def rows(status: Status) -> list[Row]:
@@ -105,17 +109,22 @@ def rows(status: Status) -> list[Row]:
 
 def telling(points: Sequence[PointStatus]) -> list[PointStatus]:
     """The points of a device that a person asks for first: not its spare inputs, settings and side values."""
-    return [p for p in points if p.kind not in _MINOR][:3] or list(points[:1])
+    main = [p for p in points if p.kind not in _MINOR] or list(points[:1])
+    return sorted(main, key=lambda p: p.kind != "people")[:3]  # how many are inside goes before who came and left
 
 
 def _row(zone: str, points: Sequence[PointStatus]) -> Row:
     shown = telling(points)
     if not shown:
-        return Row(zone, "", "", "", "")
+        return Row(zone, "", "", "", "", on=False)
     kinds = [p.kind for p in shown]
     values = [
         f"{p.point} {written(p.kind, p.unit, p.value)}" if kinds.count(p.kind) > 1 else written(p.kind, p.unit, p.value)
         for p in shown
     ]
     worst = next((p for p in shown if p.quality != "good"), shown[0])
-    return Row(zone, worst.device, "  ".join(values), age(worst.age_s), worst.quality)
+    return Row(zone, worst.device, "  ".join(values), age(worst.age_s), worst.quality, _on(shown))
+
+
+def _on(points: Sequence[PointStatus]) -> bool:
+    return any(p.kind == "output" and p.value == "on" for p in points)
