@@ -1,9 +1,11 @@
 """GPS receivers that talk NMEA 0183 on a serial line: u-blox, Quectel and nearly every other.
 
-Frame, integrity and source: drivers/nmea.py. Read are RMC (position, speed, course) and GGA or GNS (altitude,
-satellites, dilution); the receiver must send RMC and one of the others, which all do unless told otherwise. Each
-sentence is a reading of its own: receivers stamp the sentences of one second differently (Quectel: 200 ms apart), so
-that putting them together would be guessing. The position is taken from RMC alone, so that no fix is reported twice.
+Source: receivers' logs and documents as named in drivers/nmea.py, which also draws the frame.
+
+Read are RMC (position, speed, course) and GGA or GNS (altitude, satellites, dilution); the receiver must send RMC and
+one of the others, which all do unless told otherwise. Each sentence is a reading of its own: receivers stamp the
+sentences of one second differently (Quectel: 200 ms apart), so that putting them together would be guessing. The
+position is taken from RMC alone, so that no fix is reported twice.
 
 Invariants: a position is never made of a void, partial, estimated, manual or simulated fix: it is Bad(NO_FIX). Bytes
 that are no sentence are skipped up to the next line end, and what is kept of an unfinished line is bounded.

@@ -52,10 +52,12 @@ def _bits(raw: Sequence[int], order: str) -> int:
 def _number(kind: str, bits: int) -> int | float | None:
     """The number that `bits` spell in this type; None where they spell none."""
     match kind:
-        case "float32" | "float64":
-            size, code = (4, ">f") if kind == "float32" else (8, ">d")
-            real = float(struct.unpack(code, bits.to_bytes(size, "big"))[0])
-            return real if math.isfinite(real) else None
+        case "float32":
+            single = float(struct.unpack(">f", bits.to_bytes(4, "big"))[0])
+            return shortest(single) if math.isfinite(single) else None
+        case "float64":
+            double = float(struct.unpack(">d", bits.to_bytes(8, "big"))[0])
+            return double if math.isfinite(double) else None
         case "bcd16":
             digits = f"{bits:04x}"
             return int(digits) if digits.isdecimal() else None
@@ -71,9 +73,8 @@ def _scaled(point: RegisterPoint, number: int | float) -> int | float:  # noqa: 
     """`number * scale + offset`, freed of what binary fractions add to it."""
     if isinstance(number, float) and point.decimals is None:
         if (point.scale, point.offset) == (1.0, 0.0):
-            return shortest(number) if point.type == "float32" else number + 0.0
-        digits = 9 if point.type == "float32" else 15
-        return float(f"{number * point.scale + point.offset:.{digits}g}") + 0.0
+            return number + 0.0
+        return float(f"{number * point.scale + point.offset:.15g}") + 0.0
     places = point.decimals if point.decimals is not None else max(_places(point.scale), _places(point.offset))
     if isinstance(number, int) and places == 0 and _whole(point.scale) and _whole(point.offset):
         return number * int(point.scale) + int(point.offset)

@@ -36,12 +36,17 @@ WIDE: Mapping[TypeName, int] = {"int32": 2, "uint32": 2, "float32": 2, "int64": 
 """Registers that a value takes, where it is not one."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_CHECKED: Mapping[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
+"""How the configuration builds these dataclasses: it reads this under the name `__pydantic_config__`."""
+
 _MOST = 1e9  # of a scale or an offset: beyond it nothing is a measurement
 
 
 @dataclass(frozen=True, slots=True)
 class RegisterPoint:
     """One quantity: where it is, how its bits are read, and what `value = raw * scale + offset` must look like."""
+
+    __pydantic_config__ = _CHECKED
 
     kind: str  # a key of units.KINDS; fixes the unit
     table: TableName
@@ -78,6 +83,8 @@ class RegisterPoint:
 class Bus:
     """How the device leaves the factory."""
 
+    __pydantic_config__ = _CHECKED
+
     baudrate: int = 9600
     parity: Literal["none", "even", "odd"] = "none"
     stopbits: Literal[1, 2] = 1
@@ -87,6 +94,8 @@ class Bus:
 @dataclass(frozen=True, slots=True)
 class Profile:
     """One model: what it is, how sure we are, and its points by name."""
+
+    __pydantic_config__ = _CHECKED
 
     model: str
     maker: str
