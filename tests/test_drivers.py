@@ -1,0 +1,268 @@
+"""Every driver against recordings of its devices (tests/drivers), and what every driver owes the link thread."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import drivers
+from drivers.people_counter import crc8
+from drivers.template import Template
+from gateway.config.profiles import Profiles
+from gateway.driver import Driver, Edge, Family, Heard, Output, Polled, Pushed
+from gateway.errors import NoReply, Refused
+from gateway.links.modbus import Exchange
+from gateway.links.port import Pace
+from gateway.links.replay import Capture, Item, Level, Passed, Received, Sent, parse
+from gateway.model import Bad, Reason, Value, Values
+from gateway.units import KINDS, STATE_WORDS, Form
+
+HERE = Path(__file__).parent
+CAPTURES = sorted((HERE / "drivers").glob("*/*.capture"))
+ALL = (*drivers.OURS, "template")
+STREAMS = tuple(path for path in CAPTURES if path.parent.name in ("gps_nmea", "people_counter", "template"))
+SOUND = {"unit": 1, "profile": "xy-md02"}
+OPTIONS: Mapping[str, Mapping[str, object]] = {"modbus": SOUND, "contact": {"pin": 17}, "relay": {"pin": 21}}
+
+
+def driver_class(name: str) -> type[Driver]:
+    return Template if name == "template" else drivers.find(name)
+
+
+def built(name: str, written: Mapping[str, object]) -> Driver:
+    """The driver, with options as a capture's header writes them."""
+    known = driver_class(name)
+    profile = str(written.get("profile", ""))
+    hints = get_type_hints(known.options)
+    options = {key: tuple(value) if isinstance(value, list) else value for key, value in written.items()}
+    if profile:
+        options["profile"] = Profiles((drivers.profile_folder(),)).get(profile, hints["profile"])
+    driver: Driver = known(known.options(**options))  # type: ignore[call-arg]
+    return driver
+
+
+class CapturePort:
+    """A line on which the device of a capture sits: it says what it said then, to requests that are those of then."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self.items = [item for item in items if not isinstance(item, Passed)]
+        self.last = 0.0
+
+    def prepare(self) -> None:
+        pass
+
+    def write(self, data: bytes) -> None:
+        assert self.items, f"asked once more than recorded: {data.hex(' ')}"
+        assert self.items.pop(0) == Sent(data)
+
+    def receive(self, until: float) -> bytes:
+        match self.items:
+            case [Received(data), *_]:
+                self.items.pop(0)
+                return data
+        return b""
+
+    def noise(self, count: int) -> None:
+        pass
+
+
+def polled(driver: Polled, capture: Capture) -> list[Values]:
+    port = CapturePort(capture.items)
+    readings: list[Values] = []
+    while port.items:
+        try:
+            readings.append(driver.poll(Exchange(port, "rtu", Pace(timeout_s=0.0))))
+        except NoReply:
+            readings.append({point.name: Bad(Reason.NO_REPLY) for point in driver.points})
+        except Refused:
+            readings.append({point.name: Bad(Reason.REFUSED) for point in driver.points})
+    return readings
+
+
+def heard(driver: Pushed, items: Iterable[Item]) -> list[Values]:
+    readings: list[Values] = []
+    mono = 100.0
+    for item in items:
+        match item:
+            case Passed(seconds):
+                mono += seconds
+            case Received(data):
+                readings.extend(driver.hear(Heard(data, mono)))
+            case Level(pin, high):
+                readings.extend(driver.hear(Heard(Edge(pin, high), mono)))
+    return readings
+
+
+def played(capture: Capture) -> list[Values]:
+    driver = built(capture.header["driver"], json.loads(capture.header["options"]))
+    if isinstance(driver, Polled):
+        return polled(driver, capture)
+    assert isinstance(driver, Pushed)
+    return heard(driver, capture.items)
+
+
+def as_json(values: Values) -> object:
+    return json.loads(json.dumps({name: _plain(value) for name, value in values.items()}))
+
+
+def _plain(value: Value | Bad) -> object:
+    return {"bad": value.reason} if isinstance(value, Bad) else value
+
+
+def capture_of(path: Path) -> Capture:
+    return parse(path.read_text(encoding="utf-8"))
+
+
+def case_id(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+@pytest.mark.parametrize("path", CAPTURES, ids=case_id)
+def test_a_capture_gives_its_golden(path: Path) -> None:
+    golden = [json.loads(line) for line in path.with_suffix(".golden").read_text(encoding="utf-8").splitlines()]
+    assert [as_json(values) for values in played(capture_of(path))] == golden
+
+
+@pytest.mark.parametrize("path", CAPTURES, ids=case_id)
+def test_a_capture_names_device_origin_and_driver(path: Path) -> None:
+    header = capture_of(path).header
+    assert header["device"]
+    assert header["origin"]
+    assert header["driver"] == path.parent.name
+
+
+def missing_cases(driver: type[Driver], cases: Iterable[Path]) -> list[str]:
+    if not issubclass(driver, (Polled, Pushed)):
+        return []  # an output says nothing that could be recorded
+    found = {path.stem.partition("-")[0] for path in cases}
+    return sorted({"normal", "edge", "corrupted"} - found)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_driver_has_a_normal_an_edge_and_a_corrupted_capture(name: str) -> None:
+    assert not missing_cases(driver_class(name), (HERE / "drivers" / name).glob("*.capture"))
+
+
+def test_a_driver_without_captures_would_be_noticed() -> None:
+    assert missing_cases(Template, [Path("edge-zero.capture")]) == ["corrupted", "normal"]
+
+
+@pytest.mark.parametrize("path", CAPTURES, ids=case_id)
+def test_values_are_points_of_the_driver_in_the_form_of_their_kind(path: Path) -> None:
+    capture = capture_of(path)
+    driver = built(capture.header["driver"], json.loads(capture.header["options"]))
+    kinds = {point.name: point.kind for point in driver.points}
+    for values in played(capture):
+        assert values
+        for name, value in values.items():
+            assert isinstance(value, Bad) or fits(kinds[name], value), f"{name} = {value!r}"
+
+
+def fits(kind: str, value: Value) -> bool:
+    match KINDS[kind].form:
+        case Form.STATE:
+            return value in STATE_WORDS[kind]
+        case Form.POSITION:
+            return isinstance(value, tuple) and abs(value[0]) <= 90 and abs(value[1]) <= 180
+        case Form.COUNTER:
+            return isinstance(value, int | float) and value >= 0
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_driver_says_what_it_is_and_what_it_needs(name: str) -> None:
+    driver = built(name, OPTIONS.get(name, {}))
+    assert driver.points
+    assert len({point.name for point in driver.points}) == len(driver.points)
+    assert all(point.form is KINDS[point.kind].form for point in driver.points)
+    assert driver.claims
+    assert bool(driver.pins) == (driver.family is Family.PINS)
+    if isinstance(driver, Output):
+        assert set(driver.safe) == {point.name for point in driver.points if point.writable}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_driver_tells_its_source_and_what_is_not_known(name: str) -> None:
+    module = import_module(driver_class(name).__module__)
+    told = " ".join((module.__doc__ or "").split())
+    assert "Not known" in told
+    assert "Source:" in told or driver_class(name).family is Family.PINS
+
+
+@st.composite
+def cuts(draw: st.DrawFn) -> tuple[Path, list[Item]]:
+    """A stream of a capture, cut at other places than where it was recorded."""
+    path = draw(st.sampled_from(STREAMS))
+    data = b"".join(item.data for item in capture_of(path).items if isinstance(item, Received))
+    places = draw(st.lists(st.integers(0, len(data)), max_size=12))
+    bounds = [0, *sorted(places), len(data)]
+    return path, [Received(data[a:b]) for a, b in pairwise(bounds)]
+
+
+@given(cuts())
+@settings(max_examples=200, deadline=None)
+def test_a_stream_decodes_the_same_however_it_is_cut(case: tuple[Path, list[Item]]) -> None:
+    path, items = case
+    capture = capture_of(path)
+    assert played(Capture(capture.header, tuple(items))) == played(capture)
+
+
+def nmea(fields: str) -> bytes:
+    checksum = 0
+    for byte in fields.encode():
+        checksum ^= byte
+    return f"${fields}*{checksum:02X}\r\n".encode()
+
+
+SENTENCE_FIELDS = st.one_of(
+    st.sampled_from(["", "A", "V", "N", "E", "M", "120000.00", "3113.8240", "12128.4220", "1", "99.99", "-5", "1e9"]),
+    st.text("0123456789.-ANESWMV+eEinfa_ \x7f", max_size=12),
+)
+SENTENCES = st.builds(
+    lambda address, fields: nmea(",".join([address, *fields])),
+    st.sampled_from(["GPRMC", "GNGGA", "GNGNS", "GNGSA", "GPVTG", "GNZDA", "PQRMC", "PUBX", "", "GPGLL"]),
+    st.lists(SENTENCE_FIELDS, max_size=20),
+)
+COUNTS = st.builds(lambda body: b"PC" + body + bytes([crc8(b"PC" + body)]), st.binary(min_size=8, max_size=12))
+DISTANCES = st.builds(lambda body: b"DD" + body + bytes([crc8(b"DD" + body)]), st.binary(min_size=4, max_size=4))
+EXAMPLES = st.builds(lambda b: b"\xa5" + b + bytes([(0xA5 + sum(b)) % 256]), st.binary(min_size=3, max_size=3))
+WIRES = {
+    "gps_nmea": st.lists(st.one_of(SENTENCES, st.binary(max_size=200))),
+    "people_counter": st.lists(st.one_of(COUNTS, DISTANCES, st.binary(max_size=40))),
+    "template": st.lists(st.one_of(EXAMPLES, st.binary(max_size=40))),
+    "contact": st.lists(st.binary(max_size=40)),
+}
+MEMORY = 200
+"""Bytes that a driver may keep of a stream: a little more than the longest NMEA sentence."""
+
+
+@pytest.mark.parametrize("name", WIRES)
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_driver_survives_any_bytes_and_keeps_few_of_them(name: str, data: st.DataObject) -> None:
+    driver = built(name, OPTIONS.get(name, {}))
+    assert isinstance(driver, Pushed)
+    kinds = {point.name: point.kind for point in driver.points}
+    for chunk in data.draw(WIRES[name]):
+        for values in driver.hear(Heard(chunk, 0.0)):
+            assert values
+            assert all(isinstance(value, Bad) or fits(kinds[it], value) for it, value in values.items())
+        assert sum(len(kept) for kept in vars(driver).values() if isinstance(kept, bytes)) <= MEMORY
+
+
+def test_a_driver_keeps_little_of_much_noise_without_a_frame() -> None:
+    for name in WIRES:
+        driver = built(name, OPTIONS.get(name, {}))
+        assert isinstance(driver, Pushed)
+        for byte in (b"$", b"D", b"P", b"\xa5", b"\x00"):
+            for _ in range(8):
+                assert not list(driver.hear(Heard(byte * 4096, 0.0)))
+            assert sum(len(kept) for kept in vars(driver).values() if isinstance(kept, bytes)) <= MEMORY

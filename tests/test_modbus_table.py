@@ -1,0 +1,511 @@
+"""Modbus by profile: what registers spell, how few requests it takes, what becomes of faults, and what is written."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import struct
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import drivers
+from drivers.modbus_decode import decode, shortest
+from drivers.modbus_profile import WIDE, Order, Profile, RegisterPoint, TypeName
+from drivers.modbus_table import ModbusOptions, ModbusTable, plan
+from gateway.config.profiles import Profiles
+from gateway.driver import Table
+from gateway.errors import LinkDown, NoReply, Refused, SitewardenError
+from gateway.model import Bad, Reason, Values
+from gateway.units import KINDS
+
+VECTORS = Path(__file__).parent / "vectors"
+REGISTERS = json.loads((VECTORS / "registers.json").read_text(encoding="utf-8"))
+DEVICES = {it["id"]: it for it in json.loads((VECTORS / "devices.json").read_text(encoding="utf-8"))["devices"]}
+PROFILES = sorted(drivers.profile_folder().glob("*.yaml"))
+READ_BY = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
+FAULT, RANGE = Bad(Reason.SENSOR_FAULT), Bad(Reason.OUT_OF_RANGE)
+NUMBERS: tuple[TypeName, ...] = (
+    *("int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"),
+    *("bcd16", "offset10000", "sign_magnitude16"),
+)
+ORDERS: tuple[Order, ...] = ("ABCD", "CDAB", "BADC", "DCBA")
+
+
+def gauge(kind: TypeName = "int16", address: int = 0, **more: Any) -> RegisterPoint:
+    return RegisterPoint("temperature", "holding", address, kind, **more)
+
+
+def profile_of(points: dict[str, RegisterPoint], **more: Any) -> Profile:
+    return Profile("test", "nobody", ("none",), "medium", points, **more)
+
+
+def table(points: dict[str, RegisterPoint], max_gap: int = 16, max_registers: int = 60, **more: Any) -> ModbusTable:
+    profile = profile_of(points, max_gap=max_gap, max_registers=max_registers)
+    return ModbusTable(ModbusOptions(1, profile, **more))
+
+
+class Device:
+    """A device at unit 1: registers of its own, addresses it refuses or is silent about, and a log of requests."""
+
+    def __init__(self, registers: dict[int, int] | None = None) -> None:
+        self.registers = registers or {}
+        self.refuses: set[int] = set()
+        self.mute: set[int] = set()
+        self.stuck: set[int] = set()
+        self.asked: list[tuple[str, int, int]] = []
+
+    def read(self, unit: int, table: Table, address: int, count: int) -> Sequence[int]:
+        assert unit == 1
+        self.asked.append((table, address, count))
+        addresses = range(address, address + count)
+        if self.mute & set(addresses):
+            raise NoReply("silent", "no reply within 300 ms")
+        if self.refuses & set(addresses):
+            raise Refused(2, "exception 2")
+        return [self.registers.get(it, 0) for it in addresses]
+
+    def write(self, unit: int, table: Table, address: int, values: Sequence[int]) -> None:
+        assert unit == 1
+        self.asked.append((f"write {table}", address, len(values)))
+        if address in self.refuses:
+            raise Refused(2, "exception 2")
+        self.registers.update((at, it) for at, it in enumerate(values, address) if at not in self.stuck)
+
+
+# ---------------------------------------------------------------- what registers spell
+
+
+@pytest.mark.parametrize("vector", REGISTERS["word_orders"]["vectors"], ids=lambda it: f"{it['type']}-{it['value']}")
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_value_is_read_in_each_word_order(vector: dict[str, Any], order: Order) -> None:
+    raw = [int(word, 16) for word in vector["registers"][order]]
+    assert decode(gauge(vector["type"], order=order), raw) == pytest.approx(vector["value"], rel=1e-7)
+
+
+def test_a_float64_is_read_in_both_word_orders() -> None:
+    vector = REGISTERS["float64"]
+    for order, words in (("ABCD", vector["big"]), ("CDAB", vector["word_swapped"])):
+        assert decode(gauge("float64", order=order), [int(word, 16) for word in words]) == vector["value"]
+
+
+@pytest.mark.parametrize("vector", REGISTERS["int16_decode"], ids=lambda it: f"{it['type']}-{it['raw']}")
+def test_a_short_value_is_read_as_its_device_means_it(vector: dict[str, Any]) -> None:
+    raw = vector["raw"] if isinstance(vector["raw"], int) else int(vector["raw"], 16)
+    missing = vector["value"] is None
+    point = gauge(vector["type"], scale=0.1, sentinels=(raw,) if missing else ())
+    assert decode(point, [raw & 0xFFFF]) == (FAULT if missing else vector["value"])
+
+
+@pytest.mark.parametrize(
+    ("point", "raw", "value"),
+    [
+        (gauge(scale=0.1), [245], 24.5),
+        (gauge(scale=0.1), [3], 0.3),
+        (gauge(scale=0.1), [0], 0.0),
+        (gauge(scale=0.0625), [0xFFF8], -0.5),
+        (gauge(scale=0.01, offset=-40), [4005], 0.05),
+        (gauge(scale=10), [7], 70),
+        (gauge(scale=0.5, decimals=0), [3], 2),
+        (gauge("uint16", scale=0.001), [65535], 65.535),
+        (gauge("uint64"), [0xFFFF] * 4, 2**64 - 1),
+        (gauge("bcd16", scale=0.1), [0x0245], 24.5),
+        (gauge("bcd16"), [0x024A], FAULT),
+        (gauge("float32"), [0x4366, 0x3333], 230.2),
+        (gauge("float32", scale=0.1), [0x4366, 0x3333], 23.02),
+        (gauge("float32", decimals=1), [0x4366, 0x3333], 230.2),
+        (gauge("float32"), [0x8000, 0x0000], 0.0),
+        (gauge("float32"), [0x7FC0, 0x0000], FAULT),
+        (gauge("float32"), [0xFF80, 0x0000], FAULT),
+        (gauge("float64", scale=1e9), [0x7FE0, 0, 0, 0], RANGE),
+        (gauge("float32", sentinels=(0xC61C4000,)), [0xC61C, 0x4000], FAULT),
+        (gauge(scale=0.1, minimum=-40, maximum=80), [0xFE6F], RANGE),
+        (gauge(scale=0.1, minimum=-40, maximum=80), [0xFE70], -40.0),
+        (gauge(scale=0.1, minimum=-40, maximum=80), [801], RANGE),
+        (RegisterPoint("contact", "holding", 0, "bool"), [0x0100], "on"),
+        (RegisterPoint("contact", "holding", 0, "bit", bit=3), [0b1000], "on"),
+        (RegisterPoint("contact", "holding", 0, "bit", bit=3), [0b0111], "off"),
+        (RegisterPoint("smoke", "discrete", 0, "bool", inverted=True), [0], "alarm"),
+        (RegisterPoint("door", "discrete", 0, "bool"), [1], "open"),
+        (RegisterPoint("output", "coil", 0, "bool"), [0], "off"),
+    ],
+)
+def test_a_value_is_exactly_what_the_device_means(point: RegisterPoint, raw: list[int], value: Any) -> None:
+    decoded = decode(point, raw)
+    assert decoded == value
+    assert type(decoded) is type(value)
+    assert not (isinstance(decoded, float) and str(decoded) == "-0.0")
+
+
+@st.composite
+def any_point(draw: st.DrawFn) -> RegisterPoint:
+    return gauge(
+        draw(st.sampled_from(NUMBERS)),
+        order=draw(st.sampled_from(ORDERS)),
+        scale=draw(st.sampled_from([1, 0.1, 0.001, -0.5, 10, 1e9, 1e-9, 1 / 3])),
+        offset=draw(st.sampled_from([0, -40, 0.05, 1e9])),
+        decimals=draw(st.sampled_from([None, 0, 1, 9])),
+        sentinels=draw(st.sampled_from([(), (0x8000,), (-1, 0)])),
+        minimum=draw(st.sampled_from([None, -1e6])),
+    )
+
+
+@given(any_point(), st.data())
+def test_any_registers_are_a_finite_number_or_bad(point: RegisterPoint, data: st.DataObject) -> None:
+    raw = data.draw(st.lists(st.integers(0, 0xFFFF), min_size=point.width, max_size=point.width))
+    value = decode(point, raw)
+    assert isinstance(value, Bad) or (isinstance(value, int | float) and math.isfinite(value))
+
+
+@given(st.integers(-0x8000, 0x7FFF), st.sampled_from([1, 2, 3, 4]))
+def test_a_scaled_integer_is_the_nearest_decimal(number: int, places: int) -> None:
+    assert decode(gauge(scale=10**-places), [number & 0xFFFF]) == float(f"{number}e-{places}")
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_the_shortest_decimal_is_the_same_float32(single: float) -> None:
+    assert struct.pack(">f", shortest(single)) == struct.pack(">f", single + 0.0)
+    assert len(f"{shortest(single):.9g}") <= len(f"{single:.9g}")
+
+
+# ---------------------------------------------------------------- profiles
+
+
+def read_profile(path: Path) -> Profile:
+    profiles = Profiles((path.parent,))
+    profile = profiles.get(path.stem, Profile)
+    assert profile is not None, profiles.problems
+    return profile
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_a_profile_says_what_the_devices_list_says(path: Path) -> None:
+    profile, listed = read_profile(path), DEVICES[path.stem]
+    assert profile.confidence == listed["confidence"]
+    assert profile.bus is not None
+    bus = listed["bus"]
+    assert (profile.bus.baudrate, profile.bus.unit) == (bus["baud"], bus["unit"])
+    assert f"8{profile.bus.parity[0].upper()}{profile.bus.stopbits}" == bus["format"]
+    places = {(READ_BY[it["fc"]], it["address"]): it for it in listed["points"] if it["fc"] is not None}
+    for name, point in profile.points.items():
+        known = places[point.table, point.address]
+        assert point.type == known["type"] or (point.is_state and known["type"] == "uint16"), name
+        assert point.order == known.get("order", "ABCD"), name
+        assert point.width == known.get("count", 1), name
+        assert point.scale == pytest.approx(known["scale"] * {"Wh": 0.001}.get(known.get("unit"), 1)), name
+        assert point.inverted == known.get("invert", False), name
+        assert point.writable == ("write_fc" in known), name
+        assert [str(it) for it in point.sentinels] == [str(int(it, 16)) for it in known.get("sentinel", [])], name
+
+
+def test_every_profile_of_the_demo_is_there() -> None:
+    assert {"xy-md02", "renke-rs-ws-n01", "wp8028adam"} <= {path.stem for path in PROFILES}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"kind": "warmth"}, "kind: 'warmth' is none of temperature, humidity"),
+        ({"kind": "position"}, "kind: a position is no register"),
+        ({"kind": "door"}, "kind: door is a bool or bit, and type int16 is not"),
+        ({"type": "bool"}, "kind: temperature is a number, and type bool is not"),
+        ({"table": "coil"}, "type: a coil holds one bit: bool, not int16"),
+        ({"address": -1}, "address: from 0 to 65535"),
+        ({"address": 65535, "type": "uint32"}, "address: from 0 to 65535"),
+        ({"type": "bit", "kind": "contact"}, "bit: type bit needs one from 0 to 15, not None"),
+        ({"type": "bit", "kind": "contact", "bit": 16}, "bit: type bit needs one from 0 to 15, not 16"),
+        ({"bit": 3}, "bit: only with type bit"),
+        ({"scale": 0.0}, "scale: from 1e-9 to 1e9, not 0.0"),
+        ({"scale": math.nan}, "scale: from 1e-9 to 1e9, not nan"),
+        ({"offset": math.inf}, "offset: up to 1e9, not inf"),
+        ({"decimals": 10}, "decimals: from 0 to 9, not 10"),
+        ({"minimum": 2.0, "maximum": 1.0}, "minimum: 2.0 is above the maximum 1.0"),
+        ({"inverted": True}, "inverted: only a bool or bit can be"),
+        ({"writable": True}, "writable: only an output of type bool, in a coil or a holding register"),
+    ],
+)
+def test_a_point_that_contradicts_itself_is_refused(change: dict[str, Any], says: str) -> None:
+    sound = {"kind": "temperature", "table": "holding", "address": 0, "type": "int16"}
+    with pytest.raises(ValueError, match=says.replace("(", r"\(")):
+        RegisterPoint(**{**sound, **change})
+
+
+def test_a_profile_without_points_or_with_impossible_limits_is_refused() -> None:
+    with pytest.raises(ValueError, match="points: a profile needs at least one"):
+        profile_of({})
+    with pytest.raises(ValueError, match="points: 'Temp 1' is no name"):
+        profile_of({"Temp 1": gauge()})
+    with pytest.raises(ValueError, match="max_registers: from 4 to 125, not 126"):
+        profile_of({"t": gauge()}, max_registers=126)
+    with pytest.raises(ValueError, match="max_gap: from 0 to 125, not -1"):
+        profile_of({"t": gauge()}, max_gap=-1)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "says"),
+    [
+        ("scale: 0.1", "scale: 0", r":2:\d+: points\.t\b.*from 1e-9 to 1e9, not 0"),
+        ("scale: 0.1", "scal: 0.1", r":2:\d+: points\.t\.scal: "),
+        ("int16", "float", r":2:\d+: points\.t\.type: .*int16"),
+        ("address: 1", "address: '1'", r":2:\d+: points\.t\.address: "),
+        ("maker", "makr", r":5:1: makr: "),
+    ],
+)
+def test_a_wrong_profile_is_told_with_its_place(tmp_path: Path, right: str, wrong: str, says: str) -> None:
+    text = """points:
+  t: {kind: temperature, table: input, address: 1, type: int16, scale: 0.1}
+model: X
+sources: [nobody]
+maker: Y
+confidence: medium
+"""
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert read_profile(path).points["t"].scale == 0.1
+    path.write_text(text.replace(right, wrong), encoding="utf-8")
+    profiles = Profiles((tmp_path,))
+    assert profiles.get("mine", Profile) is None
+    assert re.search(says, "\n".join(str(problem) for problem in profiles.problems))
+
+
+# ---------------------------------------------------------------- options
+
+INPUTS = {
+    "di1": RegisterPoint("contact", "discrete", 0, "bool"),
+    "di2": RegisterPoint("contact", "discrete", 1, "bool"),
+    "do1": RegisterPoint("output", "coil", 0, "bool", writable=True),
+    "do2": RegisterPoint("output", "coil", 1, "bool", writable=True),
+    "t": RegisterPoint("temperature", "input", 1, "int16", scale=0.1),
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"unit": 0}, "unit: from 1 to 255, not 0"),
+        ({"unit": 256}, "unit: from 1 to 255, not 256"),
+        ({"kinds": {"di9": "door"}}, "kinds: test has no 'di9' there, but di1, di2"),
+        ({"kinds": {"do1": "door"}}, "kinds: test has no 'do1' there, but di1, di2"),
+        ({"kinds": {"t": "humidity"}}, "kinds: test has no 't' there, but di1, di2"),
+        ({"kinds": {"di1": "output"}}, "kinds: di1 can be smoke, door or contact, not 'output'"),
+        ({"kinds": {"di1": "temperature"}}, "kinds: di1 can be smoke, door or contact, not 'temperature'"),
+        ({"inverted": ("t",)}, "inverted: test has no 't' there, but di1, di2, do1, do2"),
+        ({"outputs": ("di1",)}, "outputs: test has no 'di1' there, but do1, do2"),
+    ],
+)
+def test_options_that_do_not_fit_the_profile_are_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        ModbusOptions(**{"unit": 1, "profile": profile_of(INPUTS), **options})
+
+
+def test_an_installation_says_what_its_inputs_are() -> None:
+    driver = table(INPUTS, kinds={"di1": "door", "di2": "smoke"}, inverted=("di1",))
+    assert {it.name: it.kind for it in driver.points}["di1"] == "door"
+    device = Device({0: 1, 1: 215})
+    values = driver.poll(device)
+    assert (values["di1"], values["di2"], values["t"]) == ("closed", "alarm", 21.5)
+
+
+# ---------------------------------------------------------------- requests
+
+
+def spread(*addresses: int) -> dict[str, RegisterPoint]:
+    return {f"t{address}": gauge("uint16", address) for address in addresses}
+
+
+def asked(driver: ModbusTable, device: Device) -> list[tuple[str, int, int]]:
+    device.asked.clear()
+    driver.poll(device)
+    return device.asked
+
+
+def test_neighbours_are_read_together_and_over_small_gaps() -> None:
+    device = Device()
+    assert asked(table(spread(5, 0, 1)), device) == [("holding", 0, 6)]
+    assert asked(table(spread(0, 17)), device) == [("holding", 0, 18)]
+    assert asked(table(spread(0, 18)), device) == [("holding", 0, 1), ("holding", 18, 1)]
+    assert asked(table(spread(0, 2), max_gap=0), device) == [("holding", 0, 1), ("holding", 2, 1)]
+
+
+def test_no_request_is_longer_than_the_profile_allows() -> None:
+    device = Device()
+    assert asked(table(spread(*range(130))), device) == [("holding", 0, 60), ("holding", 60, 60), ("holding", 120, 10)]
+    bits = {f"di{i}": RegisterPoint("contact", "discrete", i, "bool") for i in range(100)}
+    assert asked(table(bits, max_registers=4), device) == [("discrete", 0, 64), ("discrete", 64, 36)]
+
+
+def test_each_table_is_read_by_itself() -> None:
+    assert asked(table(INPUTS), Device()) == [("coil", 0, 2), ("discrete", 0, 2), ("input", 1, 1)]
+
+
+def test_bits_of_one_register_share_its_read() -> None:
+    flags = {f"f{bit}": RegisterPoint("contact", "holding", 7, "bit", bit=bit) for bit in range(16)}
+    device = Device({7: 0b0101})
+    driver = table(flags)
+    assert asked(driver, device) == [("holding", 7, 1)]
+    assert [name for name, value in driver.poll(device).items() if value == "on"] == ["f0", "f2"]
+    device.refuses = {7}
+    with pytest.raises(Refused):
+        driver.poll(device)
+
+
+@given(st.dictionaries(st.integers(0, 300), st.sampled_from(NUMBERS), min_size=1, max_size=30), st.integers(0, 20))
+def test_a_plan_covers_every_point_once_within_its_limits(kinds: dict[int, TypeName], max_gap: int) -> None:
+    points = {f"t{address}": gauge(kind, address) for address, kind in kinds.items()}
+    blocks = plan(points, 20, max_gap)
+    assert sorted(name for block in blocks for name, _ in block.points) == sorted(points)
+    for block in blocks:
+        assert block.size <= 20
+        covered = {at for _, it in block.points for at in range(it.address, it.address + it.width)}
+        assert covered <= set(range(block.address, block.address + block.size))
+        ordered = sorted(covered)
+        assert all(b - a - 1 <= max_gap for a, b in pairwise(ordered))
+
+
+# ---------------------------------------------------------------- faults
+
+
+def test_a_refused_range_is_cut_at_its_widest_gap_and_the_cut_is_remembered() -> None:
+    driver, device = table(spread(0, 1, 3, 10, 11)), Device({0: 7, 10: 9})
+    device.refuses = {5}
+    assert asked(driver, device) == [("holding", 0, 12), ("holding", 0, 4), ("holding", 10, 2)]
+    assert asked(driver, device) == [("holding", 0, 4), ("holding", 10, 2)]
+    assert driver.poll(device) == {"t0": 7, "t1": 0, "t3": 0, "t10": 9, "t11": 0}
+
+
+def test_a_register_that_is_not_there_is_refused_alone() -> None:
+    driver, device = table(spread(*range(8))), Device()
+    device.refuses = {5}
+    values = driver.poll(device)
+    assert {name for name, value in values.items() if value == Bad(Reason.REFUSED)} == {"t5"}
+    assert len(values) == 8
+    assert len(asked(driver, device)) <= 5
+
+
+def test_a_device_that_refuses_everything_raises_and_its_plan_stays_whole() -> None:
+    driver, device = table(spread(0, 1, 2, 3)), Device()
+    device.refuses = {0, 1, 2, 3}
+    with pytest.raises(Refused):
+        driver.poll(device)
+    device.refuses = set()
+    assert asked(driver, device) == [("holding", 0, 4)]
+
+
+def test_a_block_without_an_answer_makes_its_points_bad_and_no_others() -> None:
+    driver, device = table(spread(0, 100, 200, 300)), Device({0: 1})
+    device.mute = {100, 200, 300}
+    assert driver.poll(device) == {"t0": 1, **dict.fromkeys(("t100", "t200", "t300"), Bad(Reason.NO_REPLY))}
+
+
+def test_a_silent_device_holds_the_bus_for_two_requests_at_most() -> None:
+    driver, device = table(spread(0, 100, 200, 300)), Device()
+    device.mute = set(range(400))
+    with pytest.raises(NoReply):
+        driver.poll(device)
+    assert len(device.asked) == 2
+    device.mute = set()
+    assert len(asked(driver, device)) == 4
+
+
+def test_a_device_that_falls_silent_while_it_is_being_cut_is_no_reply() -> None:
+    class Failing(Device):
+        def read(self, unit: int, table: Table, address: int, count: int) -> Sequence[int]:
+            if self.asked:
+                self.mute = set(range(100))
+            return super().read(unit, table, address, count)
+
+    driver, device = table(spread(0, 10)), Failing()
+    device.refuses = {5}
+    with pytest.raises(SitewardenError):
+        driver.poll(device)
+
+
+def test_a_dead_link_is_never_hidden() -> None:
+    class Dead(Device):
+        def read(self, unit: int, table: Table, address: int, count: int) -> Sequence[int]:
+            if self.asked:
+                raise LinkDown("unplugged")
+            return super().read(unit, table, address, count)
+
+    with pytest.raises(LinkDown):
+        table(spread(0, 100)).poll(Dead())
+
+
+@st.composite
+def devices(draw: st.DrawFn) -> tuple[dict[str, RegisterPoint], Device]:
+    addresses = draw(st.sets(st.integers(0, 60), min_size=1, max_size=12))
+    device = Device({at: at + 1000 for at in range(70)})
+    device.refuses = draw(st.sets(st.integers(0, 60), max_size=8))
+    device.mute = draw(st.sets(st.integers(0, 60), max_size=2))
+    return spread(*addresses), device
+
+
+@given(devices())
+def test_what_a_device_answers_is_never_another_registers_value(case: tuple[dict[str, RegisterPoint], Device]) -> None:
+    points, device = case
+    driver = table(points)
+    for _ in range(3):
+        try:
+            values: Values = driver.poll(device)
+        except (NoReply, Refused):
+            continue
+        assert set(values) == set(points)
+        for name, value in values.items():
+            assert value in (points[name].address + 1000, Bad(Reason.REFUSED), Bad(Reason.NO_REPLY))
+            assert value != Bad(Reason.REFUSED) or points[name].address in device.refuses
+
+
+# ---------------------------------------------------------------- outputs
+
+
+def test_an_output_is_written_and_read_back() -> None:
+    driver, device = table(INPUTS, outputs=("do2",)), Device()
+    assert driver.write(device, "do2", "on") == {"do2": "on"}
+    assert device.asked == [("write coil", 1, 1), ("coil", 1, 1)]
+    assert device.registers == {1: 1}
+    assert driver.write(device, "do2", "off") == {"do2": "off"}
+    assert device.registers == {1: 0}
+
+
+def test_an_output_that_does_not_take_its_value_is_reported_as_it_is() -> None:
+    driver, device = table(INPUTS, outputs=("do1",)), Device()
+    device.stuck = {0}
+    assert driver.write(device, "do1", "on") == {"do1": "off"}
+
+
+def test_an_inverted_output_is_safe_when_its_coil_is_on() -> None:
+    driver, device = table(INPUTS, outputs=("do1",), inverted=("do1",)), Device()
+    assert driver.write(device, "do1", driver.safe["do1"]) == {"do1": "off"}
+    assert device.registers == {0: 1}
+
+
+@pytest.mark.parametrize("where", ["coil", "holding"])
+def test_an_output_can_be_a_coil_or_a_register(where: Literal["coil", "holding"]) -> None:
+    points = {"siren": RegisterPoint("output", where, 4, "bool", writable=True)}
+    device = Device()
+    assert table(points, outputs=("siren",)).write(device, "siren", "on") == {"siren": "on"}
+    assert device.asked[0] == (f"write {where}", 4, 1)
+
+
+def test_only_outputs_handed_to_this_gateway_are_ever_switched() -> None:
+    driver, device = table(INPUTS, outputs=("do1",)), Device()
+    assert driver.safe == {"do1": "off"}
+    assert [it.name for it in driver.points if it.writable] == ["do1"]
+    for name in ("do2", "di1", "t", "siren"):
+        with pytest.raises(Refused, match=f"has no output '{name}' .it can switch do1") as caught:
+            driver.write(device, name, "on")
+        assert caught.value.code == 2
+    with pytest.raises(Refused, match="'do1' of unit 1 cannot be 'up'"):
+        driver.write(device, "do1", "up")
+    assert not device.asked
+
+
+def test_widths_and_kinds_are_complete() -> None:
+    assert set(WIDE) < set(NUMBERS)
+    assert {it.kind for path in PROFILES for it in read_profile(path).points.values()} <= set(KINDS)
