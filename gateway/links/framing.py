@@ -35,15 +35,19 @@ class Ask(NamedTuple):
 
 
 class RtuAnswer:
-    """Collects bytes of a serial line until they hold the announced reply, whatever noise is around it."""
+    """Collects bytes of a serial line until they hold the announced reply, whatever noise is around it.
+
+    The echo of an adapter that hears itself is noise too, but where a write is confirmed by repeating it (functions 5
+    and 6): there `echo` says that the request comes twice, and only the second is the device's word.
+    """
 
     def __init__(self, ask: Ask, frame: bytes, whole: Callable[[bytes], bool], *, echo: bool) -> None:
         self.spoilt = False  # a frame that looked like the reply has arrived, with a wrong CRC
-        self.echoed = False  # the line repeated the request, though nobody said it would
+        self.echoed: bool | None = None  # whether the reply came behind an echo, once that is known
         self._ask = ask
         self._frame = frame
         self._whole = whole
-        self._echo = echo
+        self._echo = echo and frame[1:-2] == ask.head
         self._seen = bytearray()
         self._next = 0  # what is before this place has been decided on
         self._heard = 0
@@ -77,6 +81,8 @@ class RtuAnswer:
             return NoReply("noise", f"unit {ask.unit}: the request was not echoed", hint)
         if not seen or seen == self._frame:  # a line that echoes, and nothing else
             hint = "check that it has power, its unit id, the wiring (A/B), baud rate and parity"
+            if self._meant:
+                hint += "; only the echo was heard: remove `echo` if the adapter does not hear what it sends"
             return NoReply("silent", f"unit {ask.unit}: no answer within {response_s * 1000:.0f} ms", hint)
         if len(seen) > 3 and self._whole(seen):
             return _mismatch(ask, seen[0], seen[1:-2])
@@ -98,7 +104,7 @@ class RtuAnswer:
                 end = at + size + 3
                 if self._whole(bytes(seen[at:end])):
                     self._meant += end - at
-                    self.echoed = seen[:at] == self._frame
+                    self._look_for_echo(bytes(seen[:at]))
                     return bytes(seen[at + 1 : end - 2])
                 self.spoilt = True
             if decided:
@@ -117,6 +123,13 @@ class RtuAnswer:
             if head.startswith(rest):
                 return None
         return 0
+
+    def _look_for_echo(self, before: bytes) -> None:
+        if before == self._frame:
+            self.echoed = True
+            self._meant += len(before)
+        elif self._heard == len(self._seen):  # else the echo was expected, and taken out already
+            self.echoed = None if before else False
 
     def _forget(self, count: int) -> None:
         del self._seen[:count]

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from typing import Literal
@@ -35,8 +34,6 @@ from gateway.driver import Table
 from gateway.errors import NoReply, Refused
 from gateway.links.framing import Ask, RtuAnswer, TcpAnswer
 from gateway.links.port import Pace, Port
-
-log = logging.getLogger(__name__)
 
 _READS: dict[Table, type[ModbusPDU]] = {
     Table.COIL: ReadCoilsRequest,
@@ -74,7 +71,7 @@ class Exchange:
         self._tcp = FramerSocket(DecodePDU(False))
         self._decoder = DecodePDU(False)
         self._pace = pace
-        self._echo = pace.echo
+        self._echo = pace.echo  # as configured until the line shows it
         self._transaction = 0
         self._silent_until = 0.0
         self._owed: RtuAnswer | None = None  # what still collects the reply that did not come in time
@@ -157,10 +154,9 @@ class Exchange:
         return None
 
     def _notice_echo(self, answer: RtuAnswer | TcpAnswer) -> None:
-        """Remember an adapter that hears itself: else its echo would pass for the confirmation of a write."""
-        if isinstance(answer, RtuAnswer) and answer.echoed:
-            self._echo = True
-            log.info("this serial adapter hears what it sends; treated as `echo: true` from now on")
+        """See whether the adapter hears itself: then its echo must not pass for the confirmation of a write."""
+        if isinstance(answer, RtuAnswer) and answer.echoed is not None:
+            self._echo = answer.echoed
 
     def _await_late_reply(self, answer: RtuAnswer | TcpAnswer, until: float) -> None:
         """Keep an RTU line silent; a TCP reply that comes late is known by its transaction id."""
