@@ -1,0 +1,239 @@
+"""The wire's thread of one uplink: one connection after the other, and the only owner of retrying.
+
+- This thread alone touches the connection; others put orders into its queue and wake it. An order for an earlier
+  connection is dropped.
+- Pauses between attempts grow from 1 s to 60 s, with jitter, and end at once on stop.
+- MQTT 5 first; 3.1.1 from then on if the broker says that it does not know 5, or hangs up on it twice in a row.
+- Passwords and certificates are read anew for every connection.
+"""
+
+from __future__ import annotations
+
+import random
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from gateway.config import schema
+from gateway.config.secrets import read_secret
+from gateway.errors import ConfigError
+from gateway.uplink import faults, tls
+from gateway.uplink.faults import Endpoint, Fault
+from gateway.uplink.mqtt import Connection, Login
+from gateway.uplink.wire import Down, Publication, Tell
+
+ANSWER_S = 10.0
+"""Seconds that the broker has for its CONNACK."""
+
+STEADY_S = 30.0
+"""A connection that lasted so long was a good one: the next pause is the shortest again."""
+
+GOODBYE_S = 3.0
+"""Seconds that the sender has for its goodbye when the wire is stopped."""
+
+Delays: TypeAlias = Callable[[], Iterator[float]]
+
+
+def growing_delays() -> Iterator[float]:
+    """Seconds to wait before each attempt: 1, 2, 4, ... 60, each made 0.5 to 1.5 times as long by chance."""
+    delay = 1.0
+    while True:
+        yield delay * random.uniform(0.5, 1.5)  # noqa: S311 - spreads gateways after an outage, hides nothing
+        delay = min(60.0, delay * 2)
+
+
+def endpoint(url: str) -> Endpoint:
+    """The broker in `url`: mqtt://host[:1883] or mqtts://host[:8883]; ValueError for anything else."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname:
+        raise ValueError("an uplink's url is mqtts://host:8883 or mqtt://host:1883")
+    secure = parts.scheme == "mqtts"
+    return Endpoint(parts.hostname, parts.port or (8883 if secure else 1883), secure)
+
+
+class MqttWire:
+    """The wire of one uplink, on a thread of its own. `tell` is called on that thread and must not wait."""
+
+    def __init__(
+        self,
+        uplink_id: str,
+        options: schema.Uplink,
+        folder: Path,
+        client_id: str,
+        will: Callable[[], Publication],
+        tell: Tell,
+        delays: Delays = growing_delays,
+    ) -> None:
+        self.name = f"mqtt {uplink_id}"
+        self._options = options
+        self._where = endpoint(options.url)
+        self._folder = folder
+        self._client_id = client_id
+        self._will = will
+        self._tell = tell
+        self._delays = delays
+        self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._wake: socket.socket | None = None
+        self._stopping = threading.Event()
+        self._stop_by = float("inf")
+        self._finished = False
+        self._version = "5"
+        self._hung_up = 0
+        self._answer_by = 0.0
+        self._connection = Connection(0, self._version, self._where, tell)
+
+    # ------------------------------------------------------------ called by the sender and the supervisor
+
+    def publish(self, connection: int, token: int, publication: Publication) -> None:
+        """Send a publication; its `Landed` will name `token`."""
+        self._order(connection, lambda current: current.publish(token, publication))
+
+    def subscribe(self, connection: int, filters: tuple[tuple[str, int], ...]) -> None:
+        """Subscribe to these topic filters, each with its QoS."""
+        self._order(connection, lambda current: current.subscribe(filters))
+
+    def unsubscribe(self, connection: int, filters: tuple[str, ...]) -> None:
+        """End these subscriptions."""
+        self._order(connection, lambda current: current.unsubscribe(filters))
+
+    def break_off(self, connection: int, what: str, hint: str) -> None:
+        """End the connection without goodbye, for this reason, and connect again."""
+        self._order(connection, lambda current: current.close(Fault(what, hint)))
+
+    def finish(self) -> None:
+        """Say goodbye to the broker, if connected, and connect no more."""
+        self._stopping.set()
+        self._put(self._say_goodbye)
+
+    def stop(self) -> None:
+        """End soon: as with `finish` if the sender says goodbye within a few seconds, else without it."""
+        self._stop_by = time.monotonic() + GOODBYE_S
+        self._stopping.set()
+        self._put(lambda: None)
+
+    def _order(self, number: int, act: Callable[[Connection], None]) -> None:
+        self._put(lambda: act(self._connection) if self._connection.number == number else None)
+
+    def _put(self, act: Callable[[], None]) -> None:
+        self._orders.put(act)
+        wake = self._wake
+        if wake is not None:
+            with suppress(OSError):  # full: it is awake; closed: the connection is gone, and so is the order's sense
+                wake.send(b"!")
+
+    # ------------------------------------------------------------ the thread
+
+    def run(self) -> None:
+        """Connect, and connect again, until stopped."""
+        delays = self._delays()
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            again_at_once = self._one_connection()
+            if time.monotonic() - began > STEADY_S:
+                delays = self._delays()
+            if not again_at_once:
+                self._stopping.wait(next(delays))
+
+    def _one_connection(self) -> bool:
+        """Connect, talk until it ends, and say so; returns whether the next attempt should follow at once."""
+        current = self._connection = Connection(self._connection.number + 1, self._version, self._where, self._tell)
+        ours, self._wake = socket.socketpair()
+        with ours, self._wake:
+            ours.setblocking(False)
+            self._wake.setblocking(False)
+            try:
+                self._open(current)
+                self._talk(current, ours)
+            finally:
+                current.close()
+                older = self._choose_version(current)
+                if not self._finished and not older:
+                    self._tell(Down(current.number, *(current.fault or faults.closed(self._where, current.is_up))))
+        return older
+
+    def _open(self, current: Connection) -> None:
+        try:
+            login = self._login()
+        except ConfigError as error:
+            current.fault = Fault(f"the password cannot be used: {error}", "Check password_file")
+        except OSError as error:
+            current.fault = faults.files(error)
+        else:
+            current.open(login)
+            self._answer_by = time.monotonic() + ANSWER_S
+
+    def _login(self) -> Login:
+        """What the configuration says and its files hold; OSError or ConfigError if one cannot be used."""
+        options = self._options
+        password = read_secret(options.password_file, self._folder).reveal() if options.password_file else None
+        context = tls.context(options, self._folder) if self._where.tls else None
+        return Login(self._client_id, options.username, password, context, self._will(), options.keepalive)
+
+    def _talk(self, current: Connection, wakes: socket.socket) -> None:
+        """Carry bytes both ways and obey orders until the connection ends."""
+        fileno = current.fileno()
+        if fileno is None:
+            return
+        with selectors.DefaultSelector() as selector:
+            selector.register(wakes, selectors.EVENT_READ)
+            key = selector.register(fileno, selectors.EVENT_READ)
+            while current.fileno() is not None:
+                wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if current.wants_write else 0)
+                if wanted != key.events:
+                    key = selector.modify(fileno, wanted)
+                ready = selector.select(self._wait_s(current))
+                self._obey(wakes)
+                for found, events in ready:
+                    if found.fd == fileno:
+                        _carry(current, events)
+                current.tend()
+                self._look_at_clock(current)
+
+    def _wait_s(self, current: Connection) -> float:
+        by = min(self._stop_by, float("inf") if current.is_up else self._answer_by)
+        return max(0.0, min(current.ping_s, by - time.monotonic()))
+
+    def _look_at_clock(self, current: Connection) -> None:
+        now = time.monotonic()
+        if not current.is_up and now >= self._answer_by:
+            current.close(faults.no_answer(self._where))
+        if now >= self._stop_by or (self._stopping.is_set() and not current.is_up):
+            self._finished = True
+            current.goodbye(with_will=True)
+            current.close()
+
+    def _obey(self, wakes: socket.socket) -> None:
+        with suppress(BlockingIOError):
+            wakes.recv(4096)
+        with suppress(Empty):
+            while True:
+                self._orders.get_nowait()()
+
+    def _say_goodbye(self) -> None:
+        self._finished = True
+        self._connection.goodbye()
+
+    def _choose_version(self, ended: Connection) -> bool:
+        """After a connection: 3.1.1 if the broker does not seem to know 5, which is told by True; back if not that."""
+        hung_up = ended.fault is None and not ended.is_up
+        self._hung_up = self._hung_up + 1 if hung_up else 0
+        if self._version == "5" and (ended.version_refused or self._hung_up == 2):
+            self._version = "3.1.1"
+            return True
+        if self._hung_up > 2:
+            self._version, self._hung_up = "5", 0
+        return False
+
+
+def _carry(current: Connection, events: int) -> None:
+    if events & selectors.EVENT_READ:
+        current.read()
+    if events & selectors.EVENT_WRITE and current.fileno() is not None:
+        current.write()

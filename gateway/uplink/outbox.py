@@ -1,0 +1,273 @@
+"""What leaves next over one uplink, and what its acknowledgements mean. Pure: time is an argument, nothing waits.
+
+- The order: status, alarms and replies; events; events of the backlog; descriptions and health; then telemetry, live
+  and backlog in turns. What comes later in this list never takes the last places in the window.
+- A record is acknowledged by a successful PUBACK and by nothing else.
+- When a connection ends, events that are not acknowledged stay in memory (a bounded number) and go first over the next
+  one; everything else is read from the journal again. Meanwhile no telemetry is kept here.
+- Telemetry is sent only when it is stored; an event also when the disk has taken a second over it (early.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from gateway.model import Backlog, Lane, Record, Row
+from gateway.uplink import contract
+from gateway.uplink.board import Board
+from gateway.uplink.early import EarlyEvents
+from gateway.uplink.lanes import Batch, LaneQueue, Question, first_batch
+from gateway.uplink.pace import Pace
+from gateway.uplink.refusals import Aside
+from gateway.uplink.window import Message, Window
+from gateway.uplink.wire import FAILED, Publication, Up
+
+KEEP_EVENTS = 256
+KEEP_TELEMETRY = 2_000
+"""Rows that are held in memory, at most; two seconds at a thousand readings a second."""
+
+PACKET_OVERHEAD = 16
+"""Bytes of a PUBLISH beside topic and payload, at most. Source: MQTT 5.0, 3.3."""
+
+TOO_LARGE = 0x95
+
+
+class Options(NamedTuple):
+    """How one uplink sends: messages in flight, seconds that telemetry waits for more, backlog in records a second."""
+
+    window: int
+    linger_s: float
+    backlog_rate: int
+
+
+class Refused(NamedTuple):
+    """The broker refused a message, or would: the reason code of the PUBACK."""
+
+    message: Message
+    code: int
+
+
+class Outbox:
+    """All that one uplink has to send. Every method is called on the sender's thread."""
+
+    def __init__(self, run: str, topics: contract.Topics, board: Board, options: Options) -> None:
+        self._topics = topics
+        self._options = options
+        self.board = board
+        self.window = Window()
+        self._early = EarlyEvents(run)
+        self._lanes = {Lane.EVENT: LaneQueue(KEEP_EVENTS), Lane.TELEMETRY: LaneQueue(KEEP_TELEMETRY)}
+        self._aside = {Lane.EVENT: Aside(), Lane.TELEMETRY: Aside()}
+        self._board_aside = Aside()
+        self._pace = Pace(options.backlog_rate)
+        self._acked: dict[Lane, list[int]] = {Lane.EVENT: [], Lane.TELEMETRY: []}
+        self._limits: Up | None = None
+        self._hist_turn = False
+
+    # ------------------------------------------------------------ what comes in
+
+    def connected(self, limits: Up) -> None:
+        """A connection begins."""
+        self._limits = limits
+        self.window.open(min(self._options.window, limits.receive_maximum))
+
+    def disconnected(self) -> None:
+        """The connection has ended; nothing that was on its way counts as arrived."""
+        self._limits = None
+        left = self.window.close()
+        for aside in (*self._aside.values(), self._board_aside):
+            left += aside.clear()
+        rows = [row for message in left if message.lane is Lane.EVENT and not message.hist for row in message.rows]
+        rows = [row for row in rows if row.id] + self._early.put_back([row for row in rows if not row.id])
+        self._lanes[Lane.EVENT].reset(sorted(rows, key=lambda row: row.id))
+        self._lanes[Lane.TELEMETRY].forget()
+        self.board.disconnected([message for message in left if message.lane is None])
+
+    def handed_over(self, record: Record, now: float) -> None:
+        """The hub made an event; the journal has it in hand, too."""
+        self._early.handed_over(record, now)
+
+    def stored(self, rows: Iterable[Row], now: float) -> None:
+        """These rows are on the disk, in the order of their ids within each lane."""
+        for row in rows:
+            if row.record.lane is Lane.EVENT:
+                self._event_stored(row, now)
+            elif self._limits is not None:
+                self._lanes[Lane.TELEMETRY].stored(row, now)
+
+    def _event_stored(self, row: Row, now: float) -> None:
+        unsent, acked = self._early.stored(row)
+        if unsent:
+            self._lanes[Lane.EVENT].stored(row, now)
+        else:
+            self._lanes[Lane.EVENT].passed(row)
+        if acked:
+            self._acked[Lane.EVENT].append(row.id)
+
+    def answered(self, number: int, answer: Backlog) -> None:
+        """The journal's answer to one of `questions`."""
+        self._lanes[answer.lane].answered(number, answer)
+
+    def landed(self, token: int, code: int, now: float) -> Refused | Message | None:
+        """A PUBACK came: the message that it answers, or that message's refusal, or None if nothing waits for it."""
+        message = self.window.land(token, now)
+        if message is None:
+            return None
+        aside = self._board_aside if message.lane is None else self._aside[message.lane]
+        if code >= FAILED:
+            return Refused(aside.refused(message, code, now), code)
+        aside.accepted()
+        if message.lane is not None:
+            ids = [row.id or self._early.acked(row) for row in message.rows]
+            self._acked[message.lane] += [id_ for id_ in ids if id_]
+        return message
+
+    # ------------------------------------------------------------ what goes out
+
+    def acknowledged(self) -> list[tuple[Lane, tuple[tuple[int, int], ...]]]:
+        """What was acknowledged since the last call, as ranges of row ids."""
+        news = [(lane, ranges(ids)) for lane, ids in self._acked.items() if ids]
+        self._acked = {Lane.EVENT: [], Lane.TELEMETRY: []}
+        return news
+
+    def questions(self, now: float) -> list[tuple[Lane, Question]]:
+        """What to ask the journal for now."""
+        if self._limits is None:
+            return []
+        asked = [(lane, queue.question(self._held(lane), now)) for lane, queue in self._lanes.items()]
+        return [(lane, question) for lane, question in asked if question is not None]
+
+    def _held(self, lane: Lane) -> list[int]:
+        ids = [row.id for message in self.window if message.lane is lane for row in message.rows]
+        ids += [row.id for message in self._aside[lane] for row in message.rows]
+        return ids + (self._early.row_ids() if lane is Lane.EVENT else [])
+
+    def next(self, now: float, stopping: bool = False) -> Message | Refused | None:
+        """The message that leaves now, or one that the broker would refuse, or None. `stopping`: no telemetry."""
+        if self._limits is None or not self.window.has_room:
+            return None
+        message = self._next_urgent(now) or self._next_event(now, stopping)
+        if message is None and self.window.has_room_for_bulk(hist=False) and not stopping:
+            message = self._next_bulk(now)
+        if message is None:
+            return None
+        topic, payload, _ = message.publication
+        if len(topic) + len(payload) + PACKET_OVERHEAD > self._limits.max_packet:
+            aside = self._board_aside if message.lane is None else self._aside[message.lane]
+            return Refused(aside.refused(message, TOO_LARGE, now), TOO_LARGE)
+        return message
+
+    def _next_urgent(self, now: float) -> Message | None:
+        refused = self._board_aside.take(now)
+        if refused is not None:
+            self.board.put_back(refused)
+        return None if self._board_aside.is_closed(now) else self.board.next_urgent()
+
+    def _next_event(self, now: float, stopping: bool) -> Message | None:
+        aside, queue = self._aside[Lane.EVENT], self._lanes[Lane.EVENT]
+        again = aside.take(now)
+        if again is not None or aside.is_closed(now):
+            return again
+        for row in queue.live:
+            queue.take_live()
+            return self._event(row, hist=False)
+        due = self._early.due_at
+        if due is not None and (stopping or now >= due):
+            return self._event(self._early.take(), hist=False)
+        if self.window.has_room_for_bulk(hist=True) and not stopping:
+            for row in queue.chunk:
+                queue.take_chunk()
+                return self._event(row, hist=True)
+        return None
+
+    def _next_bulk(self, now: float) -> Message | None:
+        if not self._board_aside.is_closed(now):
+            message = self.board.next_calm()
+            if message is not None:
+                return message
+        aside = self._aside[Lane.TELEMETRY]
+        again = aside.take(now)
+        if again is not None or aside.is_closed(now):
+            return again
+        self._hist_turn = not self._hist_turn
+        if self._hist_turn:
+            return self._next_backlog(now) or self._next_live(now)
+        return self._next_live(now) or self._next_backlog(now)
+
+    def _next_live(self, now: float) -> Message | None:
+        queue = self._lanes[Lane.TELEMETRY]
+        since = queue.live_since
+        if since is None:
+            return None
+        batch = self._batch(queue.live)
+        if not batch.full and now < since + self._options.linger_s:
+            return None
+        queue.take_live(len(batch.rows))
+        return self._telemetry(batch.rows, hist=False)
+
+    def _next_backlog(self, now: float) -> Message | None:
+        queue = self._lanes[Lane.TELEMETRY]
+        if not queue.has_chunk or not self.window.has_room_for_bulk(hist=True) or not self._pace.allows(now):
+            return None
+        rows = self._batch(queue.chunk).rows
+        queue.take_chunk(len(rows))
+        self._pace.spend(len(rows))
+        return self._telemetry(rows, hist=True)
+
+    def _batch(self, rows: Iterable[Row]) -> Batch:
+        broker = self._limits.max_packet if self._limits is not None else 0
+        room = min(contract.MAX_BATCH_BYTES, broker - PACKET_OVERHEAD - len(self._topics.telemetry))
+        return first_batch(rows, contract.MAX_RECORDS, room - contract.BATCH_OVERHEAD, contract.RECORD_OVERHEAD)
+
+    def _telemetry(self, rows: tuple[Row, ...], hist: bool) -> Message:
+        first = rows[0]
+        payload = contract.telemetry(first.run, first.record.trust, hist, [row.record for row in rows])
+        return Message(Publication(self._topics.telemetry, payload), True, Lane.TELEMETRY, rows, hist)
+
+    def _event(self, row: Row, hist: bool) -> Message:
+        payload = contract.event(row.run, row.record, hist)
+        return Message(Publication(self._topics.event, payload), hist, Lane.EVENT, (row,), hist)
+
+    # ------------------------------------------------------------ when to look again
+
+    def due_at(self, now: float, patience_s: float, stopping: bool = False) -> float | None:
+        """When (monotonic) something may leave, be asked or be overdue, if nothing comes before; None: never.
+
+        What cannot leave for want of room in the window is not counted: a PUBACK comes first, or is overdue.
+        """
+        if self._limits is None:
+            return None
+        times = [self.window.overdue_at(patience_s), *(queue.ask_again_at for queue in self._lanes.values())]
+        if self.window.has_room:
+            times += [self._board_aside.due_at(), self._aside[Lane.EVENT].due_at()]
+            if not self._aside[Lane.EVENT].is_closed(now):
+                times.append(self._early.due_at)
+        if self.window.has_room_for_bulk(hist=False) and not stopping:
+            times += self._bulk_times(now)
+        return min((time for time in times if time is not None), default=None)
+
+    def _bulk_times(self, now: float) -> list[float | None]:
+        aside, queue = self._aside[Lane.TELEMETRY], self._lanes[Lane.TELEMETRY]
+        if aside.is_closed(now):
+            return [aside.due_at()]
+        since = queue.live_since
+        linger = None if since is None else since + self._options.linger_s
+        backlog = self._pace.due_at() if queue.has_chunk and self.window.has_room_for_bulk(hist=True) else None
+        return [aside.due_at(), linger, backlog]
+
+    def events_are_done(self) -> bool:
+        """Whether no event waits in memory to be sent or acknowledged."""
+        waiting = len(self._early) or self._lanes[Lane.EVENT].live_since is not None
+        return not waiting and all(message.lane is not Lane.EVENT for message in self.window)
+
+
+def ranges(ids: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """The ids as first and last of each run of numbers without a hole, ascending."""
+    found: list[tuple[int, int]] = []
+    for id_ in sorted(ids):
+        if found and id_ == found[-1][1] + 1:
+            found[-1] = found[-1][0], id_
+        else:
+            found.append((id_, id_))
+    return tuple(found)

@@ -1,0 +1,346 @@
+"""The sender's thread of one uplink: hears from hub, journal and wire, and sends what is next. Owns window and order.
+
+- Everything comes through one inbox; nobody waits for this thread and it waits for nothing but its inbox.
+- It tells the hub that the uplink is up or (once per reason) down, commands that passed the check, and its health when
+  it is awake anyway; the journal what is acknowledged, and what it needs read again.
+- Messages that are not acknowledged for a keep-alive break the connection, and go again over the next one.
+- Stopping: no more telemetry; events get two seconds; then the status says that we stopped, and why nothing comes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import NamedTuple, TypeAlias
+
+from gateway.clock import Clock
+from gateway.config import schema
+from gateway.model import (
+    About,
+    Acked,
+    AlarmView,
+    Backlog,
+    BacklogWanted,
+    Command,
+    Fact,
+    HealthReport,
+    Lane,
+    Record,
+    Reply,
+    Stored,
+    UplinkDown,
+    UplinkHealth,
+    UplinkUp,
+)
+from gateway.uplink import commands, contract
+from gateway.uplink.board import Board
+from gateway.uplink.lanes import CHUNK
+from gateway.uplink.outbox import Options, Outbox, Refused
+from gateway.uplink.pace import Pace
+from gateway.uplink.refusals import FOR_GOOD
+from gateway.uplink.sweep import Step, Sweep
+from gateway.uplink.window import Message
+from gateway.uplink.wire import Down, Heard, Landed, NotSubscribed, Received, Up, Wire
+
+log = logging.getLogger(__name__)
+
+FLUSH_S = 2.0
+"""Seconds that events have to leave when stopping."""
+
+HEALTH_EVERY_S = 5.0
+COMMANDS_PER_S, COMMANDS_AT_ONCE = 2.0, 20.0
+MAX_TURN = 500
+"""Messages of the inbox that are taken before something is sent."""
+
+LONGEST_WAIT_S = 60.0
+
+
+class Answer(NamedTuple):
+    """The journal's answer to question `number`."""
+
+    number: int
+    backlog: Backlog
+
+
+class Stop(NamedTuple):
+    """Finish and end."""
+
+
+Post: TypeAlias = Stored | Answer | Record | AlarmView | HealthReport | Reply | Heard | Stop
+"""What the sender's inbox takes."""
+
+
+class Sender:
+    """One uplink's sender. `post` may be called from any thread and never waits."""
+
+    def __init__(
+        self,
+        uplink_id: str,
+        options: schema.Uplink,
+        about: About,
+        run: str,
+        wire: Wire,
+        clock: Clock,
+        tell_hub: Callable[[Fact], None],
+        tell_journal: Callable[[Acked | BacklogWanted], None],
+        inbox: SimpleQueue[Post],
+    ) -> None:
+        self.name = f"uplink {uplink_id}"
+        self._uplink = uplink_id
+        self._options = options
+        self._about = about
+        self._run = run
+        self._wire = wire
+        self._clock = clock
+        self._tell_hub = tell_hub
+        self._tell_journal = tell_journal
+        self._inbox = inbox
+        self._topics = contract.Topics.of(about)
+        sending = Options(options.window, options.linger, options.backlog_rate)
+        self._outbox = Outbox(run, self._topics, Board(about, uplink_id), sending)
+        self._commands = Pace(COMMANDS_PER_S, COMMANDS_AT_ONCE)
+        self._up: Up | None = None
+        self._down = Down(0, "not connected yet", "")
+        self._told: set[str] = set()
+        self._complaints: set[tuple[Lane | None, int]] = set()
+        self._refusal = ""
+        self._sweep = Sweep()
+        self._stop_by: float | None = None
+        self._goodbye = False
+        self._ended = False
+        self._sent = self._acked = 0
+        self._last_ack: int | None = None
+        self._health_at = 0.0
+
+    @property
+    def post(self) -> Callable[[Post], None]:
+        """Tell the sender something; never waits."""
+        return self._inbox.put
+
+    def stop(self) -> None:
+        """Let the sender flush its events, say goodbye and end."""
+        self._inbox.put(Stop())
+
+    def run(self) -> None:
+        """Send until stopped."""
+        self._begin()
+        while not self._ended:
+            self._wait()
+            self.turn()
+
+    def _begin(self) -> None:
+        """After an error of ours the connection's state is unknown: start over with a new one."""
+        self._ended = self._goodbye = False
+        self._stop_by = None
+        if self._up is not None:
+            self._break_off("the sender was started again after an error of ours", "")
+
+    def _wait(self) -> None:
+        due = self._due_at()
+        timeout = LONGEST_WAIT_S if due is None else min(LONGEST_WAIT_S, due - self._clock.mono())
+        try:
+            self.handle(self._inbox.get(timeout=timeout) if timeout > 0 else self._inbox.get_nowait())
+            for _ in range(MAX_TURN):
+                self.handle(self._inbox.get_nowait())
+        except Empty:
+            pass
+
+    def _due_at(self) -> float | None:
+        now = self._clock.mono()
+        outbox = self._outbox.due_at(now, self._options.keepalive, self._stop_by is not None)
+        times = [outbox, self._stop_by, self._sweep.due_at]
+        return min((time for time in times if time is not None), default=None)
+
+    # ------------------------------------------------------------ what comes in
+
+    def handle(self, message: Post) -> None:
+        """Take in one message; sends nothing yet."""
+        now = self._clock.mono()
+        match message:
+            case Stored():
+                self._outbox.stored(message.rows, now)
+            case Record():
+                self._sweep.hub_spoke()
+                self._outbox.handed_over(message, now)
+            case Landed():
+                self._landed(message, now)
+            case AlarmView():
+                self._outbox.board.alarm(message)
+            case HealthReport():
+                self._outbox.board.health(message)
+            case Reply():
+                self._outbox.board.reply(message)
+            case Answer():
+                self._outbox.answered(message.number, message.backlog)
+            case Stop():
+                self._stop_by = now + FLUSH_S
+            case _:
+                self._heard(message)
+
+    def _heard(self, message: Up | Down | Received | NotSubscribed) -> None:
+        match message:
+            case Up():
+                self._connected(message)
+            case Down():
+                self._disconnected(message)
+            case Received():
+                self._received(message)
+            case NotSubscribed():
+                log.warning(
+                    "uplink %s: the broker refused the subscription to %s: %s. Check its access list",
+                    self._uplink,
+                    ", ".join(message.filters),
+                    message.reason,
+                )
+
+    def _connected(self, up: Up) -> None:
+        now = self._clock.now()
+        log.info("uplink %s: connected, MQTT %s", self._uplink, up.version)
+        self._up = up
+        self._told.clear()
+        self._outbox.connected(up)
+        self._outbox.board.connected(contract.status("online", self._run, now.ts, self._about.version))
+        self._wire.subscribe(up.connection, ((self._topics.command, 1),))
+        self._sweep.connected(now.mono)
+        self._tell_hub(UplinkUp(self._uplink, up.version))
+        self._tell_health(now.mono)
+
+    def _disconnected(self, down: Down) -> None:
+        if self._up is not None and self._up.connection == down.connection:
+            self._forget_connection()
+        self._down = down
+        if down.what in self._told or self._stop_by is not None:
+            return
+        self._told.add(down.what)
+        log.warning("uplink %s: %s%s", self._uplink, down.what, f". {down.hint}" if down.hint else "")
+        self._tell_hub(UplinkDown(self._uplink, down.what, down.hint))
+        self._tell_health(self._clock.mono())
+
+    def _break_off(self, what: str, hint: str) -> None:
+        if self._up is not None:
+            self._wire.break_off(self._up.connection, what, hint)
+            self._forget_connection()
+
+    def _forget_connection(self) -> None:
+        self._up = None
+        self._sweep.disconnected()
+        self._outbox.disconnected()
+
+    def _landed(self, landed: Landed, now: float) -> None:
+        if self._up is None or landed.connection != self._up.connection:
+            return
+        answered = self._outbox.landed(landed.token, landed.code, now)
+        if isinstance(answered, Refused):
+            self._refused(answered, landed.reason)
+        elif answered is not None:
+            self._refusal = ""
+            self._complaints -= {complaint for complaint in self._complaints if complaint[0] is answered.lane}
+            self._acked += len(answered.rows)
+            self._last_ack = self._clock.now().ts
+
+    def _refused(self, refused: Refused, reason: str) -> None:
+        lane = refused.message.lane
+        self._refusal = f"the broker refuses messages: {reason}"
+        if (lane, refused.code) in self._complaints:
+            return
+        self._complaints.add((lane, refused.code))
+        log.error(
+            "uplink %s: the broker refuses what is published to %s: %s. %s; it stays in the journal and is tried again",
+            self._uplink,
+            refused.message.publication.topic,
+            reason,
+            FOR_GOOD.get(refused.code, "It may be able to take it later"),
+        )
+
+    def _received(self, received: Received) -> None:
+        if received.topic != self._topics.command:
+            if received.retain and self._sweep.is_on and self._outbox.board.found(received.topic):
+                log.info("uplink %s: clearing %s, which is gone", self._uplink, received.topic)
+            return
+        if not self._commands.allows(self._clock.mono()):
+            log.debug("uplink %s: too many commands; one is dropped", self._uplink)
+            return
+        self._commands.spend(1)
+        asked = commands.command(
+            received.payload, received.retain, self._uplink, self._options.commands, self._inbox.put
+        )
+        if isinstance(asked, Command):
+            self._tell_hub(asked)
+            return
+        log.warning("uplink %s: a command is refused: %s", self._uplink, asked.why)
+        if asked.id is not None:
+            self._outbox.board.reply(Reply(asked.id, "refused", asked.why))
+
+    # ------------------------------------------------------------ what goes out
+
+    def turn(self) -> None:
+        """Send what may go now, and tell hub and journal what is new."""
+        now = self._clock.mono()
+        self._look_for_leftovers(now)
+        overdue = self._outbox.window.overdue_at(self._options.keepalive)
+        if overdue is not None and now >= overdue:
+            waited = f"the broker has not acknowledged anything for {self._options.keepalive:g} s"
+            self._break_off(waited, "Connecting again; if this repeats, look at the broker's log")
+        if self._stop_by is not None:
+            self._say_goodbye(now)
+        self._send(now)
+        for lane, acked in self._outbox.acknowledged():
+            self._tell_journal(Acked(self._uplink, lane, acked))
+        if self._stop_by is None:
+            self._ask_journal(now)
+        if now >= self._health_at + HEALTH_EVERY_S:
+            self._tell_health(now)
+
+    def _send(self, now: float) -> None:
+        while self._up is not None:
+            message = self._outbox.next(now, self._stop_by is not None)
+            if message is None:
+                return
+            if isinstance(message, Refused):
+                self._refused(message, FOR_GOOD[message.code])
+                continue
+            self._launch(message, now, self._up)
+
+    def _launch(self, message: Message, now: float, up: Up) -> None:
+        publication = message.publication
+        if publication.retain and not up.retains:
+            publication = publication._replace(retain=False)
+        self._wire.publish(up.connection, self._outbox.window.launch(message, now), publication)
+        self._sent += len(message.rows)
+
+    def _ask_journal(self, now: float) -> None:
+        for lane, question in self._outbox.questions(now):
+            answer = partial(self._answered, question.number)
+            self._tell_journal(BacklogWanted(self._uplink, lane, question.after, question.upto, CHUNK, answer))
+
+    def _answered(self, number: int, backlog: Backlog) -> None:
+        self._inbox.put(Answer(number, backlog))
+
+    def _look_for_leftovers(self, now: float) -> None:
+        step = self._sweep.step(now)
+        filters = self._topics.retained_filters
+        if step is Step.SUBSCRIBE and self._up is not None:
+            self._wire.subscribe(self._up.connection, tuple((name, 0) for name in filters))
+        elif step is Step.UNSUBSCRIBE and self._up is not None:
+            self._wire.unsubscribe(self._up.connection, filters)
+
+    def _say_goodbye(self, now: float) -> None:
+        """When stopping: the last status once the events have left, then the end; or the end when time is up."""
+        late = self._stop_by is not None and now >= self._stop_by
+        if self._up is not None and not self._goodbye and (late or self._outbox.events_are_done()):
+            self._goodbye = True
+            self._stop_by = now + FLUSH_S / 4
+            stopped = contract.status("stopped", self._run, self._clock.now().ts, self._about.version)
+            self._outbox.board.status(stopped)
+        elif self._up is None or late or (self._goodbye and not len(self._outbox.window)):
+            self._wire.finish()
+            self._ended = True
+
+    def _tell_health(self, now: float) -> None:
+        self._health_at = now
+        state = self._down.what if self._up is None else self._refusal or "online"
+        version = self._up.version if self._up is not None else ""
+        in_flight = len(self._outbox.window)
+        self._tell_hub(UplinkHealth(self._uplink, state, version, in_flight, self._sent, self._acked, self._last_ack))

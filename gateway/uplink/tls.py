@@ -1,0 +1,38 @@
+"""How an uplink speaks TLS. Verification of chain, dates and host name is always on; nothing turns it off.
+
+TLS 1.2 at least. The host name is looked for among the certificate's SANs alone: by itself Python would also take the
+subject's common name. Files are read anew for each connection, so a renewed certificate needs no restart.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from gateway.config import schema
+from gateway.config.secrets import located
+
+
+class _Socket(ssl.SSLSocket):
+    """Closes itself when the handshake fails; paho leaves that to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
+def context(options: schema.Uplink, folder: Path) -> ssl.SSLContext:
+    """The context for one connection; OSError (ssl.SSLError among them) if a file cannot be used."""
+    ca = str(located(options.ca_file, folder)) if options.ca_file else None
+    made = ssl.create_default_context(cafile=ca)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.hostname_checks_common_name = False
+    made.sslsocket_class = _Socket
+    if options.cert_file:
+        key = str(located(options.key_file, folder)) if options.key_file else None
+        # without this an encrypted key would ask for its password on a terminal that nobody watches
+        made.load_cert_chain(str(located(options.cert_file, folder)), key, password=lambda: b"")
+    return made
