@@ -5,7 +5,7 @@ their checksums and time limits are the link's. Source: Modbus application proto
 
 Invariants:
 - Points are read in as few requests as the profile's limits allow. A range that the device refuses is cut in two, at
-  its widest gap, until the pieces are answered; the cut is kept as soon as one piece has been answered.
+  its widest gap, until the pieces are answered; the cuts are kept, if the device has answered anything at all.
 - A range without an answer makes its own points Bad. Only a device that has answered nothing raises; one that left the
   first two requests without a reply is taken as absent and asked no further, because each silence holds up the bus.
 - Nothing is written but outputs that the profile marks writable and the installation hands to this gateway; what is
@@ -150,11 +150,11 @@ class ModbusTable(Polled, Output):
     def _ask_parts(self, link: Registers, block: Block, fault: Refused) -> _Answer:
         """The two halves of a refused block, each by itself."""
         answers = [self._ask(link, part) for part in halves(block)]
-        if all(it.fault is not None for it in answers):
-            values = {name: bad for it in answers for name, bad in it.values.items()}
-            return _Answer(values or _all_bad(block, Reason.REFUSED), (block,), fault)
+        if not answers:
+            return _Answer(_all_bad(block, Reason.REFUSED), (block,), fault)
         values = {name: value for it in answers for name, value in it.values.items()}
-        return _Answer(values, tuple(part for it in answers for part in it.blocks), None)
+        blocks = tuple(part for it in answers for part in it.blocks)
+        return _Answer(values, blocks, fault if all(it.fault for it in answers) else None)
 
 
 def plan(points: Mapping[str, RegisterPoint], max_registers: int, max_gap: int) -> tuple[Block, ...]:

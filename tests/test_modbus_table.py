@@ -388,6 +388,13 @@ def test_a_register_that_is_not_there_is_refused_alone() -> None:
     assert len(asked(driver, device)) <= 5
 
 
+def test_registers_that_are_not_there_cost_one_request_each_once_they_are_known() -> None:
+    driver, device = table(spread(*range(16))), Device()
+    device.refuses = set(range(8, 16))
+    driver.poll(device)
+    assert asked(driver, device) == [("holding", 0, 8), *(("holding", at, 1) for at in range(8, 16))]
+
+
 def test_a_device_that_refuses_everything_raises_and_its_plan_stays_whole() -> None:
     driver, device = table(spread(0, 1, 2, 3)), Device()
     device.refuses = {0, 1, 2, 3}
