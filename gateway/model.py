@@ -229,7 +229,7 @@ class JournalRestored(NamedTuple):
 class Dropped(NamedTuple):
     """Records of one run and lane, `first` to `last`, that were given up before every uplink had them; a gap."""
 
-    run: str
+    of_run: str  # not `run`, which names the run of the event that tells of it
     lane: Lane
     first: int
     last: int
