@@ -221,9 +221,13 @@ def nothing_sleeps(source: Source, _house: House) -> Iterator[str]:
     for node, name in source.imports():
         if name in {"time.sleep", "asyncio.sleep"}:
             yield source.at(node, f"{name} is imported")
+    yields = {
+        node.func for node in source.nodes if isinstance(node, ast.Call) and ast.unparse(node) == "asyncio.sleep(0)"
+    }
     for node in source.nodes:
-        if isinstance(node, ast.Attribute) and node.attr == "sleep" and name_of(node.value) in {"time", "asyncio"}:
-            yield source.at(node, f"{name_of(node.value)}.sleep: wait on an event, a queue or a selector")
+        sleeps = isinstance(node, ast.Attribute) and ast.unparse(node) in {"time.sleep", "asyncio.sleep"}
+        if sleeps and node not in yields:
+            yield source.at(node, f"{ast.unparse(node)}: wait on an event, a queue or a selector")
 
 
 def modules_are_nouns_of_the_domain(source: Source, _house: House) -> Iterator[str]:
