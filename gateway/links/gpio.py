@@ -222,7 +222,7 @@ def _choose_factory(wanted: str) -> None:
     """Make gpiozero use real pins, or simulated ones unless somebody simulates already; raises BadPinFactory."""
     if wanted == "mock":
         if not isinstance(Device.pin_factory, MockFactory):
-            Device.pin_factory = MockFactory()
+            Device.pin_factory = MockFactory(pin_class=WiredPin)
         return
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PinFactoryFallback)
