@@ -79,7 +79,7 @@ class Hub:
             for device in plan.about.devices
         }
         self._recorded: dict[str, Reading] = {}  # device -> its last reading with a record
-        self._started = False
+        self.started = False  # whether the run's first event has been made
         self._links: dict[str, LinkHealth] = {}
         self._uplinks: dict[str, UplinkHealth] = {}
         self._journal: JournalHealth | None = None
@@ -121,7 +121,7 @@ class Hub:
         stepped = self._clock_stepped(now)
         decision = self._handlers[type(fact)](fact, now)
         self.wake = min(self._alarms.wake, self._health_due, self._outputs.wake)
-        if not self._started:
+        if not self.started:
             self.wake = min(self.wake, self._start.mono + RECOVERY_WAIT_S)
         return decision if stepped is None else decision._replace(records=(stepped, *decision.records))
 
@@ -143,7 +143,7 @@ class Hub:
         decision = self._alarm_changes(self._alarms.elapse(now.mono, now.ts), now)
         made = decision.records
         notices = decision.notices
-        if not self._started and now.mono >= self._start.mono + RECOVERY_WAIT_S:
+        if not self.started and now.mono >= self._start.mono + RECOVERY_WAIT_S:
             made = (self._started_event(Recovered("unknown", None, {}), now), *made)
         if now.mono >= self._health_due:
             self._health_due = now.mono + HEALTH_EVERY_S
@@ -196,7 +196,7 @@ class Hub:
     # -- the journal
 
     def _recovered(self, fact: Recovered, now: Moment) -> Decision:
-        made = [] if self._started else [self._started_event(fact, now)]
+        made = [] if self.started else [self._started_event(fact, now)]
         state: list[StateChange] = []
         notices: list[Notice] = []
         writes: list[Write] = []
@@ -211,7 +211,7 @@ class Hub:
         return Decision(tuple(made), tuple(state), tuple(writes), tuple(notices))
 
     def _started_event(self, fact: Recovered, now: Moment) -> Record:
-        self._started = True
+        self.started = True
         text = records.started(self._plan.version, self._plan.about.config, fact.fate, fact.previous)
         return self._numbering.started(text, self._start, now)
 
@@ -298,6 +298,6 @@ class Hub:
         )
 
     def _stopping(self, fact: Stopping, now: Moment) -> Decision:
-        made = [] if self._started else [self._started_event(Recovered("unknown", None, {}), now)]
+        made = [] if self.started else [self._started_event(Recovered("unknown", None, {}), now)]
         text = records.event("stopped", why=fact.why, telemetry=self._numbering.last(Lane.TELEMETRY))
         return Decision((*made, self._numbering.event(text, now)), notices=(self._report(now),))

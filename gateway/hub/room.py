@@ -3,6 +3,7 @@
 - It touches neither disk nor network: passing on is a `put` into another room's queue.
 - Contacts, smoke, outputs and commands overtake other readings, and the inbox is looked at again after every fact.
 - Writes to outputs leave first, then events, at once; telemetry is passed on when the inbox is drained, in one piece.
+- Records of the first moments wait for `started`, event number 1, which waits for the journal: HOLD_S at most.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ BEHIND = 2_000
 """Facts in the inbox, or records not yet stored, from which on polls that are no safety polls are held back."""
 
 NOT_STORED_BEHIND = 20_000
+
+HOLD_S = 1.0
+"""Seconds for which events wait for the run's first one; later they leave without it."""
 
 
 class Rooms(Protocol):
@@ -59,6 +63,8 @@ class HubRoom:
         self._usual: deque[Fact] = deque()
         self._hub = Hub(plan, clock.now())
         self._batch: list[Decision] = []
+        self._held: list[Decision] | None = []  # None: nothing is held any more
+        self._hold_until = clock.mono() + HOLD_S
         self.beat = clock.mono()
 
     @property
@@ -83,6 +89,7 @@ class HubRoom:
                 fact = self._urgent.popleft() if self._urgent else self._usual.popleft()
                 self._decide(fact)
                 if isinstance(fact, Stopping):
+                    self._release()
                     self._pass_on_batch()
                     return
                 self._drain()
@@ -91,11 +98,14 @@ class HubRoom:
 
     def _wait(self) -> None:
         """Until a fact comes or time itself is one."""
-        timeout = min(MAX_IDLE_S, self._hub.wake - self._clock.mono())
+        wake = self._hub.wake if self._held is None else min(self._hub.wake, self._hold_until)
+        timeout = min(MAX_IDLE_S, wake - self._clock.mono())
         if timeout > 0:
             with suppress(Empty):
                 self._sort(self._inbox.get(timeout=timeout))
         self._drain()
+        if self._held is not None and self._clock.mono() >= self._hold_until:
+            self._release()
         if self._clock.mono() >= self._hub.wake:
             self._urgent.append(TICK)
 
@@ -113,6 +123,23 @@ class HubRoom:
         decision = self._hub.handle(fact, self._clock.now())
         for write in decision.writes:
             self._rooms.write(write)
+        if self._held is None:
+            self._pass_on(decision)
+        elif self._hub.started:
+            self._pass_on(decision)
+            self._release()
+        else:
+            self._held.append(decision)
+        for answer, reply in decision.replies:
+            answer(reply)
+
+    def _release(self) -> None:
+        held, self._held = self._held or [], None
+        for decision in held:
+            self._pass_on(decision)
+
+    def _pass_on(self, decision: Decision) -> None:
+        """Records and state to the journal, events and notices to the uplinks; telemetry alone can wait for company."""
         events = [record for record in decision.records if record.lane is Lane.EVENT]
         if events or decision.state:
             self._pass_on_batch()
@@ -125,8 +152,6 @@ class HubRoom:
                 self._pass_on_batch()
         for notice in decision.notices:
             self._rooms.uplinks(notice)
-        for answer, reply in decision.replies:
-            answer(reply)
 
     def _pass_on_batch(self) -> None:
         if self._batch:
