@@ -1,0 +1,62 @@
+"""What the READMEs say is so: commands, exit codes, drivers, files, and an example that passes the check."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import drivers
+from gateway import cli
+from gateway.app import read_config
+
+TOP = Path(__file__).parent.parent
+README = (TOP / "README.md").read_text()
+PAGES = sorted(path for path in TOP.rglob("README.md") if not any(part.startswith(".") for part in path.parts))
+LINK = re.compile(r"\]\(([^)#]+)\)")
+
+
+def test_the_first_configuration_passes_the_check(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "my.yaml").write_text(example)
+    config = read_config(tmp_path / "my.yaml")
+    assert config.devices.keys() == {"fridge"}
+    assert config.rules.keys() == {"fridge-warm", "fridge-silent"}
+
+
+def test_the_first_configuration_is_explained_line_by_line() -> None:
+    example, explained = README.split("```yaml")[1].split("```")
+    assert re.findall(r"# (\d)$", example, re.MULTILINE) == re.findall(r"^(\d)\. ", explained, re.MULTILINE)[:6]
+
+
+def test_every_command_that_is_shown_exists() -> None:
+    shown = set(re.findall(r"\bsitewarden ([a-z]\w*)", README)) | set(re.findall(r"\./dev run (\w+)", README))
+    assert shown <= cli.COMMANDS.keys()
+
+
+def test_every_exit_code_is_in_the_table() -> None:
+    table = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    assert table == {cli.OK, cli.FAILED, 2, cli.SOFTWARE, cli.CANNOT_CREATE, cli.TRY_AGAIN, cli.CONFIG}
+
+
+def test_every_driver_of_ours_is_named() -> None:
+    assert all(f"`{name}`" in README for name in drivers.OURS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(TOP).as_posix())
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    missing = [
+        link for link in LINK.findall(page.read_text()) if "://" not in link and not (page.parent / link).exists()
+    ]
+    assert not missing
+
+
+def test_the_map_of_the_rooms_names_every_file_and_no_other() -> None:
+    told = (TOP / "gateway" / "README.md").read_text()
+    named = set(re.findall(r"`([a-z_/]+\.py)`", told))
+    there = {path.relative_to(TOP / "gateway").as_posix() for path in (TOP / "gateway").rglob("*.py")}
+    assert named - there == set(), "named and not there"
+    assert {path for path in there if not path.endswith("__init__.py")} - named == set(), "there and not named"
+
+
+def test_the_safety_notice_is_plain() -> None:
+    assert "no certified fire alarm system" in README.split("## Try it")[0]
