@@ -173,13 +173,12 @@ def run(args: argparse.Namespace) -> int:
     ports = serial_ports(SERIAL_PORTS)
     gpio = any(Path("/dev").glob(GPIO_CHIPS))
     text = starter(str(path), ports, gpio, gateway_id(socket.gethostname()))
-    try:
-        path.parent.mkdir(exist_ok=True)
-        with path.open("w" if args.force else "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
+    if path.exists() and not args.force:
         print(f"sitewarden: {path} is there already; --force replaces it", file=sys.stderr)
         return CANNOT_CREATE
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         why = (error.strerror or "unusable name").lower()
         hint = "try it with sudo, or name another file: sitewarden init sitewarden.yaml"

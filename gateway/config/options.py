@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
-from functools import reduce
+from collections.abc import Callable, Hashable, Mapping
+from functools import lru_cache, reduce
 from operator import or_
 from types import UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
 from gateway.config.problems import Tree, Where, shown, suggestion
 from gateway.config.profiles import Profiles
-from gateway.config.schema import STRICT, Duration, Id
+from gateway.config.schema import Duration, Id
 from gateway.config.typed import blame_told, typed
 from gateway.driver import PROFILE, Driver, Seconds
 from gateway.units import KINDS
@@ -41,21 +41,24 @@ def found_driver(name: str, find: FindDriver, tree: Tree, where: Where) -> type[
 
 def written_form(options: type[Any]) -> type[Any]:
     """The dataclass of what can be written for `options`: the same fields, as the configuration writes them."""
+    return _written_form(cast("Hashable", options))  # mypy: classes are no protocol's instances
+
+
+@lru_cache(maxsize=128)
+def _written_form(declared: Hashable) -> type[Any]:
+    options = cast("type[Any]", declared)
     hints = get_type_hints(options, include_extras=True)
-    own = [
-        (
-            field.name,
-            _written(hints[field.name]),
-            dataclasses.field(default=field.default)
-            if field.default is not dataclasses.MISSING
-            else dataclasses.field(default_factory=field.default_factory)
-            if field.default_factory is not dataclasses.MISSING
-            else dataclasses.field(),
-        )
-        for field in dataclasses.fields(options)
-        if field.init
-    ]
-    return dataclasses.make_dataclass(options.__name__, own, kw_only=True, namespace={"__pydantic_config__": STRICT})
+    own = [(field.name, _written(hints[field.name]), _default(field)) for field in dataclasses.fields(options)]
+    return dataclasses.make_dataclass(options.__name__, own, kw_only=True)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:  # noqa: ANN401 - a field's specification
+    """The specification of a field with the same default."""
+    if field.default is not dataclasses.MISSING:
+        return dataclasses.field(default=field.default)
+    if field.default_factory is not dataclasses.MISSING:
+        return dataclasses.field(default_factory=field.default_factory)
+    return dataclasses.field()
 
 
 def built(

@@ -83,7 +83,11 @@ def _check_limits(draft: Draft, rule: Rule, where: Where) -> None:
         elif rule.clear_above < low:
             told = f"must be at least {low:g}, the limit, not {rule.clear_above:g}; an alarm ends on its way back"
             draft.tree.blame((*where, "clear_above"), told)
-    if low is not None and high is not None and (rule.clear_above or low) > (rule.clear_below or high):
+    if low is None or high is None:
+        return
+    ends_above = low if rule.clear_above is None else rule.clear_above
+    ends_below = high if rule.clear_below is None else rule.clear_below
+    if ends_above > ends_below:
         told = "no value is above clear_above and below clear_below; the alarm would never end, so move them apart"
         draft.tree.blame_key(where, told)
 

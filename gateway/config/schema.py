@@ -74,7 +74,7 @@ Text: TypeAlias = Annotated[str, StringConstraints(max_length=500)]
 Filled: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_by_name=True)
-"""How every part is checked: unknown keys refused, no value taken for another type's."""
+"""How every part is checked, options and profiles included: unknown keys refused, no value taken for another type's."""
 
 
 class _Part(BaseModel):

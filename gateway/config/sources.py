@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway.config.problems import Place, Problem, Tree, Where, shown
+from gateway.config.problems import Place, Problem, Tree, Where, dotted, shown
 from gateway.config.yaml_marks import read
 
 BY_ID = ("uplinks", "links", "devices", "rules", "responses")
@@ -59,12 +59,13 @@ def _merge(whole: Tree, part: Tree) -> None:
 def override(tree: Tree, overrides: Mapping[tuple[str, ...], object]) -> None:
     """Put the values of `overrides` into the tree, in place of what the files say."""
     for where, value in overrides.items():
+        place = Place(f"--set {dotted(where)}")
         inner = tree.value
-        for step in where[:-1]:
+        for depth, step in enumerate(where[:-1], 1):
             if isinstance(inner, dict) and inner.get(step) is None:
                 inner[step] = {}
+                tree.values[where[:depth]] = place
             inner = inner[step] if isinstance(inner, dict) else None
-        place = Place(f"--set {'.'.join(where)}")
         if not isinstance(inner, dict):
             tree.problems.append(Problem(place, where, "cannot be set: what is around it is no map"))
             continue

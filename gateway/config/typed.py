@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from functools import lru_cache
 from types import UnionType
-from typing import Annotated, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -52,26 +53,34 @@ _UNKNOWN_KEYS = {
 
 def typed(kind: type[T], tree: Tree, where: Where, value: object) -> T | None:
     """The `value` at `where` as a `kind` (a model or dataclass); None, with problems in the tree, if it is none."""
+    judge: TypeAdapter[tuple[T]] = _judge(cast("Hashable", kind))  # mypy: classes are no protocol's instances
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(value, default=str), by_alias=True, by_name=False)
+        return judge.validate_json(json.dumps([value], default=str), by_alias=True, by_name=False)[0]
     except ValidationError as error:
         _explain(error, kind, tree, where)
         return None
+
+
+@lru_cache(maxsize=128)  # a bus of 200 sensors is checked against one and the same
+def _judge(kind: Hashable) -> TypeAdapter[Any]:
+    """Checks for a `kind` in a tuple, which gives plain dataclasses the same strictness as models."""
+    return TypeAdapter(tuple[kind], config=schema.STRICT)  # type: ignore[valid-type]
 
 
 def _explain(error: ValidationError, kind: object, tree: Tree, where: Where) -> None:
     """Note every finding once; those of the members of one union together."""
     expected: dict[Where, list[str]] = {}
     for found in error.errors(include_url=False):
-        at = _in_tree(tree, where, found["loc"])
+        loc = found["loc"][1:]  # the first step leads into the tuple around the value
+        at = _in_tree(tree, where, loc)
         if at in tree.unusable:
             continue
         if found["type"] in _EXPECTED:
             expected.setdefault(at, []).append(_EXPECTED[found["type"]])
         elif found["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
-            tree.blame_key(at, unknown_key(str(at[-1]), fields(kind, found["loc"][:-1])))
+            tree.blame_key(at, unknown_key(str(at[-1]), fields(kind, loc[:-1])))
         elif found["type"] == "missing":
-            _blame_missing(found["loc"][-1], fields(kind, found["loc"][:-1]), tree, at)
+            _blame_missing(loc[-1], fields(kind, loc[:-1]), tree, at)
         elif found["type"] == "value_error":
             blame_told(tree, at, str(found["ctx"]["error"]))
         else:

@@ -19,7 +19,7 @@ from gateway.config.problems import Place, Problem, Tree, Where, but
 
 MAX_BYTES = 1_000_000
 _MAX_DEPTH = 24  # a configuration needs about eight
-_MAX_VALUES = 100_000
+_MAX_VALUES = 50_000  # a thousand devices with their rules have fewer
 _MAX_INT = 2**63
 _TAG = "tag:yaml.org,2002:"
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
@@ -31,6 +31,7 @@ _SCALARS = (
     ("float", re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z"), "-+.0123456789"),
 )
 
+_TOO_MANY = f"more than {_MAX_VALUES} values; do aliases (*name) multiply them?"
 _WORDS = (  # part of PyYAML's message, in our words; PyYAML's own may echo what it found
     (
         "mapping values are not allowed",
@@ -50,6 +51,7 @@ _WORDS = (  # part of PyYAML's message, in our words; PyYAML's own may echo what
     ("but found another document", "a second document (---); write one document in each file"),
     ("sequence entries are not allowed", "a list item where none can be; begin the list on a line of its own"),
     ("second occurrence", "an anchor (&name) that is used twice; give each anchor its own name"),
+    ("too many", _TOO_MANY),
     ("too deep", f"maps or lists more than {_MAX_DEPTH} levels deep; a configuration needs eight at most"),
 )
 _NO_TAGS = "a tag (!) has no meaning here; leave it out"
@@ -72,11 +74,14 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own attribute
     depth = 0
+    left = 2 * _MAX_VALUES  # keys are nodes as well
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self.depth += 1
-        if self.depth > _MAX_DEPTH:
-            raise yaml.composer.ComposerError(None, None, "too deep", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+        self.left -= 1
+        if self.depth > _MAX_DEPTH or self.left < 0:
+            what = "too deep" if self.left >= 0 else "too many"
+            raise yaml.composer.ComposerError(None, None, what, self.peek_event().start_mark)  # type: ignore[no-untyped-call]
         node: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -165,7 +170,7 @@ class _Walk:
         """The node's value; its places and problems go to the tree."""
         self.left -= 1
         if self.left < 0:
-            raise _Refused(node.start_mark, (), f"more than {_MAX_VALUES} values; do aliases (*name) multiply them?")
+            raise _Refused(node.start_mark, (), _TOO_MANY)
         if len(where) > _MAX_DEPTH:
             raise _Refused(node.start_mark, (), "an alias (*name) inside its own anchor (&name); write the values out")
         self.tree.values[where] = self.place(node)

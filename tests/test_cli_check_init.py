@@ -1,0 +1,171 @@
+"""`sitewarden check` and `sitewarden init`, as a person types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from gateway.cli import CANNOT_CREATE, CONFIG, OK, main
+from gateway.cli.init import gateway_id, serial_ports, starter
+
+FTDI = "/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A10KLMNO-if00-port0"
+CH340 = "/dev/serial/by-id/usb-1a86_USB_Serial-if00-port0"
+UBLOX = "/dev/serial/by-id/usb-u-blox_AG_-_www.u-blox.com_u-blox_7_-_GPS_GNSS_Receiver-if00"
+TERABEE = "/dev/serial/by-id/usb-Terabee_People_Counter_00000000001A-if00"
+ODD = '/dev/serial/by-id/usb-Odd: "name" #1 {x}-if00'
+
+SMALL = """\
+site: {id: dc3}
+gateway: {id: gw1}
+links:
+  bus1: {type: tcp, host: 10.0.0.7}
+  gpio: {type: gpio, factory: mock}
+devices:
+  cold-1: {driver: modbus, link: bus1, unit: 1, profile: xy-md02, zone: cold}
+  siren: {driver: relay, link: gpio, pin: 22, zone: hall}
+rules:
+  warm: {point: cold-1.temperature, outside: [2, 8], clear_below: 7, for: 10m, response: horn}
+  silent: {kind: humidity, silent_for: 1m, latch: true, priority: low, enabled: false}
+responses:
+  horn: {set: {siren: on}, say: Close the door}
+"""
+
+
+def test_check_says_in_words_what_a_configuration_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(SMALL, encoding="utf-8")
+    assert main(["check", str(path)]) == OK
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.startswith(f"{path}: all right; its hash is ")
+    assert lines == [
+        "Site dc3, gateway gw1, time zone UTC",
+        "Journal up to 1GB, on the disk every 1s, kept for 7d after every uplink has it",
+        "",
+        "Uplinks: none",
+        "",
+        "Links and devices",
+        "  bus1: 10.0.0.7, TCP port 502",
+        "    cold-1: modbus, unit 1, in cold, every 10s: temperature (°C), humidity (%RH)",
+        "  gpio: simulated pins",
+        "    siren: relay, pin 22, in hall, every 2s: output",
+        "",
+        "Rules",
+        "  warm: medium alarm when cold-1.temperature is below 2 °C or is above 8 °C (until 7 °C) for 10m; then horn",
+        "",
+        "Responses",
+        '  horn: switch siren on; say "Close the door"',
+        "",
+        "Off",
+        "  rule silent",
+    ]
+
+
+def test_check_tells_every_problem_and_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(SMALL.replace("xy-md02", "xy-md03").replace("pin: 22", "pin: 99"), encoding="utf-8")
+    assert main(["check", str(path)]) == CONFIG
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines() == [
+        f"{path}:7:58: devices.cold-1.profile: there is no profile xy-md03; did you mean xy-md02?",
+        f"{path}:8:43: devices.siren.pin: a BCM number from 0 to 27, not 99",
+        f"{path}: 2 problems; nothing would start",
+    ]
+
+
+def test_check_without_a_name_takes_the_file_that_is_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sitewarden.yaml").write_text(SMALL, encoding="utf-8")
+    assert main(["check"]) == OK
+    assert capsys.readouterr().out.startswith("sitewarden.yaml: all right")
+
+
+def test_the_schema_for_editors_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--schema"]) == OK
+    jsonschema.Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))
+
+
+def test_what_init_writes_on_this_machine_passes_check(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "sitewarden.yaml"
+    for command in ("init", "check"):
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway", command, str(path)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (OK, "")
+
+
+def test_init_replaces_nothing_unless_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "sitewarden.yaml"
+    path.write_text("mine", encoding="utf-8")
+    assert main(["init", str(path)]) == CANNOT_CREATE
+    assert capsys.readouterr().err == f"sitewarden: {path} is there already; --force replaces it\n"
+    assert path.read_text(encoding="utf-8") == "mine"
+    assert main(["init", "--force", str(path)]) == OK
+    assert main(["check", str(path)]) == OK
+
+
+def test_init_says_why_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert main(["init", str(tmp_path / "none" / "none" / "x.yaml")]) == CANNOT_CREATE
+    assert main(["init", str(tmp_path / "file" / "x.yaml")]) == CANNOT_CREATE
+    told = capsys.readouterr().err.splitlines()
+    assert "cannot be written, no such file or directory; try it with sudo" in told[0]
+    assert "cannot be written, file exists; try it with sudo" in told[1]
+
+
+@pytest.mark.parametrize("gpio", [True, False])
+@pytest.mark.parametrize("ports", [(), (FTDI,), (FTDI, CH340, UBLOX, TERABEE), (UBLOX, UBLOX + "x"), (ODD,)])
+def test_a_starter_passes_check_as_it_is_and_with_its_devices_switched_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], ports: tuple[str, ...], gpio: bool
+) -> None:
+    path = tmp_path / "starter.yaml"
+    text = starter(str(path), ports, gpio, "gw1")
+    for written in (text, text.replace("    enabled: false\n", "")):
+        path.write_text(written, encoding="utf-8")
+        assert main(["check", str(path)]) == OK, capsys.readouterr().err
+    told = capsys.readouterr().out
+    assert all(f"serial port {port}," in told for port in ports)
+    assert ("the GPIO header" in told) is gpio
+
+
+def test_a_starter_guesses_what_is_on_a_port_by_its_name(tmp_path: Path) -> None:
+    text = starter("x", (FTDI, UBLOX, TERABEE), True, "gw1")
+    assert [line.split()[1] for line in text.splitlines() if line.startswith("    driver:")] == [
+        "modbus",
+        "gps_nmea",
+        "people_counter",
+        "contact",
+        "relay",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hostname", "expected"),
+    [
+        ("raspberrypi", "raspberrypi"),
+        ("Gate Way_1.local", "gate-way_1"),
+        ("---", "gw1"),
+        ("", "gw1"),
+        ("ü" * 90, "gw1"),
+    ],
+)
+def test_a_hostname_becomes_an_id(hostname: str, expected: str) -> None:
+    assert gateway_id(hostname) == expected
+
+
+def test_serial_ports_are_found_by_their_lasting_names(tmp_path: Path) -> None:
+    for name in ("usb-b", "usb-a", "usb-\x07", "usb-ü"):
+        (tmp_path / name).symlink_to("/dev/null")
+    assert serial_ports(tmp_path) == [str(tmp_path / "usb-a"), str(tmp_path / "usb-b")]
+    assert serial_ports(tmp_path / "none") == []
