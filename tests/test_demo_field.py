@@ -30,10 +30,10 @@ from gateway.demo.drift import Crowd, Drift
 from gateway.demo.gps_field import Fix, fix_at, sentences
 from gateway.demo.modbus_field import ModbusTcpModule, RtuBus, crc16, renke_rs_ws_n01, wp8028adam, xy_md02
 from gateway.demo.pins_field import SirenAnswered
-from gateway.demo.tally import Sample, Tally
 from gateway.demo.port import SerialPort
 from gateway.demo.site import SIREN_PIN, SMOKE_PINS, Hushed, Site
 from gateway.demo.story import Aim, Silence, Smoke
+from gateway.demo.tally import Sample, Tally
 from gateway.demo.view import Received
 from gateway.demo.wiring import Wiring
 from gateway.driver import Heard
@@ -309,6 +309,7 @@ def test_a_siren_that_stays_off_is_told(site: Site) -> None:
 
 def test_a_site_at_rest_has_its_contacts_closed_and_its_receiver_talking(site: Site, pins: dict[int, Pin]) -> None:
     overrides = site.open()
+    assert {path[::2] for path in overrides} == {("links", "port"), ("links", "host"), ("links", "factory")}
     assert [pins[number].state for number in SMOKE_PINS.values()] == [False, False]
     line = os.open(str(overrides["links", "gps", "port"]), os.O_RDWR | os.O_NOCTTY)
     try:

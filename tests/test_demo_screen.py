@@ -134,7 +134,7 @@ def test_a_plain_terminal_shows_every_device_alarm_and_counter_in_full() -> None
         assert shown in text
     for name in ("smoke@smoke-1.smoke", "freezer-warm", "entrance-full", "dock-air-silent"):
         assert f"{name} is wrong" in text
-    for counter in ("1,204 records", "213 acknowledged", "12 waiting on disk", "0 missing", "31 sent later"):
+    for counter in ("1,204 recorded", "213 acknowledged", "12 waiting", "0 missing", "31 came later"):
         assert counter in text
     assert "di3" not in text
 
@@ -260,7 +260,7 @@ def test_news_is_what_changed_and_nothing_else() -> None:
     ]
     assert list(news(raised, status(siren="off"))) == ["ALARM    smoke: normal", "OUTPUT   siren.output: off"]
     lost = status(qualities={"dock-air": "no_reply"}, uplink="no connection")
-    assert list(news(status(), lost)) == ["DEVICE   dock-air: lost", "UPLINK   platform: no connection"]
+    assert list(news(status(), lost)) == ["DEVICE   dock-air: no_reply", "UPLINK   platform: no connection"]
 
 
 def test_the_first_look_is_no_news_of_outputs_at_rest() -> None:

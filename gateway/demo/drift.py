@@ -58,7 +58,7 @@ class Crowd:
             if self.inside == self._to:
                 self._pause_s = _QUIET_S
                 self._due = max(self._due, now - _QUIET_S)
-            if self.inside < self._to:
+            if self.inside < self._to or self.inside == 0:
                 self.came += 1
             else:
                 self.left += 1

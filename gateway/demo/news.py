@@ -25,7 +25,7 @@ def news(before: Status | None, now: Status) -> Iterator[str]:
     for gone in old_alarms:
         yield f"ALARM    {gone}: normal"
     yield from _states("OUTPUT", _outputs(before), _outputs(now), rest="off")
-    yield from _states("DEVICE", _devices(before), _devices(now))
+    yield from _states("DEVICE", _devices(before), _devices(now), rest="good")
     yield from _states("UPLINK", _uplinks(before), _uplinks(now))
     yield from _states("JOURNAL", _journal(before), _journal(now))
 
@@ -49,10 +49,12 @@ def _outputs(status: Status | None) -> dict[str, str]:
 
 
 def _devices(status: Status | None) -> dict[str, str]:
-    """Devices that fell silent or are back; one that is only waited for is no news."""
-    words = {"ok": "answers", "lost": "lost"}
-    links = status.health.links if status else ()
-    return {d.device: words[d.state] for link in links for d in link.devices if d.state in words}
+    """The worst quality among each device's points; a device that is only waited for is no news."""
+    worst: dict[str, str] = {}
+    for point in status.points if status else ():
+        if point.quality != "waiting" and worst.get(point.device, "good") == "good":
+            worst[point.device] = point.quality
+    return worst
 
 
 def _uplinks(status: Status | None) -> dict[str, str]:

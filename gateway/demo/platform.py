@@ -10,23 +10,13 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from gateway.demo.tally import Sample, Tally
 
 _REPEAT_S = 1.0
 _VALID_MS = 30_000
 _ISSUER = "operator@demo"
-
-
-class Exchange(Protocol):
-    """What the platform needs of a broker in the same process."""
-
-    def subscribe(self, topic_filter: str, callback: Callable[[str, bytes], None]) -> None:
-        """Call back for each message that is published from now on; on the broker's thread."""
-
-    def publish(self, topic: str, payload: bytes) -> None:
-        """Pass a message on to the broker's clients; from any thread."""
 
 
 class Answered(NamedTuple):
@@ -54,19 +44,15 @@ class _Asked:
 
 
 class Platform:
-    """One consumer of the gateway with this root topic. All but the broker's callback belongs to one thread."""
+    """One consumer of the gateway with this root topic; the broker puts (topic, payload) into `inbox`."""
 
-    def __init__(self, exchange: Exchange, root: str) -> None:
+    def __init__(self, root: str, inbox: SimpleQueue[tuple[str, bytes]], publish: Callable[[str, bytes], None]) -> None:
         self.tally = Tally()
-        self._exchange = exchange
         self._root = root
-        self._inbox: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
+        self._inbox = inbox
+        self._publish = publish
         self._asked: dict[str, _Asked] = {}
         self._number = 0
-
-    def open(self) -> None:
-        """Begin to listen."""
-        self._exchange.subscribe(f"{self._root}/#", lambda topic, payload: self._inbox.put((topic, payload)))
 
     def take(self) -> Taken:
         """Take everything that has come."""
@@ -89,12 +75,17 @@ class Platform:
         self._asked[id_] = _Asked(name, alarm, json.dumps(command).encode(), mono)
         self.repeat(mono)
 
+    @property
+    def waits(self) -> bool:
+        """Whether a command has had no answer yet."""
+        return bool(self._asked)
+
     def repeat(self, mono: float) -> None:
         """Send again what has had no answer for a while."""
         for asked in self._asked.values():
             if mono >= asked.again:
                 asked.again = mono + _REPEAT_S
-                self._exchange.publish(f"{self._root}/command", asked.payload)
+                self._publish(f"{self._root}/command", asked.payload)
 
     def _answers(self, payload: bytes) -> Iterator[Answered]:
         """The answer in a reply, if it is the first to one of our commands."""

@@ -25,6 +25,7 @@ _STYLES: Mapping[str, str] = {
     "bad": "1;31",
     "info": "36",
 }
+_USUAL = os.terminal_size((80, 24))
 _URGENCY = {Priority.HIGH: "bad", Priority.MEDIUM: "warn", Priority.LOW: "info"}
 _OVER = frozenset({AlarmState.RTN_UNACK})
 
@@ -57,7 +58,7 @@ def _head(view: View, columns: int) -> list[list[Span]]:
     left = " SITEWARDEN demo   A simulation: no real sensors, no real siren"
     right = f"{clock(view.at_s)} of {clock(view.ends_s)} " if view.at_s < view.ends_s else "Ctrl-C ends "
     banner = left + right.rjust(max(0, columns - len(left)))
-    return [[Span(banner, "banner")], [], [Span(f" ▸ {view.caption}", "bold")], []]
+    return [[Span(banner, "banner")], [Span(f" ▸ {view.caption}", "bold")], []]
 
 
 def _table(status: Status, columns: int) -> list[list[Span]]:
@@ -96,43 +97,25 @@ def _alarm(alarm: AlarmView, now_ts: int) -> list[Span]:
 def _counters(view: View, health: HealthReport) -> list[list[Span]]:
     lines = []
     if journal := health.journal:
-        fine = journal.state == "ok"
-        lines.append(
-            [
-                Span(" JOURNAL  "),
-                Span(journal.state, "good" if fine else "bad"),
-                Span(f"  {journal.rows:,} records  {size(journal.bytes)}  {journal.commits:,} commits"),
-                *_if_any(journal.dropped, "dropped", "bad"),
-            ]
-        )
-        backlog = journal.backlog
-    else:
-        backlog = {}
+        recorded = health.counts.get("telemetry", 0) + health.counts.get("events", 0)
+        not_stored = health.counts.get("not_stored", 0)
+        told = f" JOURNAL  {recorded:,} recorded  {not_stored:,} in memory  {size(journal.bytes)}  "
+        lines.append([Span(told), Span(journal.state, "good" if journal.state == "ok" else "bad")])
     for uplink in health.uplinks:
         online = uplink.state == "online"
-        waiting = backlog.get(uplink.uplink, 0)
+        waiting = health.journal.backlog.get(uplink.uplink, 0) if health.journal else 0
         lines.append(
             [
-                Span(" UPLINK   "),
-                Span(uplink.state, "good" if online else "bad"),
-                Span(f"  {uplink.sent:,} sent  {uplink.acked:,} acknowledged  "),
-                Span(f"{waiting:,} waiting on disk", "warn" if waiting and not online else ""),
+                Span(f" UPLINK   {uplink.acked:,} acknowledged  "),
+                Span(f"{waiting:,} waiting  ", "" if online else "warn"),
+                Span(f"online, MQTT {uplink.version}" if online else uplink.state, "good" if online else "bad"),
             ]
         )
     if got := view.received:
-        lines.append(
-            [
-                Span(" PLATFORM "),
-                Span(f"{got.records:,} records received  "),
-                Span(f"{got.missing:,} missing", "good" if not got.missing else "warn"),
-                Span(f"  {got.twice:,} twice  {got.late:,} sent later from the disk"),
-            ]
-        )
+        missing = Span(f"{got.missing:,} missing", "warn" if got.missing else "good")
+        told = f"  {got.twice:,} twice  {got.late:,} came later, from the disk"
+        lines.append([Span(f" PLATFORM {got.records:,} received  "), missing, Span(told)])
     return lines
-
-
-def _if_any(count: int, what: str, style: str) -> list[Span]:
-    return [Span(f"  {count:,} {what}", style)] if count else []
 
 
 def _drawn(line: Iterable[Span], columns: int) -> str:
@@ -184,8 +167,9 @@ class Screen:
         self._shown = drawn
 
     def _measured(self) -> os.terminal_size:
-        """The terminal's size now (the environment's COLUMNS would not follow a resize)."""
+        """The terminal's size now (the environment's COLUMNS would not follow a resize); serial ones do not know it."""
         try:
-            return os.get_terminal_size(self._out.fileno())
+            found = os.get_terminal_size(self._out.fileno())
         except OSError:
-            return os.terminal_size((80, 24))
+            found = _USUAL
+        return found if all(found) else _USUAL

@@ -116,23 +116,30 @@ class Show:
         try:
             status = self._gateway.status()
         except SitewardenError as error:
-            self._happen(f"GATEWAY  {error}")
+            self.tell(f"GATEWAY  {error}")
             return
         taken = self._platform.take() if self._platform is not None else None
         while (seen := self._seen()) is not None:  # after the others: a silence is known before what it left behind
             self._witness.hear(seen)
             if isinstance(seen, SirenAnswered) and seen.after_s is not None:
-                self._happen(f"SIREN    on {seen.after_s * 1000:.0f} ms after the contact of {seen.device} opened")
+                self._caption = (
+                    f"The siren sounded {seen.after_s * 1000:.0f} ms after the contact of {seen.device} opened."
+                )
         self._witness.look(status, at_s, mono)
         for sentence in news(self._status, status):
-            self._happen(sentence)
+            self.tell(sentence)
         self._status = status
         if taken is not None and self._platform is not None:
             self._witness.arrived(taken.samples)
             for answered in taken.answers:
-                self._happen(_told(answered))
+                self.tell(_told(answered))
             self._platform.repeat(mono)
         self._face.show(self._view(at_s))
+
+    def tell(self, text: str) -> None:
+        """Add a sentence to what has happened."""
+        self._happened += 1
+        self._happenings.append(Happening(self._at_s(), text))
 
     def _view(self, at_s: float) -> View:
         received = self._platform.tally.received() if self._platform is not None else None
@@ -165,16 +172,18 @@ class Show:
         try:
             reply = self._gateway.command(name, {"alarm": alarm}, "operator")
         except SitewardenError as error:
-            self._happen(f"OPERATOR {name} {alarm}: {error}")
+            self.tell(f"OPERATOR {name} {alarm}: {error}")
         else:
-            self._happen(_told(Answered(name, alarm, reply.result, reply.detail)))
+            self.tell(_told(Answered(name, alarm, reply.result, reply.detail)))
 
     def _delivered(self, numbered: dict[Lane, int]) -> bool:
         if self._status is None or self._status.health.journal is None:
             return False
         if self._platform is not None:
             tally = self._platform.tally
-            return all(tally.whole(self._status.run, lane) >= last for lane, last in numbered.items())
+            return not self._platform.waits and all(
+                tally.whole(self._status.run, lane) >= last for lane, last in numbered.items()
+            )
         journal = self._status.health.journal
         return journal.rows - max(journal.backlog.values(), default=0) >= sum(numbered.values())
 
@@ -184,12 +193,8 @@ class Show:
         except Empty:
             return None
 
-    def _happen(self, text: str) -> None:
-        self._happened += 1
-        self._happenings.append(Happening(self._at_s(), text))
-
     def _at_s(self) -> float:
-        return time.monotonic() - self._started
+        return time.monotonic() - self._started if self._started else 0.0
 
 
 def _word(words: SimpleQueue[str], wait_s: float) -> str:

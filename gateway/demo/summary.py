@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import wrap
 from typing import NamedTuple
 
 from gateway.demo.story import Expected, Promise, Story
@@ -10,6 +11,7 @@ from gateway.demo.view import Received, clock
 from gateway.demo.witness import Witness
 from gateway.model import Lane
 
+_INDENT = " " * 14
 SIREN_LIMIT_S = 1.0
 RESET_LIMIT_S = 5.0  # a command that got no answer is sent again each second
 NEIGHBOUR_LIMIT = 2.0  # intervals; a silent device costs one timeout, a queue behind it would cost more
@@ -67,7 +69,9 @@ def told(made: Sequence[Verdict], ending: Ending, kept_in: str) -> Iterator[str]
     yield f"{numbered.get(Lane.TELEMETRY, 0):,} readings and {numbered.get(Lane.EVENT, 0):,} events were recorded."
     yield ""
     words = {True: "kept", False: "BROKEN", None: "not played"}
-    yield from (f"  {words[verdict.kept]:<10} {verdict.promise}: {verdict.seen}" for verdict in made)
+    for verdict in made:
+        yield f"  {words[verdict.kept]:<10}  {verdict.promise}"
+        yield from wrap(verdict.seen, 78, initial_indent=_INDENT, subsequent_indent=_INDENT)
     yield ""
     broken = sum(verdict.kept is False for verdict in made)
     if broken:
