@@ -139,6 +139,11 @@ def test_no_secret_is_ever_echoed() -> None:
         assert "12345678" not in "\n".join(told), wrong
 
 
+def test_a_password_file_taken_for_a_configuration_is_not_echoed() -> None:
+    told = problems(written(Path(), "hunter2\n"))
+    assert told == ["site.yaml:1:1: this is no configuration, which begins with `site:`; check the file's name"]
+
+
 def test_what_is_echoed_is_short_and_stays_on_its_line() -> None:
     for wrong in ("x" * 5000, r"\n" * 3000, r"\u001b[31m" * 100, "ä€😀" * 500):
         for text in (f'parity: "{wrong}"', f'"{wrong}": 1'):

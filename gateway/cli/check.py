@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -38,7 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print problems (78) or a summary (0)."""
     if args.schema:
-        known = {name: drivers.find(name) for name in drivers.names()}
+        known = {}
+        for name in drivers.names():
+            with contextlib.suppress(LookupError):  # a foreign package that is broken is told where it is used
+                known[name] = drivers.find(name)
         print(json.dumps(editor_schema(known), indent=2, ensure_ascii=False))
         return OK
     path = args.config or default_config()

@@ -115,7 +115,7 @@ def _link(tree: Tree, name: str) -> Link | None:
     where = ("links", name)
     value = tree.get(where)
     if not isinstance(value, dict):
-        return typed(schema.SerialLink, tree, where, value)
+        return typed(schema.SerialLink, tree, where, value)  # no type can be told: any of them refuses it
     written = value.get("type")
     if isinstance(written, str) and written in LINKS:
         return typed(LINKS[written], tree, where, value)
@@ -138,8 +138,9 @@ def _add_device(draft: Draft, name: str, find_driver: FindDriver, profiles: Prof
         return
     keys = typed(DeviceKeys, tree, where, {key: inner for key, inner in value.items() if key in common})
     driver = None
-    if is_id(str(value.get("driver"))):
-        driver = found_driver(str(value["driver"]), find_driver, tree, (*where, "driver"))
+    written = value.get("driver")
+    if isinstance(written, str) and is_id(written):
+        driver = found_driver(written, find_driver, tree, (*where, "driver"))
     if driver is None:
         return
     options = fields(written_form(driver.options))

@@ -19,7 +19,7 @@ from gateway.config.draft import Draft, drafted
 from gateway.config.options import FindDriver
 from gateway.config.problems import refusal
 from gateway.config.profiles import Profiles
-from gateway.config.schema import Config, Device, Link, Response, Rule, Uplink
+from gateway.config.schema import Config, Device, GatewayPart, Link, Response, Rule, Site, Storage, Uplink
 from gateway.config.secrets import located
 from gateway.config.sources import gathered, override
 from gateway.config.targets import targets
@@ -51,20 +51,19 @@ def load(
     draft = drafted(tree, find_driver, profiles)
     check(draft)
     check_uplinks(draft, folder)
-    if tree.problems or profiles.problems:
-        raise refusal([*tree.problems, *profiles.problems])
-    return _finished(draft, folder)
+    problems = [*tree.problems, *profiles.problems]
+    if problems or draft.site is None or draft.gateway is None or draft.storage is None:
+        raise refusal(problems)
+    return _finished(draft, draft.site, draft.gateway, draft.storage, folder)
 
 
-def _finished(draft: Draft, folder: Path) -> Config:
+def _finished(draft: Draft, site: Site, gateway: GatewayPart, storage: Storage, folder: Path) -> Config:
     """The tree without what is off; what hangs on something that is off, is off as well."""
-    if draft.site is None or draft.gateway is None or draft.storage is None:
-        raise ValueError("a part that is missing must have been told as a problem")
     devices = {name: device for name, device in draft.devices.items() if not draft.is_off(name)}
     config = Config(
-        site=draft.site,
-        gateway=draft.gateway,
-        storage=draft.storage,
+        site=site,
+        gateway=gateway,
+        storage=storage,
         uplinks={name: uplink for name, uplink in draft.uplinks.items() if uplink.enabled},
         links={name: link for name, link in draft.links.items() if link.enabled},
         devices=devices,

@@ -139,7 +139,7 @@ def suggestion(word: str, known: Iterable[str]) -> str:
         return f"did you mean {close[0]}?"
     if not names:
         return "there is none"
-    return "there is " + listed(names)
+    return f"there {'is' if len(names) == 1 else 'are'} {listed(names)}"
 
 
 def listed(names: Iterable[str], last: str = "and") -> str:

@@ -126,7 +126,7 @@ def _has_point(draft: Draft, written: str, where: Where) -> bool:
 def _points_hint(draft: Draft, device: str) -> str:
     if device not in draft.devices:
         return ""
-    return "; there is " + listed(f"{device}.{point.name}" for point in draft.devices[device].built.points)
+    return "; write " + listed((f"{device}.{point.name}" for point in draft.devices[device].built.points), "or")
 
 
 def _has_kind(draft: Draft, rule: Rule, kind: str, where: Where) -> bool:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway.config.problems import Place, Problem, Tree, Where, dotted, shown
+from gateway.config.problems import Place, Problem, Tree, Where, dotted
 from gateway.config.yaml_marks import read
 
 BY_ID = ("uplinks", "links", "devices", "rules", "responses")
@@ -20,7 +20,7 @@ def gathered(path: Path) -> Tree:
     if not os.path.isdir(path):  # noqa: PTH112 - is_dir() can raise
         tree = read(path, _BEGIN)
         if tree.value is not None and not isinstance(tree.value, dict):
-            tree.blame((), f"must be a map, not {shown(tree.value)}; begin with `site:`")
+            tree.blame((), "this is no configuration, which begins with `site:`; check the file's name")
         return tree
     whole = Tree({}, {(): Place(str(path))}, {})
     for file in sorted(path.glob("[!.]*.yml")):

@@ -156,7 +156,7 @@ def _what(found: ErrorDetails, value: object, where: Where) -> str:
     match found["type"]:
         case "literal_error" | "enum":
             choices = [choice.strip("'") for choice in re.split(r", | or ", str(context["expected"]))]
-            close = "" if hushed(where) else suggestion(str(value), choices)
+            close = suggestion(value, choices) if isinstance(value, str) and not hushed(where) else ""
             return f"must be {listed(choices, 'or')}{told}" + (f"; {close}" if close.endswith("?") else "")
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than" as limit:
             key, words = _LIMITS[limit]

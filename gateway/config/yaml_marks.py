@@ -32,19 +32,22 @@ _SCALARS = (
 )
 
 _TOO_MANY = f"more than {_MAX_VALUES} values; do aliases (*name) multiply them?"
+_NO_COLON = "a key without a colon; write `key: value`"
+_OPEN_QUOTE = "a quote that is never closed; add the closing quote"
+_BEGUN_BEFORE = {_NO_COLON, _OPEN_QUOTE}  # told where the key or quote is, not where it was missed
 _WORDS = (  # part of PyYAML's message, in our words; PyYAML's own may echo what it found
     (
         "mapping values are not allowed",
         "a key where none can be; check the indentation, and quote texts with ': '",
     ),
-    ("could not find expected ':'", "a key without a colon; write `key: value`"),
+    ("could not find expected ':'", _NO_COLON),
     ("undefined alias", "an alias (*name) without its anchor (&name); put a text that starts with * in quotes"),
     ("undefined tag handle", "an unknown tag; put a text that starts with ! in quotes"),
     ("'\\t' that cannot start", "a tab; indent with spaces"),
     ("that cannot start any token", "a text that begins with a special character; put it in quotes"),
     ("unknown escape character", "an unknown escape in a text; write \\\\ for a backslash, or use single quotes"),
-    ("unexpected end of stream", "a quote that is never closed; add the closing quote"),
-    ("unexpected document separator", "a quote that is never closed; add the closing quote"),
+    ("unexpected end of stream", _OPEN_QUOTE),
+    ("unexpected document separator", _OPEN_QUOTE),
     ("expected ',' or ']'", "a list in [ ] that goes wrong here; put commas between its items and ] at its end"),
     ("expected ',' or '}'", "a map in { } that goes wrong here; put commas between its keys and } at its end"),
     ("expected <block end>", "a line that does not fit its neighbours; give keys of one map the same indentation"),
@@ -148,7 +151,9 @@ def _composed(text: str) -> yaml.Node | None:
         mark = yaml.Mark("", 0, before.count("\n"), len(before) - before.rfind("\n") - 1, "", 0)
         raise _Refused(mark, (), "a character that no text file should have; delete it") from error
     except yaml.MarkedYAMLError as error:
-        raise _Refused(error.problem_mark or error.context_mark, (), _in_words(error)) from error
+        words = _in_words(error)
+        begun = words in _BEGUN_BEFORE and error.context_mark
+        raise _Refused(begun or error.problem_mark, (), words) from error
     except (ValueError, OverflowError) as error:  # PyYAML lets int() and chr() fail on odd versions and escapes
         raise _Refused(loader.get_mark() if loader else None, (), _OTHER_WORDS) from error
 
