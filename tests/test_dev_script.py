@@ -10,7 +10,7 @@ import pytest
 
 TOP = Path(__file__).parent.parent
 LOCKS = ("requirements.lock", "requirements-test.lock", "requirements-check.lock")
-COREUTILS = ("cat", "cksum", "dirname", "grep", "id")  # all that ./dev may use beside sh and Python
+COREUTILS = ("basename", "cat", "cksum", "dirname", "grep", "id")  # all that ./dev may use beside sh and Python
 
 # A real Python that tells its version, or what it can import, otherwise.
 LIAR = """#!/bin/sh
@@ -185,6 +185,16 @@ def test_a_moved_checkout_is_installed_again(checkout: Path, machine: Path) -> N
     moved = checkout.rename(checkout.with_name("moved"))
     dev(moved, machine, "demo")
     assert len(notes(moved)) == 3
+
+
+def test_benches_are_listed_and_run_from_the_top(checkout: Path, machine: Path) -> None:
+    made(checkout)
+    (checkout / "tests" / "bench").mkdir(parents=True)
+    (checkout / "tests" / "bench" / "speed.py").touch()
+    assert dev(checkout, machine, "bench").stdout == "speed\n"
+    assert "there is no bench sped" in dev(checkout, machine, "bench", "sped").stderr
+    dev(checkout, machine, "bench", "speed", "5")
+    assert notes(checkout)[-1] == "tests/bench/speed.py 5"
 
 
 def test_an_unknown_command_shows_the_commands(checkout: Path, machine: Path) -> None:
