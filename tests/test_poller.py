@@ -1,0 +1,761 @@
+"""The thread of a link over real wires: what is asked, told, lost and found again."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, ClassVar, TypeVar
+
+import pytest
+from gpiozero import Device
+from modbus_responder import RtuDevices, TcpDevices, exception, instead, late, rtu, silent, value_of
+
+from drivers.contact import Contact, ContactOptions
+from drivers.relay import Relay, RelayOptions
+from gateway.clock import SystemClock
+from gateway.config import schema
+from gateway.driver import Driver, Family, Heard, Output, Polled, Pushed, Registers, Table, point
+from gateway.errors import LinkDown
+from gateway.links.choice import link as chosen
+from gateway.links.device import LinkDevice
+from gateway.links.gpio import WiredPin, mock_pin
+from gateway.links.poller import Poller
+from gateway.links.port import Link
+from gateway.model import (
+    Bad,
+    DeviceBack,
+    DeviceLost,
+    Fact,
+    LinkBack,
+    LinkHealth,
+    LinkLost,
+    Moment,
+    Point,
+    Reading,
+    Reason,
+    Trust,
+    Value,
+    Values,
+    Write,
+)
+
+EVERY_S = 0.1
+TIMEOUT_S = 0.05
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    pass
+
+
+class Thermometer(Polled):
+    """Two input registers of a unit, as they are."""
+
+    family: ClassVar[Family] = Family.REGISTERS
+    options: ClassVar[type[Any]] = NoOptions
+
+    def __init__(self, unit: int) -> None:
+        self.unit = unit
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        return (point("temperature", "temperature"), point("humidity", "humidity"))
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        return (f"unit {self.unit}",)
+
+    @property
+    def right(self) -> dict[str, int]:
+        return {"temperature": value_of(self.unit, 4, 1), "humidity": value_of(self.unit, 4, 2)}
+
+    def poll(self, link: Registers) -> Values:
+        temperature, humidity = link.read(self.unit, Table.INPUT, 1, 2)
+        return {"temperature": temperature, "humidity": humidity}
+
+
+class Says(Thermometer):
+    """A driver that does whatever it is told."""
+
+    def __init__(self, act: Callable[[], Any]) -> None:
+        super().__init__(99)
+        self.act = act
+
+    def poll(self, link: Registers) -> Values:
+        del link
+        answer: Values = self.act()
+        return answer
+
+
+class Siren(Output):
+    """A coil that is switched and not read back."""
+
+    family: ClassVar[Family] = Family.REGISTERS
+    options: ClassVar[type[Any]] = NoOptions
+
+    def __init__(self, unit: int) -> None:
+        self.unit = unit
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        return (point("output", "output", writable=True),)
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        return (f"unit {self.unit}",)
+
+    @property
+    def safe(self) -> Mapping[str, Value]:
+        return {"output": "off"}
+
+    def write(self, link: Registers, point: str, value: Value) -> Values:
+        link.write(self.unit, Table.COIL, 7, (int(value == "on"),))
+        return {point: value}
+
+
+class Lines(Pushed):
+    """A device that says numbers, one a line."""
+
+    family: ClassVar[Family] = Family.STREAM
+    options: ClassVar[type[Any]] = NoOptions
+    greeting: ClassVar[bytes] = b"START\r\n"
+
+    def __init__(self) -> None:
+        self.rest = b""
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        return (point("people_in", "people_in"),)
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        return ("the stream",)
+
+    def hear(self, heard: Heard) -> Iterable[Values]:
+        assert isinstance(heard.data, bytes)
+        *lines, self.rest = (self.rest + heard.data).split(b"\n")
+        return [{"people_in": int(line)} for line in lines]
+
+
+def device(name: str, driver: Driver, every: float = EVERY_S, *, safety: bool = False) -> LinkDevice:
+    return LinkDevice(name, driver, every, safety)
+
+
+class Told:
+    """The facts that a running poller tells, in order."""
+
+    def __init__(self, poller_of: Callable[[Callable[[Fact], None]], Poller]) -> None:
+        self.queue: SimpleQueue[Fact] = SimpleQueue()
+        self.facts: list[Fact] = []
+        self.poller = poller_of(self.queue.put)
+        self.thread = threading.Thread(target=self.poller.run, daemon=True)
+
+    def first(self, wanted: Callable[[Fact], bool], within_s: float = 3.0) -> Fact:
+        """The next fact that is wanted."""
+        until = time.monotonic() + within_s
+        while True:
+            try:
+                fact = self.queue.get(timeout=max(0.0, until - time.monotonic()))
+            except Empty:
+                pytest.fail(f"not told within {within_s} s; told was {self.facts[-10:]}")
+            self.facts.append(fact)
+            if wanted(fact):
+                return fact
+
+    def next(self, kind: type[T], within_s: float = 3.0) -> T:
+        fact = self.first(lambda it: isinstance(it, kind), within_s)
+        assert isinstance(fact, kind)
+        return fact
+
+    def reading(self, name: str, within_s: float = 3.0) -> Reading:
+        fact = self.first(lambda it: isinstance(it, Reading) and it.device == name, within_s)
+        assert isinstance(fact, Reading)
+        return fact
+
+    def good(self, name: str) -> Reading:
+        fact = self.first(lambda it: isinstance(it, Reading) and it.device == name and not it.bad)
+        assert isinstance(fact, Reading)
+        return fact
+
+    def bad(self, name: str, reason: Reason) -> Reading:
+        fact = self.first(lambda it: isinstance(it, Reading) and it.device == name and reason in it.bad.values())
+        assert isinstance(fact, Reading)
+        return fact
+
+    def all(self) -> list[Fact]:
+        while not self.queue.empty():
+            self.facts.append(self.queue.get())
+        return self.facts
+
+    def stop(self) -> None:
+        self.poller.stop()
+        self.thread.join(3)
+        assert not self.thread.is_alive()
+
+
+@contextmanager
+def polling(
+    link: Link, *devices: LinkDevice, hold: Callable[[], bool] = lambda: False, retry_s: Sequence[float] = (0.02,)
+) -> Iterator[Told]:
+    told = Told(lambda tell: Poller("bus1", link, devices, SystemClock(), tell, hold, retry_s))
+    told.thread.start()
+    try:
+        yield told
+    finally:
+        told.stop()
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[RtuDevices]:
+    with RtuDevices(tmp_path) as devices:
+        yield devices
+
+
+@pytest.fixture
+def line(bus: RtuDevices) -> Link:
+    return serial_line(bus.path)
+
+
+def serial_line(path: Path) -> Link:
+    part = {"type": "serial", "port": str(path), "baudrate": 115_200, "timeout": f"{TIMEOUT_S * 1000:.0f}ms"}
+    return chosen("bus1", schema.SerialLink.model_validate(part), (), Path())
+
+
+# ---------------------------------------------------------------- asking
+
+
+def test_values_arrive_with_the_time_of_their_arrival(line: Link) -> None:
+    thermometer = Thermometer(1)
+    with polling(line, device("cold-1", thermometer)) as told:
+        back = told.next(LinkBack)
+        assert back == LinkBack("bus1", 0.0)
+        for _ in range(3):
+            reading = told.reading("cold-1")
+            assert reading.values == thermometer.right
+            assert not reading.bad
+            assert 0 <= time.monotonic() - reading.mono < 0.1
+            assert abs(time.time() * 1000 - reading.ts) < 100
+
+
+def test_polls_keep_the_ticks_of_the_monotonic_clock(bus: RtuDevices, line: Link) -> None:
+    with polling(line, device("cold-1", Thermometer(1)), device("cold-2", Thermometer(2))) as told:
+        for _ in range(6):
+            told.reading("cold-2")
+    ticks: dict[int, list[float]] = {1: [], 2: []}
+    for at, request in bus.asked:
+        ticks[request[0]].append(at / EVERY_S)
+    for asked in ticks.values():
+        assert all(at % 1 < 0.5 for at in asked[1:])
+        assert [round(b - a) for a, b in itertools.pairwise(asked[1:])] == [1] * (len(asked) - 2)
+
+
+def test_a_fault_makes_the_device_bad_and_the_next_poll_is_right(bus: RtuDevices, line: Link) -> None:
+    thermometer = Thermometer(1)
+    with polling(line, device("cold-1", thermometer)) as told:
+        told.good("cold-1")
+        bus.then(silent)
+        assert told.bad("cold-1", Reason.NO_REPLY).bad == dict.fromkeys(thermometer.right, Reason.NO_REPLY)
+        assert told.reading("cold-1").values == thermometer.right
+    health = [fact for fact in told.all() if isinstance(fact, LinkHealth)][-1]
+    assert health.up
+
+
+def test_a_late_reply_never_becomes_another_devices_value(bus: RtuDevices, line: Link) -> None:
+    one, two = Thermometer(1), Thermometer(2)
+    with polling(line, device("one", one), device("two", two)) as told:
+        bus.then(*[late(TIMEOUT_S * factor) for factor in (1.1, 0.1, 1.5, 1.9, 0.9, 1.2)])
+        for _ in range(6):
+            told.reading("two")
+    for fact in told.all():
+        if isinstance(fact, Reading) and not fact.bad:
+            assert fact.values == {"one": one, "two": two}[fact.device].right
+
+
+def test_a_dead_device_is_lost_after_three_misses_and_the_others_keep_their_pace(bus: RtuDevices, line: Link) -> None:
+    bus.deaf.add(9)
+    with polling(line, device("dead", Thermometer(9), safety=True), device("well", Thermometer(1), 0.2)) as told:
+        lost = told.next(DeviceLost)
+        assert lost.device == "dead"
+        assert "no answer" in lost.what
+        assert lost.hint
+        began = time.monotonic()
+        for _ in range(5):
+            assert not told.reading("well").bad
+        assert time.monotonic() - began < 5 * 0.2 + 0.2
+        assert sum(request[0] == 9 for _, request in bus.asked) == 3
+        bus.deaf.clear()
+        back = told.next(DeviceBack)
+        assert back.device == "dead"
+        assert back.lost_s > 1.0
+        assert not told.reading("dead").bad
+    assert sum(isinstance(fact, DeviceLost | DeviceBack) for fact in told.all()) == 2
+
+
+def test_a_refusal_is_logged_once_as_a_fault_of_the_configuration(
+    bus: RtuDevices, line: Link, caplog: pytest.LogCaptureFixture
+) -> None:
+    with polling(line, device("cold-1", Thermometer(1))) as told:
+        bus.then(exception(2), exception(2))
+        for _ in range(2):
+            assert set(told.bad("cold-1", Reason.REFUSED).bad.values()) == {Reason.REFUSED}
+        told.good("cold-1")
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 1
+    assert "illegal data address" in errors[0]
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda: 1 // 0,
+        lambda: None,
+        lambda: {"temperature": float("nan")},
+        lambda: {"temperature": float("inf")},
+        lambda: {"temperature": [1]},
+        lambda: {"pressure": 1.0},
+    ],
+)
+def test_a_drivers_bug_stays_its_own(line: Link, caplog: pytest.LogCaptureFixture, act: Callable[[], Any]) -> None:
+    with polling(line, device("buggy", Says(act), 0.05), device("well", Thermometer(1))) as told:
+        assert told.reading("buggy").bad == dict.fromkeys(("temperature", "humidity"), Reason.DRIVER_BUG)
+        assert told.next(DeviceLost).device == "buggy"
+        for _ in range(5):
+            assert not told.reading("well").bad
+    assert sum(isinstance(fact, Reading) and fact.device == "buggy" for fact in told.all()) == 1, "it backs off"
+    tracebacks = [record for record in caplog.records if record.exc_info]
+    assert len(tracebacks) == 1
+
+
+def test_points_that_a_poll_could_not_get_are_bad_and_the_others_good(line: Link) -> None:
+    says = Says(lambda: {"temperature": 1.5, "humidity": Bad(Reason.SENSOR_FAULT)})
+    with polling(line, device("cold-1", says)) as told:
+        reading = told.reading("cold-1")
+    assert reading.values == {"temperature": 1.5}
+    assert reading.bad == {"humidity": Reason.SENSOR_FAULT}
+
+
+def test_polls_are_held_while_the_hub_is_behind_but_never_those_of_safety_devices(line: Link) -> None:
+    behind = threading.Event()
+    behind.set()
+    with polling(
+        line,
+        device("meter", Thermometer(1), 0.05),
+        device("door", Thermometer(2), 0.05, safety=True),
+        hold=behind.is_set,
+    ) as told:
+        for _ in range(4):
+            told.reading("door")
+        assert not any(isinstance(fact, Reading) and fact.device == "meter" for fact in told.facts)
+        behind.clear()
+        assert told.reading("meter").values
+
+
+# ---------------------------------------------------------------- the link
+
+
+def test_an_unplugged_adapter_is_lost_once_and_back_once(bus: RtuDevices, line: Link) -> None:
+    with polling(line, device("one", Thermometer(1)), device("two", Thermometer(2), 30.0)) as told:
+        told.good("two")  # due longest, so it is first
+        told.good("one")
+        unplugged = time.monotonic()
+        bus.do(bus.unplug)
+        lost = told.next(LinkLost)
+        assert time.monotonic() - unplugged < 0.5
+        assert lost.hint
+        for name in ("one", "two"):
+            assert set(told.reading(name).bad.values()) == {Reason.LINK_DOWN}
+        assert not told.next(LinkHealth).up
+        bus.do(bus.plug)
+        back = told.next(LinkBack)
+        assert back.down_s == pytest.approx(time.monotonic() - unplugged, abs=0.3)
+        for name in ("two", "one"):
+            assert not told.reading(name).bad
+    facts = told.all()
+    assert sum(isinstance(fact, LinkLost) for fact in facts) == 1
+    assert sum(isinstance(fact, LinkBack) for fact in facts) == 2  # the first opening, and this one
+    assert sum(isinstance(fact, Reading) and Reason.LINK_DOWN in fact.bad.values() for fact in facts) == 2
+
+
+def test_a_port_that_is_absent_at_the_start_is_said_once_and_tried_for_ever(bus: RtuDevices) -> None:
+    bus.do(bus.unplug)
+    with polling(serial_line(bus.path), device("one", Thermometer(1))) as told:
+        lost = told.next(LinkLost)
+        assert "there is no port" in lost.what
+        assert set(told.reading("one").bad.values()) == {Reason.LINK_DOWN}
+        told.next(LinkHealth)
+        with pytest.raises(Empty):
+            told.queue.get(timeout=0.3)
+        bus.do(bus.plug)
+        assert told.next(LinkBack).down_s > 0.2
+        assert not told.reading("one").bad
+
+
+def test_a_tcp_peer_that_restarts_is_found_again(tmp_path: Path) -> None:
+    with TcpDevices() as server:
+        part = {"type": "tcp", "host": "127.0.0.1", "port": server.port, "timeout": "200ms"}
+        link = chosen("io", schema.TcpLink.model_validate(part), (), tmp_path)
+        with polling(link, device("door", Thermometer(1))) as told:
+            told.good("door")
+            server.do(server.unplug)
+            assert "refused" in told.next(LinkLost).what
+            server.do(server.plug)
+            told.next(LinkBack)
+            assert told.reading("door").values == Thermometer(1).right
+
+
+def test_pauses_between_attempts_grow(tmp_path: Path) -> None:
+    class Absent(Quiet):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attempts: list[float] = []
+
+        def open(self) -> None:
+            self.attempts.append(time.monotonic())
+            raise LinkDown("absent", "plug it in")
+
+    link = Absent()
+    with polling(link, retry_s=(0.02, 0.06)) as told:
+        told.next(LinkLost)
+        while len(link.attempts) < 5:
+            told.poller.post(Write("bus1", "nobody", "x", "on"))
+            threading.Event().wait(0.02)
+    pauses = [b - a for a, b in itertools.pairwise(link.attempts)]
+    assert 0.02 <= pauses[0] < 0.06
+    assert all(0.06 <= pause < 0.2 for pause in pauses[1:])
+
+
+def test_a_poller_that_stops_leaves_the_port_to_others(bus: RtuDevices, line: Link) -> None:
+    with polling(line, device("one", Thermometer(1))) as told:
+        told.good("one")
+    again = serial_line(bus.path)
+    again.open()
+    again.close()
+
+
+def test_it_stops_at_once_whether_the_link_is_up_or_down(bus: RtuDevices, line: Link) -> None:
+    for plugged in (True, False):
+        if not plugged:
+            bus.do(bus.unplug)
+        with polling(line, device("one", Thermometer(1), 60.0), retry_s=(60.0,)) as told:
+            told.next(LinkHealth)
+            started = time.monotonic()
+        assert time.monotonic() - started < 0.5
+
+
+def test_a_poller_that_died_runs_again(line: Link) -> None:
+    facts: SimpleQueue[Fact] = SimpleQueue()
+    bugs = iter([ZeroDivisionError()])
+
+    def tell(fact: Fact) -> None:
+        facts.put(fact)
+        if isinstance(fact, Reading):
+            for bug in bugs:
+                raise bug
+
+    poller = Poller("bus1", line, (device("one", Thermometer(1)),), SystemClock(), tell)
+    with pytest.raises(ZeroDivisionError):
+        poller.run()
+    told = Told(lambda _: poller)
+    told.queue = facts
+    told.thread.start()
+    told.reading("one")
+    assert not told.reading("one").bad
+    told.stop()
+
+
+# ---------------------------------------------------------------- writing
+
+
+def test_a_write_overtakes_the_polls_that_are_due(bus: RtuDevices, line: Link) -> None:
+    meters = [device(f"m{unit}", Thermometer(unit), 0.5) for unit in range(1, 9)]
+    with polling(line, device("siren", Siren(20), 60.0), *meters) as told:
+        told.good("m8")
+        before = len(bus.asked)
+        bus.then(*[late(0.03)] * 8)
+        told.reading("m1")
+        told.poller.post(Write("bus1", "siren", "output", "on"))
+        assert told.reading("siren").values == {"output": "on"}
+        told.reading("m8")
+    order = [request[0] for _, request in bus.asked[before:]]
+    assert order.index(20) <= 3, "one poll was under way, perhaps one more had begun"
+    assert {4, 5, 6, 7, 8} <= set(order[order.index(20) :])
+
+
+def test_outputs_are_safe_before_the_link_is_said_to_be_back_and_when_the_poller_stops(
+    bus: RtuDevices, line: Link
+) -> None:
+    off, on = rtu(20, bytes.fromhex("0500070000")), rtu(20, bytes.fromhex("050007FF00"))
+    with polling(line, device("siren", Siren(20), 60.0)) as told:
+        told.next(LinkBack)
+        assert any(isinstance(fact, Reading) and fact.values == {"output": "off"} for fact in told.facts)
+        assert bus.asked[0][1] == off
+        told.poller.post(Write("bus1", "siren", "output", "on"))
+        told.first(lambda fact: isinstance(fact, Reading) and fact.values == {"output": "on"})
+        assert bus.asked[-1][1] == on
+    assert bus.asked[-1][1] == off
+    assert isinstance(told.all()[-1], Reading)
+
+
+def test_an_output_that_cannot_be_asked_is_written_again_and_so_never_stale(bus: RtuDevices, line: Link) -> None:
+    with polling(line, device("siren", Siren(20), 0.05)) as told:
+        told.poller.post(Write("bus1", "siren", "output", "on"))
+        told.first(lambda fact: isinstance(fact, Reading) and fact.values == {"output": "on"})
+        for _ in range(3):
+            assert told.reading("siren").values == {"output": "on"}
+    assert bus.asked[-1][1] == rtu(20, bytes.fromhex("0500070000"))
+
+
+def test_a_write_that_is_not_confirmed_has_failed(bus: RtuDevices, line: Link) -> None:
+    with polling(line, device("siren", Siren(20), 60.0)) as told:
+        told.next(LinkBack)
+        for fault in (silent, exception(4), instead(rtu(20, bytes.fromhex("0500070000")))):
+            bus.then(fault)
+            told.poller.post(Write("bus1", "siren", "output", "on"))
+            reading = told.reading("siren")
+            assert not reading.values
+            assert reading.bad == {"output": Reason.WRITE_FAILED}
+
+
+def test_a_write_to_a_link_that_is_down_fails_at_once(bus: RtuDevices, line: Link) -> None:
+    bus.do(bus.unplug)
+    with polling(line, device("siren", Siren(20)), retry_s=(30.0,)) as told:
+        told.next(LinkLost)
+        told.reading("siren")
+        started = time.monotonic()
+        told.poller.post(Write("bus1", "siren", "output", "on"))
+        assert told.reading("siren").bad == {"output": Reason.WRITE_FAILED}
+        assert time.monotonic() - started < 0.2
+
+
+def test_a_write_to_what_is_no_output_or_no_device_harms_nobody(line: Link) -> None:
+    with polling(line, device("one", Thermometer(1))) as told:
+        told.next(LinkBack)
+        told.poller.post(Write("bus1", "nobody", "output", "on"))
+        told.poller.post(Write("bus1", "one", "output", "on"))
+        assert told.bad("one", Reason.WRITE_FAILED)
+        told.good("one")
+
+
+# ---------------------------------------------------------------- hearing
+
+
+@contextmanager
+def talking(tmp_path: Path) -> Iterator[tuple[int, Link]]:
+    """The far end of a serial line with one device that talks by itself."""
+    with RtuDevices(tmp_path) as far:
+        pass
+    far.plug()
+    try:
+        yield far._fd, serial_line(far.path)
+    finally:
+        far.unplug()
+
+
+def test_a_device_that_talks_is_greeted_and_heard_without_losing_a_byte(tmp_path: Path) -> None:
+    with talking(tmp_path) as (fd, link), polling(link, device("counter", Lines(), 60.0)) as told:
+        told.next(LinkBack)
+        assert os.read(fd, 100) == b"START\r\n"
+        sent = time.monotonic()
+        os.write(fd, b"12")
+        os.write(fd, b"3\n45\n6")
+        os.write(fd, b"7\n")
+        readings = [told.reading("counter") for _ in range(3)]
+        assert [reading.values["people_in"] for reading in readings] == [123, 45, 67]
+        assert all(sent <= reading.mono <= time.monotonic() for reading in readings)
+
+
+def test_the_bug_of_a_driver_that_listens_stays_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with talking(tmp_path) as (fd, link), polling(link, device("counter", Lines(), 60.0)) as told:
+        told.next(LinkBack)
+        os.write(fd, b"no number\n")
+        assert told.reading("counter").bad == {"people_in": Reason.DRIVER_BUG}
+        os.write(fd, b"no number\n" * 20)
+        told.poller.post(Write("bus1", "nobody", "x", "on"))
+    readings = [fact for fact in told.all() if isinstance(fact, Reading)]
+    assert len(readings) == 1
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+# ---------------------------------------------------------------- pins
+
+
+@pytest.fixture
+def pins() -> Iterator[tuple[WiredPin, WiredPin]]:
+    Device.pin_factory = None
+    contact, siren = mock_pin(17), mock_pin(22)
+    contact.wire(high=False)
+    yield contact, siren
+    Device.pin_factory.close()
+    Device.pin_factory = None
+
+
+def header(*devices: LinkDevice) -> Link:
+    uses = [(use, each.every) for each in devices for use in each.driver.pins]
+    return chosen("gpio", schema.GpioLink.model_validate({"type": "gpio", "factory": "mock"}), uses, Path())
+
+
+def smoke() -> LinkDevice:
+    return device("smoke", Contact(ContactOptions(17, "smoke", normally="closed", hold=0.0)), 30.0, safety=True)
+
+
+def test_a_contact_is_told_and_an_output_driven_within_a_millisecond(pins: tuple[WiredPin, WiredPin]) -> None:
+    contact, siren = pins
+    devices = (smoke(), device("siren", Relay(RelayOptions(22)), 30.0, safety=True))
+    edges, writes = [], []
+    with polling(header(*devices), *devices) as told:
+        assert told.reading("siren").values == {"output": "off"}
+        assert told.reading("smoke").values == {"smoke": "normal"}
+        for i in range(200):
+            on = i % 2 == 0
+            began = time.monotonic()
+            contact.wire(high=on)
+            reading = told.reading("smoke")
+            edges.append(time.monotonic() - began)
+            assert reading.values == {"smoke": "alarm" if on else "normal"}
+            began = time.monotonic()
+            told.poller.post(Write("bus1", "siren", "output", "on" if on else "off"))
+            told.reading("siren")
+            writes.append(time.monotonic() - began)
+            assert siren.state == on
+        contact.wire(high=False)
+    assert statistics.median(edges) < 0.001
+    assert statistics.median(writes) < 0.001
+    assert not siren.state
+
+
+def test_a_shorted_output_is_a_write_that_failed(pins: tuple[WiredPin, WiredPin]) -> None:
+    _, siren = pins
+    devices = (device("siren", Relay(RelayOptions(22)), 30.0),)
+    with polling(header(*devices), *devices) as told:
+        told.reading("siren")
+        siren._set_state = lambda _: None
+        told.poller.post(Write("bus1", "siren", "output", "on"))
+        assert told.bad("siren", Reason.WRITE_FAILED)
+
+
+# ---------------------------------------------------------------- in time that a test moves
+
+
+class Quiet:
+    """A link on which nothing happens, and on which waiting takes no time: it moves the clock."""
+
+    noise_bytes = 0
+
+    def __init__(self, end: float = float("inf"), speech: Sequence[tuple[float, bytes]] = ()) -> None:
+        self.now = 1000.0
+        self.end = end
+        self.speech = list(speech)
+        self.done: Callable[[], None] = lambda: None
+
+    def open(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def offer(self, family: Family) -> Any:
+        del family
+        return self
+
+    def wake(self) -> None:
+        pass
+
+    def wait(self, until: float) -> Sequence[Heard]:
+        if self.speech and self.speech[0][0] <= until:
+            at, data = self.speech.pop(0)
+            self.now = max(self.now, at)
+            return (Heard(data, self.now),)
+        self.now = max(self.now, min(until, self.end))
+        if self.now >= self.end:
+            self.done()
+        return ()
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def mono(self) -> float:
+        return self.now
+
+    def moment(self) -> Moment:
+        return Moment(self.now, round(self.now * 1000), Trust.SYNCED)
+
+
+class Simulated:
+    """The clock of a Quiet link."""
+
+    def __init__(self, link: Quiet) -> None:
+        self.mono = link.mono
+        self.now = link.moment
+
+
+def simulate(link: Quiet, *devices: LinkDevice) -> list[Fact]:
+    facts: list[Fact] = []
+    poller = Poller("quiet", link, devices, Simulated(link), facts.append)
+    link.done = poller.stop
+    poller.run()
+    return facts
+
+
+def test_a_device_that_says_nothing_is_silent_once_and_then_each_minute() -> None:
+    facts = simulate(Quiet(end=1200.0), device("counter", Lines(), 2.0))
+    silences = [fact for fact in facts if isinstance(fact, Reading)]
+    assert [fact.mono for fact in silences] == [1006.0, 1066.0, 1126.0, 1186.0]
+    assert all(fact.bad == {"people_in": Reason.SILENT} for fact in silences)
+    assert sum(isinstance(fact, DeviceLost) for fact in facts) == 1
+
+
+def test_a_silent_device_that_speaks_again_is_back() -> None:
+    facts = simulate(Quiet(end=1040.0, speech=[(1001.0, b"1\n"), (1030.0, b"2\n")]), device("counter", Lines(), 1.0))
+    kinds = [type(fact) for fact in facts if isinstance(fact, Reading | DeviceLost | DeviceBack)]
+    assert kinds == [Reading, Reading, DeviceLost, Reading, DeviceBack, Reading, DeviceLost]
+    assert [fact.lost_s for fact in facts if isinstance(fact, DeviceBack)] == [24.0]
+    back = [fact for fact in facts if isinstance(fact, Reading) and fact.values == {"people_in": 2}]
+    assert back == [Reading("counter", 1030.0, 1_030_000, {"people_in": 2}, {})]
+
+
+def test_bytes_that_make_no_reading_do_not_break_the_silence() -> None:
+    facts = simulate(Quiet(end=1007.0, speech=[(1000.0 + i, b"x") for i in range(7)]), device("c", Lines(), 1.0))
+    assert [fact.mono for fact in facts if isinstance(fact, Reading)] == [1005.0]
+
+
+def test_health_is_told_when_the_link_comes_up_and_then_each_ten_seconds() -> None:
+    link = Quiet(end=1100.0)
+    facts = simulate(link, device("says", Says(lambda: {"temperature": 1}), 1.0))
+    health = [fact for fact in facts if isinstance(fact, LinkHealth)]
+    assert len(health) == 11
+    last = health[-1]
+    assert last.up
+    assert last.opens == 1
+    assert last.late == 0
+    assert last.devices[0].state == "ok"
+    assert last.devices[0].polls in {100, 101}
+
+
+def test_ticks_that_a_slow_poll_misses_are_counted_and_not_made_up() -> None:
+    link = Quiet(end=1020.0)
+
+    def slow() -> Values:
+        link.now += 2.5
+        return {"temperature": 1}
+
+    facts = simulate(link, device("slow", Says(slow), 1.0))
+    times = [fact.mono for fact in facts if isinstance(fact, Reading)]
+    assert times == [1002.5, 1005.5, 1008.5, 1011.5, 1014.5, 1017.5, 1020.5]
+    last = [fact for fact in facts if isinstance(fact, LinkHealth)][-1]
+    assert last.late >= 6
+
+
+def test_bytes_for_nobody_are_counted_as_noise() -> None:
+    link = Quiet(end=1012.0, speech=[(1001.0, b"hello")])
+    facts = simulate(link, device("says", Says(lambda: {"temperature": 1}), 1.0))
+    assert [fact for fact in facts if isinstance(fact, LinkHealth)][-1].noise_bytes == 5
