@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gateway.clock import Clock
-from gateway.driver import Edge, Family, Heard, Output, Pushed
+from gateway.driver import Edge, Family, Heard, Output, Polled, Pushed
 from gateway.errors import LinkDown, NoReply, Refused, SitewardenError
 from gateway.links.device import Attended, LinkDevice
 from gateway.links.schedule import Schedule, Turn
@@ -68,6 +68,9 @@ class Attendance:
                 offers[Family.STREAM].write(driver.greeting)
         now = self._clock.mono()
         self._schedule.restart(now)
+        for each in self._devices.values():
+            if each.written and not isinstance(each.device.driver, Polled | Pushed):
+                self._schedule.skip(each.device.id, now)  # it has just been written and read back
         for silence in self._silences.values():
             silence.restart(now)
 
@@ -232,6 +235,7 @@ class Attendance:
             self._blame(each, error)
             self._say_not_written(each, point)
         else:
+            each.state = "ok" if each.state == "waiting" else each.state
             self._tell(reading)
 
     def _say_not_written(self, each: Attended, point: str) -> None:

@@ -155,7 +155,7 @@ class Replay:
 
             return Exchange(self, "rtu", Pace())
         self._pushes = True
-        return _ReplayedPins(self._levels) if family is Family.PINS else self
+        return ReplayedPins(self._levels) if family is Family.PINS else self
 
     def wait(self, until: float) -> Sequence[Heard]:
         """The next thing that was pushed; returns at a `wake` or at `until`."""
@@ -228,7 +228,7 @@ class Replay:
         return None
 
 
-class _ReplayedPins:
+class ReplayedPins:
     """Levels as the capture has them, and as they are written."""
 
     def __init__(self, levels: dict[int, bool]) -> None:
