@@ -1,0 +1,77 @@
+"""What the journal's file says at start, and the new run's place in it."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+from gateway.journal.faults import JournalDamaged
+from gateway.journal.ledger import Kept, Ledger, last_of_run, row_id
+from gateway.model import Lane, PreviousRun
+
+_LAST = {lane: f"SELECT max(id) FROM {lane} WHERE id BETWEEN ? AND ?" for lane in Lane}  # noqa: S608 - a lane is no input
+_FIRST = {lane: f"SELECT min(id) FROM {lane} WHERE id BETWEEN ? AND ?" for lane in Lane}  # noqa: S608 - as above
+
+
+class Identity(NamedTuple):
+    """A run as the file names it; `number` is 0 until it has one, and stays the same in whatever file follows."""
+
+    run: str
+    boot: str
+    number: int
+
+
+def recall(db: sqlite3.Connection, known: Ledger) -> tuple[Ledger, set[Kept]]:
+    """A draft of the ledger from the file and what is `known` already, and its ranges as the file has them."""
+    draft = known.copy()
+    draft.runs = dict(db.execute("SELECT no, run FROM runs ORDER BY no"))
+    draft.ends = {lane: {} for lane in Lane}
+    for lane in Lane:
+        for number in draft.runs:
+            (last,) = db.execute(_LAST[lane], (row_id(number, 0), last_of_run(number))).fetchone()
+            if last is not None:
+                draft.stored(lane, last)
+    kept: set[Kept] = set(db.execute("SELECT uplink, lane, first, last FROM acked"))
+    draft.recall(kept)
+    return draft, kept
+
+
+def enrol(db: sqlite3.Connection, draft: Ledger, own: Identity, now_ts: int) -> tuple[int, PreviousRun | None]:
+    """The number of the run, which is given one where it has none in this file, and the run before it.
+
+    Inside a transaction. Runs before it are closed, those without a row are forgotten. Raises JournalDamaged where a
+    later run has rows: the file is not the one that this process was writing.
+    """
+    number = next((number for number, run in draft.runs.items() if run == own.run), 0)
+    if not number:
+        if own.number and max(draft.runs, default=0) >= own.number:
+            raise JournalDamaged("the journal was replaced by another one while in use", "stop the daemon before that")
+        row = (own.number or None, own.run, own.boot, now_ts)
+        number = db.execute("INSERT INTO runs VALUES (?, ?, ?, ?)", row).lastrowid or 0
+        draft.runs[number] = own.run
+    before = max((other for other in draft.runs if other < number), default=0)
+    previous = None
+    if before:
+        last_event, last_telemetry = draft.last_seq(Lane.EVENT, before), draft.last_seq(Lane.TELEMETRY, before)
+        previous = PreviousRun(draft.runs[before], last_event, last_telemetry)
+    _close_starts(db, draft, number)
+    draft.close_runs(number)
+    _forget_empty(db, draft, before)
+    return number, previous
+
+
+def _close_starts(db: sqlite3.Connection, draft: Ledger, current: int) -> None:
+    """What a run before this one has not got below its first row never comes: a `started` that was not made in time."""
+    for lane in Lane:
+        for number, end in draft.ends[lane].items():
+            if number < current:
+                (first,) = db.execute(_FIRST[lane], (row_id(number, 0), end)).fetchone()
+                draft.give_up(lane, row_id(number, 0), first - 1)
+
+
+def _forget_empty(db: sqlite3.Connection, draft: Ledger, before: int) -> None:
+    full = {number for ends in draft.ends.values() for number in ends}
+    empty = [number for number in draft.runs if number < before and number not in full]
+    db.executemany("DELETE FROM runs WHERE no = ?", [(number,) for number in empty])
+    for number in empty:
+        del draft.runs[number]

@@ -1,0 +1,56 @@
+"""The schema, step by step. Imported only where a file is behind it: sqlite-utils costs 100 ms and 10 MB.
+
+Two tables of rows, one per lane, whose primary key is the identity (ledger.py): an insert is idempotent without a
+second index, and every row is written once. `readings` and `events` are views for people, with one row per
+point and per event.
+A step that was released is never changed; the next one follows it, and SCHEMA in opening.py counts them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlite_utils import Database, Migrations
+
+steps = Migrations("sitewarden-journal")
+
+_TABLES = """
+CREATE TABLE runs (no INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL UNIQUE, boot TEXT NOT NULL,
+  started_ts INTEGER NOT NULL) STRICT;
+CREATE TABLE event (id INTEGER PRIMARY KEY, ts INTEGER NOT NULL, trust TEXT NOT NULL, mono_ms INTEGER NOT NULL,
+  text TEXT NOT NULL) STRICT;
+CREATE TABLE telemetry (id INTEGER PRIMARY KEY, ts INTEGER NOT NULL, trust TEXT NOT NULL, mono_ms INTEGER NOT NULL,
+  text TEXT NOT NULL) STRICT;
+CREATE TABLE state (key TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE acked (uplink TEXT NOT NULL, lane TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+  PRIMARY KEY (uplink, lane, first)) STRICT, WITHOUT ROWID;
+CREATE TABLE gaps (id INTEGER PRIMARY KEY, ts INTEGER NOT NULL, text TEXT NOT NULL,
+  announced INTEGER NOT NULL DEFAULT 0) STRICT;
+"""
+
+_VIEWS = """
+CREATE VIEW readings AS
+  SELECT run, t.id & 0xFFFFFFFFFF AS seq, ts, strftime('%Y-%m-%dT%H:%M:%fZ', ts / 1000.0, 'unixepoch') AS time, trust,
+    text ->> 'device' AS device, point.key AS point, point.value AS value, NULL AS bad
+  FROM telemetry t JOIN runs ON runs.no = t.id >> 40, json_each(t.text, '$.values') point
+  UNION ALL
+  SELECT run, t.id & 0xFFFFFFFFFF, ts, strftime('%Y-%m-%dT%H:%M:%fZ', ts / 1000.0, 'unixepoch'), trust,
+    text ->> 'device', point.key, NULL, point.value
+  FROM telemetry t JOIN runs ON runs.no = t.id >> 40, json_each(t.text, '$.bad') point;
+CREATE VIEW events AS
+  SELECT run, e.id & 0xFFFFFFFFFF AS seq, ts, strftime('%Y-%m-%dT%H:%M:%fZ', ts / 1000.0, 'unixepoch') AS time, trust,
+    text ->> 'event' AS event, text
+  FROM event e JOIN runs ON runs.no = e.id >> 40;
+"""
+
+
+@steps()
+def first_schema(db: Database) -> None:
+    """The tables and views of the first release."""
+    for statement in f"{_TABLES}{_VIEWS}".split(";"):
+        db.execute(statement)
+
+
+def bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Run the steps that the file has not had yet, each in a transaction of its own."""
+    steps.apply(Database(connection, recursive_triggers=False, execute_plugins=False))

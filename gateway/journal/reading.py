@@ -1,0 +1,44 @@
+"""Rows read back from the journal, as records; a row that the disk has damaged is told from a sound one."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from gateway.journal.ledger import Ledger, run_of, seq_of
+from gateway.model import BacklogWanted, Lane, Record, Row, Trust
+
+_SELECT = {  # as blobs: sqlite3 refuses whole answers over one byte that is no UTF-8
+    lane: f"SELECT id, ts, CAST(trust AS BLOB), mono_ms, CAST(text AS BLOB) FROM {lane} "  # noqa: S608 - no input
+    "WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
+    for lane in Lane
+}
+
+
+def backlog(db: sqlite3.Connection, ledger: Ledger, wanted: BacklogWanted, upto: int) -> tuple[list[Row], list[int]]:
+    """One row more than wanted, if there is one; and the ids of damaged rows on the way, which end the reading."""
+    rows: list[Row] = []
+    unsound: list[int] = []
+    for first, last in ledger.missing(wanted.uplink, wanted.lane, wanted.after + 1, upto):
+        limit = wanted.limit + 1 - len(rows)
+        for columns in db.execute(_SELECT[wanted.lane], (first, last, limit)).fetchall():
+            row = _row(wanted.lane, ledger.runs.get(run_of(columns[0])), columns)
+            if row is None:
+                unsound.append(columns[0])
+            else:
+                rows.append(row)
+        if len(rows) > wanted.limit or unsound:
+            break
+    return rows, unsound
+
+
+def _row(lane: Lane, run: str | None, columns: tuple[int, int, bytes, int, bytes]) -> Row | None:
+    """None if it is damaged. Of the text it can be checked that it is JSON, and a batch must not be without that."""
+    number, ts, trust, mono_ms, text = columns
+    if run is None:
+        return None
+    try:
+        json.loads(text)
+        return Row(number, run, Record(lane, seq_of(number), ts, Trust(trust.decode()), mono_ms, text.decode()))
+    except ValueError:
+        return None

@@ -1,0 +1,100 @@
+"""What goes when it is old or the space is used up, a slice at a time, and the gaps that this leaves.
+
+Order when space is short: acknowledged telemetry, then telemetry that some uplink does not have, each oldest first.
+Events go in the same order, but only where telemetry has nothing left to give: the last tenth of the budget is theirs.
+Pages that become free are used again; the file never shrinks, because VACUUM would write it all once more.
+
+The functions here run inside the store's transaction and change its draft of the ledger: rows, gap and ledger go
+together or not at all.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from gateway.journal.ledger import Ledger, run_of, seq_of
+from gateway.journal.ranges import Ranges
+from gateway.model import Dropped, Lane
+
+SLICE_ROWS = 5_000
+"""Rows per transaction at most, so that an event waits milliseconds for a slice, not seconds for a clean-up."""
+
+_DAY_MS = 86_400_000
+
+
+class Slice(NamedTuple):
+    """What one slice deleted; `dropped` names the rows among them that some uplink did not have."""
+
+    rows: int
+    dropped: tuple[Dropped, ...] = ()
+
+
+def delete_old(db: sqlite3.Connection, draft: Ledger, lane: Lane, now_ts: int, keep_s: float) -> Slice:
+    """Delete rows that every uplink has and that are older than `keep_s` seconds at `now_ts` (UTC ms), oldest first.
+
+    A time in the future was taken by a wrong clock and says nothing of the age: such rows go with their neighbours.
+    """
+    oldest_ts = now_ts - int(keep_s * 1000)
+    budget = SLICE_ROWS
+    for first, last in list(draft.sent(lane)):
+        rows = db.execute(_AGES[lane], (first, last, budget))
+        end = None
+        for row, ts in rows:
+            if oldest_ts <= ts <= now_ts + _DAY_MS:
+                break
+            end = row
+            budget -= 1
+        rows.close()
+        if end is not None:
+            delete(db, draft, lane, first, end)
+        if budget < SLICE_ROWS:
+            break
+    return Slice(SLICE_ROWS - budget)
+
+
+def delete_oldest(db: sqlite3.Connection, draft: Ledger, lane: Lane, rows: int, reason: str) -> Slice | None:
+    """Delete the oldest `rows` of a lane that every uplink has; where there are none, the oldest of all, as a gap.
+
+    None: the lane is empty.
+    """
+    for first, last in draft.sent(lane):
+        return Slice(_delete_some(db, draft, lane, first, last, rows)[0])
+    for first, last, uplinks in draft.unsent(lane):
+        records, end = _delete_some(db, draft, lane, first, last, rows)
+        gap = Dropped(draft.runs.get(run_of(first), ""), lane, seq_of(first), seq_of(end), records, uplinks, reason)
+        return Slice(records, (gap,) if records else ())
+    return None
+
+
+def delete_rows(db: sqlite3.Connection, draft: Ledger, lane: Lane, rows: Iterable[int], reason: str) -> Slice:
+    """Delete these very rows, whoever has them, as gaps."""
+    dropped = []
+    for first, last in Ranges((row, row) for row in rows):
+        without = tuple(name for name in draft.uplinks if any(draft.missing(name, lane, first, last)))
+        records = delete(db, draft, lane, first, last)
+        run = draft.runs.get(run_of(first), "")
+        dropped.append(Dropped(run, lane, seq_of(first), seq_of(last), records, without, reason))
+    return Slice(sum(gap.records for gap in dropped), tuple(dropped))
+
+
+def _delete_some(
+    db: sqlite3.Connection, draft: Ledger, lane: Lane, first: int, last: int, rows: int
+) -> tuple[int, int]:
+    """Delete up to `rows`, and up to a slice, of the rows `first` to `last`: how many went, and up to which id."""
+    beyond = db.execute(_BEYOND[lane], (first, last, max(1, min(rows, SLICE_ROWS)))).fetchone()
+    end = last if beyond is None else beyond[0] - 1
+    return delete(db, draft, lane, first, end), end
+
+
+def delete(db: sqlite3.Connection, draft: Ledger, lane: Lane, first: int, last: int) -> int:
+    """Delete the rows `first` to `last`; how many there were."""
+    deleted = db.execute(_DELETE[lane], (first, last)).rowcount
+    draft.give_up(lane, first, last)
+    return deleted
+
+
+_AGES = {lane: f"SELECT id, ts FROM {lane} WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?" for lane in Lane}  # noqa: S608
+_BEYOND = {lane: f"SELECT id FROM {lane} WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 1 OFFSET ?" for lane in Lane}  # noqa: S608
+_DELETE = {lane: f"DELETE FROM {lane} WHERE id BETWEEN ? AND ?" for lane in Lane}  # noqa: S608 - a lane is no input

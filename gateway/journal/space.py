@@ -1,0 +1,100 @@
+"""How much the journal may take: one budget over database, WAL, ballast and the files set aside, and what the disk has.
+
+Telemetry may fill nine tenths of what the budget leaves for the database, events the rest as well. Where the disk has
+less to give than the budget, it counts as full before it is: the WAL needs room to be played in.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from pathlib import Path
+
+from gateway.journal import ballast, damage
+
+BUSY_S = 1.0
+"""How long another program may hold the file before it counts as a failure."""
+
+_WAL_BYTES = 4 << 20
+_TELEMETRY_SHARE = 0.9
+_FULL_SHARE = 0.95
+_RELIEF_SHARE = 0.01  # so much more than needed goes at once, or every commit would need another relief
+_MARGIN_PAGES = 16
+
+log = logging.getLogger(__name__)
+
+
+class Space:
+    """The space of the journal at `path`, whose files may take `max_size` bytes together."""
+
+    def __init__(self, path: Path, max_size: int) -> None:
+        self.max_size = max_size
+        self.wal_bytes = min(_WAL_BYTES, max_size // 8)  # where SQLite's own checkpoints begin
+        self._ballast_bytes = self.wal_bytes * 5 // 4  # lets a full WAL be played in on a full disk
+        self._path = path
+        self._max_pages = 0
+        self._wal_stuck = False
+
+    def fit(self, db: sqlite3.Connection) -> None:
+        """Lay ballast where there is room for it, and limit the database to what budget and disk leave it now."""
+        ballast.lay(self._path, self._ballast_bytes)
+        others = self.wal_bytes + self._ballast_bytes + sum(map(damage.size_bytes, damage.bad_files(self._path)))
+        disk = os.statvfs(self._path.parent)
+        reserved = self._ballast_bytes - ballast.size_bytes(self._path) + self.wal_bytes - self._wal_size()
+        growth = max(0, disk.f_bavail * disk.f_frsize - reserved)
+        page_bytes = pragma(db, "page_size")
+        own = max(self.max_size // 2, self.max_size - others) // page_bytes
+        self._max_pages = min(own, pragma(db, "page_count") + growth // page_bytes)
+        pragma(db, f"max_page_count = {self._max_pages}")
+
+    def live_pages(self, db: sqlite3.Connection) -> int:
+        """The pages that hold something."""
+        return pragma(db, "page_count") - pragma(db, "freelist_count")
+
+    def relieved_pages(self, db: sqlite3.Connection) -> int | None:
+        """To how many live pages telemetry must shrink the database; None while it is within its share."""
+        if self.live_pages(db) <= self._max_pages * _TELEMETRY_SHARE:
+            return None
+        return int(self._max_pages * (_TELEMETRY_SHARE - _RELIEF_SHARE))
+
+    def roomy_pages(self, db: sqlite3.Connection, wanted_bytes: int) -> int:
+        """To how many live pages the database must shrink to take so many bytes without growing."""
+        pages = pragma(db, "page_count")
+        return pages - _MARGIN_PAGES - 2 * wanted_bytes // pragma(db, "page_size") - int(pages * _RELIEF_SHARE)
+
+    def is_full(self, db: sqlite3.Connection) -> bool:
+        """Whether even the share of the events is used up."""
+        return self.live_pages(db) > self._max_pages * _FULL_SHARE
+
+    def cut_wal(self, db: sqlite3.Connection) -> None:
+        """Play the WAL in and cut it, where it is twice as long as SQLite's own checkpoints should leave it."""
+        stuck = False
+        if self._wal_size() > 2 * self.wal_bytes:
+            pragma(db, "busy_timeout = 0")  # an event must not wait for a reader
+            stuck = bool(pragma(db, "wal_checkpoint(TRUNCATE)"))
+            pragma(db, f"busy_timeout = {round(BUSY_S * 1000)}")
+        if stuck and not self._wal_stuck:
+            log.warning("the journal's WAL cannot be cut: another program is reading %s for long", self._path)
+        self._wal_stuck = stuck
+
+    def throw_ballast(self) -> None:
+        """The disk is full: give it some room."""
+        ballast.throw(self._path)
+
+    def size_bytes(self) -> int:
+        """The size of all files."""
+        files = sum(map(damage.size_bytes, [*damage.bad_files(self._path), self._path]))
+        return files + ballast.size_bytes(self._path)
+
+    def _wal_size(self) -> int:
+        try:
+            return Path(f"{self._path}-wal").stat().st_size
+        except FileNotFoundError:
+            return 0
+
+
+def pragma(db: sqlite3.Connection, name: str) -> int:
+    """The (first) number that a pragma answers with."""
+    value: int = db.execute(f"PRAGMA {name}").fetchone()[0]
+    return value

@@ -1,0 +1,307 @@
+"""The SQLite file of the journal.
+
+Invariants:
+- One writer: only the journal's thread uses a Store. Readers open connections of their own.
+- A commit that has returned is on the disk: WAL with synchronous=FULL. Every change is one explicit transaction.
+- A row's primary key is its identity (ledger.py), so storing twice is storing once, and a transaction whose outcome is
+  unknown is simply tried again. Stored rows never change.
+- An id is given out once in the life of a process, even if the file is replaced under it: the run keeps its number, and
+  what an uplink acknowledged of the old file cannot hit a row of the new one.
+- The ledger in memory becomes what a transaction made of it only when that has been committed. Acknowledgements are
+  true anyway: they go into it at once, and to the disk with the next commit.
+- After a failure the handle is closed and never used again; `open` makes a new one, checks the file, and ends with a
+  real write and sync. A damaged file is set aside with its WAL, and the state is written into the new one.
+- The database never grows past its budget (max_page_count), and a tenth of that is for events alone (retention.py).
+
+No auto_vacuum: its pointer pages would be written with most commits, to return space that the budget has anyway.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from gateway.errors import JournalDown
+from gateway.journal import damage, enrolment, faults, opening, reading, retention
+from gateway.journal.enrolment import Identity
+from gateway.journal.faults import JournalDamaged, JournalFull
+from gateway.journal.gaps import Gaps
+from gateway.journal.ledger import Kept, Ledger, row_id, run_of, seq_of
+from gateway.journal.retention import Slice
+from gateway.journal.space import BUSY_S, Space, pragma
+from gateway.journal.waiting import Waiting
+from gateway.model import Acked, Backlog, BacklogWanted, Dropped, Lane, Record, Recovered, Row
+
+_SLICES_AT_ONCE = 4
+_SLICES_AT_MOST = 100
+
+_INSERT = {lane: f"INSERT INTO {lane} VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING" for lane in Lane}  # noqa: S608
+
+log = logging.getLogger(__name__)
+
+
+class Store:
+    """The journal of one run in the file at `path`, within `max_size` bytes. All methods may raise JournalDown."""
+
+    def __init__(self, path: Path, run: str, boot: str, uplinks: tuple[str, ...], max_size: int) -> None:
+        self.ledger = Ledger(uplinks)
+        self._path = path
+        self._run = run
+        self._boot = boot
+        self._space = Space(path, max_size)
+        self._db: sqlite3.Connection | None = None
+        self._number = 0  # of the run; 0 until it is enrolled
+        self._state: dict[str, str] = {}  # as on the disk, in case the file must be replaced
+        self._kept: set[Kept] = set()  # the ledger as on the disk
+        self._gaps = Gaps()
+        self._lost: tuple[Dropped, ...] = ()  # with a file that was set aside, not noted yet
+        self._damage: JournalDamaged | None = None
+        self._fresh = False
+        self._inode = 0
+
+    # ------------------------------------------------------------ opening and closing
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a handle that has not failed."""
+        return self._db is not None
+
+    def open(self, now_ts: int) -> tuple[Recovered, tuple[Dropped, ...]]:
+        """Open, check and enrol the run: what was found, and the gaps that the hub has not been told yet."""
+        if self._damage is None:
+            with suppress(JournalDamaged):
+                return self._begin(now_ts)
+        self._set_aside(now_ts)
+        return self._begin(now_ts)
+
+    def close(self) -> None:
+        """Close, with the WAL played into the database; a handle that fails in this is closed all the same."""
+        if self._db is not None:
+            with suppress(sqlite3.Error):
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._abandon()
+
+    def _abandon(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
+
+    def _begin(self, now_ts: int) -> tuple[Recovered, tuple[Dropped, ...]]:
+        with self._border():
+            existed = opening.prepare(self._path)
+            self._fresh = self._fresh or not existed
+            if self._number and not existed:
+                self._forget_rows("journal_deleted")
+            self._db = db = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
+            opening.configure(db, self._space.wal_bytes)
+            if existed:
+                damage.check(db, self._path)
+            opening.migrate(db)
+            self._inode = self._path.stat().st_ino
+            draft, self._kept = enrolment.recall(db, self.ledger)
+            with self._transaction():
+                number, previous = enrolment.enrol(db, draft, Identity(self._run, self._boot, self._number), now_ts)
+                db.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", self._state.items())
+                self._gaps.note(db, now_ts, self._lost)
+                kept = self._keep(db, draft)
+                db.execute(f"PRAGMA user_version = {opening.SCHEMA}")  # writes, whatever it was before
+            self._space.fit(db)  # not before: a full file must open, to be relieved
+            dropped = self._gaps.recall(db)
+            self._state = dict(db.execute("SELECT key, text FROM state"))
+        self.ledger, self._number, self._kept, self._lost = draft, number, kept, ()
+        fate, self._fresh = "new" if self._fresh else "kept", False
+        return Recovered(fate, previous, self._state), dropped
+
+    def _set_aside(self, now_ts: int) -> None:
+        """Rename the damaged file; what no uplink will get from it any more becomes a gap."""
+        with self._border():
+            aside = damage.set_aside(self._path, now_ts, self._space.max_size // 2)
+        log.error("%s: it is kept as %s, and a new one begun", self._damage, aside)
+        self._damage = None
+        self._forget_rows("journal_damaged")
+
+    def _forget_rows(self, reason: str) -> None:
+        """The rows are out of reach: what some uplink did not have becomes a gap, noted when there is a file again."""
+        for lane in Lane:
+            for first, last, uplinks in list(self.ledger.unsent(lane)):
+                run = self.ledger.runs.get(run_of(first), "")
+                gap = Dropped(run, lane, seq_of(first), seq_of(last), last - first + 1, uplinks, reason)
+                self._lost += (gap,)
+            self.ledger.give_up(lane, 0, self.ledger.top(lane))
+
+    # ------------------------------------------------------------ records
+
+    def commit(self, group: Waiting, lost: Iterable[Dropped], now_ts: int) -> tuple[Row, ...]:
+        """Store a group with the gaps `lost` before it in one transaction; gives its rows when they are on the disk."""
+        for hole in group.holes:
+            self.ledger.give_up(hole.lane, *self._ids(hole.first, hole.last))
+        with self._border(), self._transaction() as db:
+            self._expect_in_place()
+            for gap in lost:  # a commit that seemed to fail may have stored them
+                retention.delete(db, self.ledger, gap.lane, *self._ids(gap.first, gap.last))
+            for lane, records in ((Lane.EVENT, group.events), (Lane.TELEMETRY, group.telemetry)):
+                db.executemany(_INSERT[lane], [self._columns(record) for record in records])
+            self._change_state(db, group.state)
+            self._gaps.announce(db, group.events)
+            self._gaps.note(db, now_ts, lost)
+            kept = self._keep(db, self.ledger)
+        self._kept = kept
+        self._gaps.announced(group.events)
+        self._gaps.committed(lost)
+        self._state = {key: text for key, text in (self._state | group.state).items() if text is not None}
+        rows = tuple(Row(row_id(self._number, record.seq), self._run, record) for record in group.records())
+        for row in rows:
+            self.ledger.stored(row.record.lane, row.id)
+        return rows
+
+    def _ids(self, first: int, last: int) -> tuple[int, int]:
+        return row_id(self._number, first), row_id(self._number, last)
+
+    def _columns(self, record: Record) -> tuple[int, int, str, int, str]:
+        return row_id(self._number, record.seq), record.ts, record.trust.value, record.mono_ms, record.text
+
+    def _change_state(self, db: sqlite3.Connection, state: Mapping[str, str | None]) -> None:
+        db.executemany(
+            "INSERT INTO state VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET text = excluded.text",
+            [(key, text) for key, text in state.items() if text is not None],
+        )
+        db.executemany("DELETE FROM state WHERE key = ?", [(key,) for key, text in state.items() if text is None])
+
+    # ------------------------------------------------------------ uplinks
+
+    def acknowledge(self, acked: Acked) -> bool:
+        """Take note; stored with the next commit. False if the uplink is not configured."""
+        return self.ledger.acknowledge(acked.uplink, acked.lane, acked.ids)
+
+    def backlog(self, wanted: BacklogWanted, now_ts: int) -> tuple[Backlog, tuple[Dropped, ...]]:
+        """The oldest rows that an uplink does not have, and the gaps of those among them that are damaged.
+
+        What the uplink has is jumped over, not read.
+        """
+        upto = max(self.ledger.top(wanted.lane), wanted.after) if wanted.upto is None else wanted.upto
+        dropped: tuple[Dropped, ...] = ()
+        while True:
+            with self._border():
+                rows, unsound = reading.backlog(self._handle(), self.ledger, wanted, upto)
+            if not unsound:
+                return Backlog(wanted.lane, tuple(rows[: wanted.limit]), upto, len(rows) <= wanted.limit), dropped
+            cut = self._slice(
+                partial(retention.delete_rows, lane=wanted.lane, rows=unsound, reason="row_damaged"), now_ts
+            )
+            dropped += cut.dropped if cut is not None else ()
+
+    # ------------------------------------------------------------ space
+
+    def relieve(self, now_ts: int) -> tuple[Dropped, ...]:
+        """Delete, a few slices at a time, what keeps telemetry within its share of the budget; gives the gaps."""
+        with self._border():
+            pages = self._space.relieved_pages(self._handle())
+        return () if pages is None else self._shrink(pages, _SLICES_AT_ONCE, now_ts)
+
+    def make_room(self, wanted_bytes: int, now_ts: int) -> tuple[Dropped, ...]:
+        """Free pages inside the file for about this many bytes, where the disk has no more to give; gives the gaps."""
+        with self._border():
+            pragma(self._handle(), "wal_checkpoint(TRUNCATE)")
+            pages = self._space.roomy_pages(self._handle(), wanted_bytes)
+        return self._shrink(pages, _SLICES_AT_MOST, now_ts)
+
+    def forget_old(self, now_ts: int, keep_s: float) -> bool:
+        """Delete a slice of the rows that all uplinks have had for `keep_s` seconds; whether there may be more."""
+        cuts = [
+            self._slice(partial(retention.delete_old, lane=lane, now_ts=now_ts, keep_s=keep_s), now_ts) for lane in Lane
+        ]
+        return any(cut is not None and cut.rows >= retention.SLICE_ROWS for cut in cuts)
+
+    def tend(self) -> None:
+        """Look again at what the disk has to give, and at the WAL."""
+        with self._border():
+            self._space.fit(self._handle())
+            self._space.cut_wal(self._handle())
+
+    def size_bytes(self) -> int:
+        """The size of all files, those set aside included."""
+        with self._border():
+            return self._space.size_bytes()
+
+    def _shrink(self, pages: int, slices: int, now_ts: int) -> tuple[Dropped, ...]:
+        """Delete slices until at most so many pages are live: telemetry, and events where the budget itself is full."""
+        dropped: tuple[Dropped, ...] = ()
+        for _ in range(slices):
+            with self._border():
+                live, full = self._space.live_pages(self._handle()), self._space.is_full(self._handle())
+            if live <= pages:
+                break
+            rows = self.ledger.rows() * (live - pages) // live + 1  # as if all rows were of one size
+            oldest = partial(retention.delete_oldest, rows=rows, reason="storage_full")
+            cut = self._slice(partial(oldest, lane=Lane.TELEMETRY), now_ts)
+            if cut is None and full:
+                cut = self._slice(partial(oldest, lane=Lane.EVENT), now_ts)
+            if cut is None:
+                break
+            dropped += cut.dropped
+        return dropped
+
+    def _slice(self, work: Callable[[sqlite3.Connection, Ledger], Slice | None], now_ts: int) -> Slice | None:
+        """One transaction of retention, with a draft of the ledger."""
+        draft = self.ledger.copy()
+        with self._border(), self._transaction() as db:
+            cut = work(db, draft)
+            if cut is not None:
+                self._gaps.note(db, now_ts, cut.dropped)
+            kept = self._keep(db, draft)
+        self.ledger, self._kept = draft, kept
+        if cut is not None:
+            self._gaps.committed(cut.dropped)
+        return cut
+
+    # ------------------------------------------------------------ the border to SQLite
+
+    def _keep(self, db: sqlite3.Connection, ledger: Ledger) -> set[Kept]:
+        """Write down what has changed in the ledger; gives what the disk has when this is committed."""
+        kept = ledger.kept()
+        old, new = self._kept - kept, kept - self._kept
+        db.executemany("DELETE FROM acked WHERE uplink = ? AND lane = ? AND first = ?", [range_[:3] for range_ in old])
+        db.executemany("INSERT OR REPLACE INTO acked VALUES (?, ?, ?, ?)", new)
+        return kept
+
+    def _expect_in_place(self) -> None:
+        """Raise OSError where the file has been deleted or replaced: SQLite would go on writing where nobody reads."""
+        if self._path.stat().st_ino != self._inode:
+            raise FileNotFoundError(errno.ENOENT, "moved or deleted while in use", str(self._path))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """BEGIN IMMEDIATE ... COMMIT, for one use inside a border."""
+        db = self._handle()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+            db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _border(self) -> Iterator[None]:
+        """Where errors of SQLite and the kernel become JournalDown, and cost the handle."""
+        try:
+            with faults.translated(self._path):
+                yield
+        except JournalDown as down:
+            if isinstance(down, JournalDamaged):
+                self._damage = down
+            if isinstance(down, JournalFull):
+                self._space.throw_ballast()
+            self._abandon()
+            raise
+
+    def _handle(self) -> sqlite3.Connection:
+        if self._db is None:
+            raise JournalDown(f"the journal {self._path} is not open", "it is tried again every few seconds")
+        return self._db

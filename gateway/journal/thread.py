@@ -1,0 +1,302 @@
+"""The journal's thread: group commit, what waits while the disk fails, acknowledgements, answers for the senders.
+
+- A group is committed `commit_every` after its first record came, at once if there is an event in it. Hub and senders
+  are told `Stored` when the commit has returned, never before.
+- One wake-up per group: `post` rings only where the thread does not look by itself soon enough. Acknowledgements never
+  ring; they go to the disk with the next group, at the latest after ACKS_AT_LATEST_S, and when stopping.
+- After a failure the records wait in bounded memory, the oldest telemetry goes first, and the disk is tried again every
+  RETRY_S. Failed and restored are told once each; what was given up is told as a gap, which is on the disk by then.
+- A full disk is a usual day: room is made inside the file, at once, and only if that does not help it is a failure.
+- What waits outlives an error of ours: `run` may be called again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
+
+from gateway.clock import Clock
+from gateway.config.schema import Storage
+from gateway.errors import JournalDown
+from gateway.journal.faults import JournalFull
+from gateway.journal.store import Store
+from gateway.journal.waiting import Waiting
+from gateway.model import (
+    Acked,
+    BacklogWanted,
+    Decision,
+    Dropped,
+    Fact,
+    JournalFailed,
+    JournalHealth,
+    JournalRestored,
+    Lane,
+    Stored,
+)
+
+MAX_WAITING = 20_000
+"""Records that wait in memory while the disk fails."""
+
+RETRY_S = 5.0
+ACKS_AT_LATEST_S = 10.0
+TIDY_EVERY_S = 10.0
+HEALTH_EVERY_S = 5.0
+MAX_IDLE_S = 10.0
+
+Post: TypeAlias = Decision | Acked | BacklogWanted
+"""What the journal's inbox takes."""
+
+log = logging.getLogger(__name__)
+
+
+class JournalThread:
+    """The journal of one run in the file at `path`. `post` may be called from any thread and never waits."""
+
+    name = "journal"
+
+    def __init__(
+        self,
+        path: Path,
+        run: str,
+        boot: str,
+        options: Storage,
+        uplinks: tuple[str, ...],
+        clock: Clock,
+        tell_hub: Callable[[Fact], None],
+        tell_senders: Sequence[Callable[[Stored], None]],
+    ) -> None:
+        self._store = Store(path, run, boot, uplinks, options.max_size)
+        self._run = run
+        self._uplinks = uplinks
+        self._options = options
+        self._clock = clock
+        self._tell_hub = tell_hub
+        self._tell_senders = tell_senders
+        self._inbox: SimpleQueue[Post] = SimpleQueue()
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._looks_soon = False
+        self._stopping = False
+        self._waiting = Waiting()
+        self._wanted: dict[tuple[str, Lane], BacklogWanted] = {}
+        self._acked_since: float | None = None
+        self._lost: dict[Lane, Dropped] = {}
+        self._recovered = False
+        self._failed_at: float | None = None
+        self._failure = "ok"
+        self._retry_at = 0.0
+        self._tidy_at = 0.0
+        self._health_at = 0.0
+        self._bytes = 0
+        self._commits = 0
+        self._dropped = 0
+
+    # ------------------------------------------------------------ for the other threads
+
+    def post(self, message: Post) -> None:
+        """Hand over a decision, an acknowledgement or a question. The thread is woken only if it must not wait."""
+        self._inbox.put(message)
+        if isinstance(message, Acked) or (self._looks_soon and isinstance(message, Decision) and not _urgent(message)):
+            return
+        self._bell.put(None)
+
+    def stop(self) -> None:
+        """Let the thread store what it has, close the file cleanly and end."""
+        self._stopping = True
+        self._bell.put(None)
+
+    # ------------------------------------------------------------ the thread
+
+    def run(self) -> None:
+        """Keep the journal until stopped."""
+        self._retry_at = self._tidy_at = self._clock.mono()
+        try:
+            while not self._stopping:
+                self._turn()
+                self._wait()
+            self._finish()
+        finally:
+            self._store.close()
+
+    def _turn(self) -> None:
+        """Everything that is due now."""
+        now = self._clock.mono()
+        self._drain(now)
+        try:
+            if self._store.is_open or now >= self._retry_at:
+                self._keep(now)
+        except JournalDown as down:
+            self._fall(down)
+        if self._failed_at is not None:
+            self._trim()
+        self._report(now)
+
+    def _keep(self, now: float) -> None:
+        if not self._store.is_open:
+            self._open()
+        if self._due_at() <= now:
+            self._commit()
+        self._restored()
+        self._answer()
+        if now >= self._tidy_at:
+            self._tidy(now)
+        if now >= self._health_at:
+            self._bytes = self._store.size_bytes()
+
+    def _finish(self) -> None:
+        """The last commit. The records that the disk does not take now are lost, and say so here."""
+        self._drain(self._clock.mono())
+        if self._waiting.since is None and self._acked_since is None and not self._lost:
+            return
+        try:
+            if not self._store.is_open:
+                self._open()
+            self._commit()
+        except JournalDown as down:
+            log.error("%d records could not be stored before the end: %s", len(self._waiting), down)
+
+    def _wait(self) -> None:
+        """Until something is due, or the bell rings."""
+        due = min(self._due_at(), self._tidy_at if self._store.is_open else self._retry_at)
+        self._looks_soon = self._waiting.since is not None
+        if not self._looks_soon and not self._inbox.empty():
+            return  # what came since the inbox was drained did not see that it must ring
+        if not self._store.is_open:
+            due = max(due, min(self._retry_at, self._clock.mono() + self._options.commit_every))
+        timeout = min(due - self._clock.mono(), MAX_IDLE_S)
+        if timeout > 0:
+            try:
+                self._bell.get(timeout=timeout)
+            except Empty:
+                return
+        while not self._bell.empty():
+            self._bell.get()
+
+    def _due_at(self) -> float:
+        """When the next commit is due."""
+        due = float("inf")
+        if self._waiting.since is not None:
+            due = self._waiting.since + (0.0 if self._waiting.events else self._options.commit_every)
+        if self._acked_since is not None:
+            due = min(due, self._acked_since + ACKS_AT_LATEST_S)
+        return due
+
+    # ------------------------------------------------------------ what comes in
+
+    def _drain(self, now: float) -> None:
+        for _ in range(self._inbox.qsize()):
+            message = self._inbox.get()
+            match message:
+                case Decision():
+                    self._waiting.add(message, now)
+                case Acked():
+                    if self._store.acknowledge(message) and self._acked_since is None:
+                        self._acked_since = now
+                case BacklogWanted():
+                    self._wanted[message.uplink, message.lane] = message
+
+    def _answer(self) -> None:
+        while self._wanted:
+            key, wanted = next(iter(self._wanted.items()))
+            backlog, dropped = self._store.backlog(wanted, self._clock.now().ts)
+            del self._wanted[key]
+            wanted.answer(backlog)
+            self._tell_dropped(dropped)
+
+    # ------------------------------------------------------------ the disk
+
+    def _open(self) -> None:
+        found, dropped = self._store.open(self._clock.now().ts)
+        if not self._recovered:
+            self._recovered = True
+            self._tell_hub(found)
+        self._tell_dropped(dropped)
+
+    def _commit(self) -> None:
+        """Store the group; where the disk is full, make room and try it once more."""
+        try:
+            self._store_group()
+        except JournalFull as full:
+            if self._failed_at is None:
+                log.info("%s: making room in the journal", full)
+            self._trim()
+            self._open()
+            self._tell_dropped(self._store.make_room(self._waiting.text_bytes, self._clock.now().ts))
+            self._store_group()
+
+    def _store_group(self) -> None:
+        lost = tuple(self._lost.values())
+        rows = self._store.commit(self._waiting, lost, self._clock.now().ts)
+        self._waiting.clear()
+        self._acked_since = None
+        self._lost.clear()
+        self._commits += 1
+        if rows:
+            stored = Stored(rows)
+            self._tell_hub(stored)
+            for tell in self._tell_senders:
+                tell(stored)
+        self._tell_dropped(lost)
+        self._tell_dropped(self._store.relieve(self._clock.now().ts))
+
+    def _tidy(self, now: float) -> None:
+        """What is old goes, in slices; the files are kept in shape."""
+        more = self._store.forget_old(self._clock.now().ts, self._options.keep_acknowledged)
+        self._store.tend()
+        self._tidy_at = now if more else now + TIDY_EVERY_S
+
+    # ------------------------------------------------------------ failure
+
+    def _fall(self, down: JournalDown) -> None:
+        """The handle is gone; try again later, and say so once."""
+        now = self._clock.mono()
+        self._retry_at = now + RETRY_S
+        self._failure = down.what
+        if self._failed_at is None:
+            self._failed_at = now
+            log.error("the journal has stopped: %s. Records wait in memory", down)
+            self._tell_hub(JournalFailed(down.what, down.hint, self._dropped))
+
+    def _restored(self) -> None:
+        """Say once that the disk has taken a write again."""
+        if self._failed_at is not None:
+            down_s = self._clock.mono() - self._failed_at
+            log.info("the journal works again after %.0f s", down_s)
+            self._failed_at, self._failure = None, "ok"
+            self._tell_hub(JournalRestored(down_s))
+
+    def _trim(self) -> None:
+        """Keep what waits within bounds; what goes is one growing gap per lane until it can be noted."""
+        for lane, first, last, records in self._waiting.trim(MAX_WAITING, self._options.max_size // 8):
+            gap = self._lost.get(lane) or Dropped(self._run, lane, first, last, 0, self._uplinks, "journal_failed")
+            self._lost[lane] = gap._replace(last=last, records=gap.records + records)
+
+    def _tell_dropped(self, dropped: Sequence[Dropped]) -> None:
+        for gap in dropped:
+            self._dropped += gap.records
+            self._tell_hub(gap)
+
+    # ------------------------------------------------------------ health
+
+    def _report(self, now: float) -> None:
+        if now < self._health_at:
+            return
+        self._health_at = now + HEALTH_EVERY_S
+        ledger = self._store.ledger
+        self._tell_hub(
+            JournalHealth(
+                state=self._failure,
+                rows=ledger.rows(),
+                bytes=self._bytes,
+                waiting=len(self._waiting),
+                commits=self._commits,
+                backlog={uplink: ledger.backlog(uplink) for uplink in self._uplinks},
+                dropped=self._dropped + sum(gap.records for gap in self._lost.values()),
+            )
+        )
+
+
+def _urgent(decision: Decision) -> bool:
+    return any(record.lane is Lane.EVENT for record in decision.records)

@@ -1,0 +1,91 @@
+"""Decisions that are not on the disk yet, gathered into one group, in bounded memory while the disk fails.
+
+Pure. Invariants:
+- A group is stored in one transaction, so a decision's records and state stay together; of a state key only the newest
+  text is kept.
+- When memory is short, the oldest telemetry goes first; events go only when no telemetry is left. What goes is told.
+- A telemetry number that is skipped never comes later: it is a hole. (The event `started` has number 1 whenever it is
+  made, and events are never skipped.)
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain
+from typing import NamedTuple
+
+from gateway.model import Decision, Lane, Record
+
+
+class Lost(NamedTuple):
+    """Numbers `first` to `last` of a lane of this run, of which `records` records waited here and were given up."""
+
+    lane: Lane
+    first: int
+    last: int
+    records: int
+
+
+class Waiting:
+    """The group that is being gathered; `since` is the monotonic time of its oldest part."""
+
+    def __init__(self) -> None:
+        self.events: deque[Record] = deque()
+        self.telemetry: deque[Record] = deque()
+        self.state: dict[str, str | None] = {}
+        self.since: float | None = None
+        self.text_bytes = 0
+        self.holes: list[Lost] = []
+        self._newest = 0
+
+    def __len__(self) -> int:
+        return len(self.events) + len(self.telemetry)
+
+    def add(self, decision: Decision, now: float) -> None:
+        """Let the records and state of `decision` wait from `now` (monotonic seconds)."""
+        for record in decision.records:
+            self._add(record)
+        for change in decision.state:
+            self.state[change.key] = change.text
+        if self.since is None and (decision.records or decision.state):
+            self.since = now
+
+    def _add(self, record: Record) -> None:
+        text = record.text
+        if not text.isascii():  # half a surrogate pair is no UTF-8: neither the disk nor MQTT would take it
+            record = record._replace(text=text.encode("utf-8", "replace").decode())
+        self.text_bytes += len(text)
+        if record.lane is Lane.EVENT:
+            self.events.append(record)
+            return
+        self.telemetry.append(record)
+        if record.seq > self._newest + 1:
+            self.holes.append(Lost(Lane.TELEMETRY, self._newest + 1, record.seq - 1, 0))
+        self._newest = max(self._newest, record.seq)
+
+    def records(self) -> Iterator[Record]:
+        """Events, then telemetry, each in the order of its numbers."""
+        return chain(self.events, self.telemetry)
+
+    def trim(self, max_records: int, max_bytes: int) -> list[Lost]:
+        """Give up the oldest telemetry, then the oldest events, until at most this much is left; tells what went."""
+        lost = []
+        for lane, queue in ((Lane.TELEMETRY, self.telemetry), (Lane.EVENT, self.events)):
+            gone: list[int] = []
+            while queue and (len(self) > max_records or self.text_bytes > max_bytes):
+                record = queue.popleft()
+                self.text_bytes -= len(record.text)
+                gone.append(record.seq)
+            if gone:
+                lost.append(Lost(lane, gone[0], gone[-1], len(gone)))
+        return lost
+
+    def clear(self) -> None:
+        """Everything is on the disk."""
+        self.events.clear()
+        self.telemetry.clear()
+        self.state.clear()
+        self.holes.clear()
+        self.text_bytes = 0
+        self.since = None

@@ -1,0 +1,190 @@
+"""The journal against a toy: random commits, acknowledgements, retention, failures, stops and kills on a real file."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from journal_scene import MB, NOW, backlog
+
+from gateway.journal.store import Store
+from gateway.journal.waiting import Waiting
+from gateway.model import Acked, Decision, Lane, PreviousRun, Record, Row, StateChange, Trust
+
+UPLINKS = ("one", "two")
+OLD = NOW - 1_000_000
+KEEP_S = 500.0
+
+lanes = st.sampled_from(list(Lane))
+uplinks = st.sampled_from(UPLINKS)
+
+
+class Known(NamedTuple):
+    """A row of the toy, in the order of ids."""
+
+    run: int
+    seq: int
+    old: bool
+
+
+class JournalMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="journal-"))
+        self.lives = 0
+        self.run_no = 0
+        self.rows: dict[Lane, dict[Known, str]] = {lane: {} for lane in Lane}
+        self.ids: dict[Lane, dict[Known, int]] = {lane: {} for lane in Lane}
+        self.acked: dict[tuple[str, Lane], set[Known]] = {(name, lane): set() for name in UPLINKS for lane in Lane}
+        self.acked_on_disk = {key: set(known) for key, known in self.acked.items()}
+        self.state: dict[str, str] = {}
+        self.seqs = dict.fromkeys(Lane, 0)
+        self.waiting = Waiting()
+        self.store = self.begin(self.folder / "0" / "journal.db")
+
+    def begin(self, path: Path) -> Store:
+        self.run_no += 1
+        store = Store(path, f"run-{self.run_no}", "boot-1", UPLINKS, 50 * MB)
+        found, dropped = store.open(NOW)
+        assert dropped == ()
+        assert found.state == self.state
+        last_numbers = self.seqs[Lane.EVENT], self.seqs[Lane.TELEMETRY]
+        assert found.previous == (PreviousRun(f"run-{self.run_no - 1}", *last_numbers) if self.run_no > 1 else None)
+        self.seqs = dict.fromkeys(Lane, 0)
+        self.waiting = Waiting()
+        return store
+
+    def teardown(self) -> None:
+        self.store.close()
+        shutil.rmtree(self.folder)
+
+    def commit(self) -> None:
+        rows = self.store.commit(self.waiting, (), NOW)
+        for row in rows:
+            known = Known(self.run_no, row.record.seq, row.record.ts == OLD)
+            self.rows[row.record.lane][known] = row.record.text
+            self.ids[row.record.lane][known] = row.id
+        self.state = {k: v for k, v in (self.state | self.waiting.state).items() if v is not None}
+        self.acked_on_disk = {key: set(known) for key, known in self.acked.items()}
+
+    # ------------------------------------------------------------ what happens to it
+
+    @rule(
+        events=st.integers(0, 3),
+        readings=st.integers(0, 6),
+        skipped=st.sampled_from([0, 0, 0, 2]),
+        old=st.booleans(),
+        state=st.dictionaries(st.sampled_from("abc"), st.none() | st.text(max_size=3), max_size=2),
+        times=st.sampled_from([1, 1, 2]),
+    )
+    def a_group_is_stored(
+        self, events: int, readings: int, skipped: int, old: bool, state: dict[str, str | None], times: int
+    ) -> None:
+        self.seqs[Lane.TELEMETRY] += skipped
+        records = []
+        for lane, count in ((Lane.EVENT, events), (Lane.TELEMETRY, readings)):
+            for _ in range(count):
+                self.seqs[lane] += 1
+                seq = self.seqs[lane]
+                text = f'{{"n":"{self.run_no} {lane} {seq}"}}'
+                records.append(Record(lane, seq, OLD if old else NOW, Trust.SYNCED, 0, text))
+        self.waiting.add(Decision(tuple(records), tuple(StateChange(k, v) for k, v in state.items())), 0.0)
+        if skipped and not readings:
+            self.seqs[Lane.TELEMETRY] -= skipped  # a hole shows with the number that follows it
+        for _ in range(times):
+            self.commit()
+        self.waiting.clear()
+
+    @rule(uplink=uplinks, lane=lanes, data=st.data())
+    def an_uplink_acknowledges(self, uplink: str, lane: Lane, data: st.DataObject) -> None:
+        rows = sorted(self.rows[lane])
+        if rows:
+            at = data.draw(st.integers(0, len(rows) - 1))
+            some = rows[at : at + data.draw(st.integers(1, 6))]
+            ids = tuple((self.ids[lane][row], self.ids[lane][row]) for row in some)
+            self.store.acknowledge(Acked(uplink, lane, ids))
+            self.acked[uplink, lane] |= set(some)
+
+    @rule()
+    def what_is_old_is_forgotten(self) -> None:
+        while self.store.forget_old(NOW, KEEP_S):
+            pass
+        self.acked_on_disk = {key: set(known) for key, known in self.acked.items()}
+        for lane in Lane:
+            by_all = set.intersection(*(self.acked[name, lane] for name in UPLINKS))
+            young = min((row for row in self.rows[lane] if row in by_all and not row.old), default=None)
+            gone = [row for row in by_all & set(self.rows[lane]) if row.old]
+            for row in sorted(gone):
+                if self._is_gone(lane, row):
+                    del self.rows[lane][row]
+                else:
+                    assert young is not None  # only a younger one before it may keep an old row
+                    assert young < row
+
+    def _is_gone(self, lane: Lane, row: Known) -> bool:
+        sql = f"SELECT count(*) FROM {lane} WHERE id = ?"
+        return bool(self.store._handle().execute(sql, (self.ids[lane][row],)).fetchone() == (0,))
+
+    @rule()
+    def the_handle_fails_and_the_run_goes_on(self) -> None:
+        self.store._abandon()
+        self.store.open(NOW)
+        self.acked_on_disk = {key: set(known) for key, known in self.acked.items()}
+
+    @rule()
+    def the_daemon_stops_and_starts_again(self) -> None:
+        self.commit()
+        self.store.close()
+        self.store = self.begin(self.store._path)
+
+    @rule()
+    def the_daemon_is_killed_and_starts_again(self) -> None:
+        """What the disk holds at this moment is all that is left; acknowledgements since the last commit are not."""
+        self.lives += 1
+        left = self.folder / str(self.lives)
+        left.mkdir()
+        for name in self.store._path.parent.iterdir():
+            if not name.name.endswith("-shm"):
+                shutil.copy(name, left)
+        self.store.close()
+        self.acked = {key: set(known) for key, known in self.acked_on_disk.items()}
+        self.store = self.begin(left / "journal.db")
+
+    # ------------------------------------------------------------ what always holds
+
+    @initialize()
+    def nothing_is_there(self) -> None:
+        assert self.store.ledger.rows() == 0
+
+    @invariant()
+    def counts_are_exact(self) -> None:
+        assert self.store.ledger.rows() == sum(len(rows) for rows in self.rows.values())
+        for name in UPLINKS:
+            left = sum(len(set(self.rows[lane]) - self.acked[name, lane]) for lane in Lane)
+            assert self.store.ledger.backlog(name) == left
+
+    @invariant()
+    def each_uplink_can_read_what_it_does_not_have_and_nothing_else(self) -> None:
+        for name in UPLINKS:
+            for lane in Lane:
+                left = sorted(set(self.rows[lane]) - self.acked[name, lane])
+                after = 0
+                found: list[Row] = []
+                while True:
+                    answer = backlog(self.store, lane, after=after, limit=3, uplink=name)
+                    found += answer.rows
+                    if answer.done:
+                        break
+                    after = answer.rows[-1].id
+                assert [(row.run, row.record.seq) for row in found] == [(f"run-{row.run}", row.seq) for row in left]
+                assert [row.record.text for row in found] == [self.rows[lane][row] for row in left]
+                assert [row.id for row in found] == sorted(row.id for row in found)
+
+
+TestJournal = JournalMachine.TestCase
+TestJournal.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
