@@ -26,7 +26,12 @@ class Consumer:
     """Everything that came, in order. Payloads that break the contract are kept in `wrong`."""
 
     def __init__(
-        self, port: int, *, validate: bool = True, on_event: Callable[[dict[str, Any]], None] | None = None
+        self,
+        port: int,
+        *,
+        validate: bool = True,
+        remembers: bool = True,
+        on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self.counts: Counter[tuple[str, str, int]] = Counter()  # (run, lane, seq)
         self.order: list[tuple[str, str, bool, int]] = []  # (run, lane, hist, seq)
@@ -38,7 +43,7 @@ class Consumer:
         self._news = threading.Condition()  # paho's thread tells the test's thread
         self._port = port
         self._client = Client(
-            CallbackAPIVersion.VERSION2, "platform", protocol=MQTTProtocolVersion.MQTTv311, clean_session=False
+            CallbackAPIVersion.VERSION2, "platform", protocol=MQTTProtocolVersion.MQTTv311, clean_session=not remembers
         )
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda client, *_: client.subscribe("sitewarden/v1/#", 1)

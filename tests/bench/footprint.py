@@ -51,8 +51,7 @@ def memory_mib(pid: int, name: str) -> float:
 
 def start_s(daemon: Daemon, broker: Broker) -> float:
     """From exec to the first message at a subscriber, which the broker has acknowledged a moment before."""
-    with Consumer(broker.port) as consumer:
-        consumer.latest.clear()
+    with Consumer(broker.port, remembers=False) as consumer:
         began = time.perf_counter()
         daemon.start()
         consumer.wait_for(lambda: bool(consumer.counts), 30, "the first record")
@@ -79,7 +78,7 @@ def main() -> None:
             threading.Event().wait(seconds)
             used = cpu_s(daemon.pid) - before
             print(
-                f"idle for {seconds:g} s: CPU {100 * used / seconds:.3f} % of a core (ticks of {100 * TICK_S / seconds:.3f})"
+                f"idle for {seconds:g} s: CPU {100 * used / seconds:.3f} % of a core, +- {100 * TICK_S / seconds:.3f}"
             )
             print(f"RSS {memory_mib(daemon.pid, 'VmRSS'):.1f} MiB, PSS {memory_mib(daemon.pid, 'Pss'):.1f} MiB")
             daemon.stop()
