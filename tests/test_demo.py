@@ -187,6 +187,18 @@ def in_terminal(arguments: list[str]) -> tuple[int, str]:
         return process.wait(30), said.decode()
 
 
+def test_a_folder_that_cannot_be_made_is_said() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "demo", "--keep", "/proc/x"],
+        capture_output=True,
+        text=True,
+        cwd=TOP,
+        check=False,
+    )
+    assert done.returncode == 73
+    assert "/proc/x cannot be made" in done.stderr
+
+
 def test_a_wrong_duration_is_refused_with_what_would_be_right() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "gateway", "demo", "--for", "60"], capture_output=True, text=True, cwd=TOP, check=False

@@ -30,6 +30,7 @@ from gateway.demo.drift import Crowd, Drift
 from gateway.demo.gps_field import Fix, fix_at, sentences
 from gateway.demo.modbus_field import ModbusTcpModule, RtuBus, crc16, renke_rs_ws_n01, wp8028adam, xy_md02
 from gateway.demo.pins_field import SirenAnswered
+from gateway.demo.platform import Answered, Platform
 from gateway.demo.port import SerialPort
 from gateway.demo.site import SIREN_PIN, SMOKE_PINS, Hushed, Site
 from gateway.demo.story import Aim, Silence, Smoke
@@ -395,6 +396,32 @@ def test_a_payload_that_is_not_as_agreed_is_counted_and_no_error(name: str, payl
     assert tally.take(f"x/{name}", payload) == []
     assert tally.wrong == 1
     assert tally.received() == Received(0, 0, 0, 0)
+
+
+def test_a_command_goes_again_with_its_id_until_it_is_answered_and_none_overtakes_it() -> None:
+    inbox: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
+    sent: list[tuple[str, str]] = []
+
+    def publish(topic: str, payload: bytes) -> None:
+        assert topic == "root/command"
+        command = json.loads(payload)
+        assert (command["args"], command["expires"]) == ({"alarm": "smoke"}, 37_000)
+        sent.append((command["id"], command["name"]))
+
+    platform = Platform("root", inbox, publish)
+    platform.order("acknowledge", "smoke", 10.0, 7_000)
+    platform.order("reset", "smoke", 10.1, 7_000)
+    platform.repeat(10.9)
+    platform.repeat(11.0)
+    first = sent[0][0]
+    assert sent == [(first, "acknowledge")] * 2
+    for id_ in ("somebody-elses", first, first):
+        inbox.put(("root/reply", json.dumps({"id": id_, "result": "done", "detail": ""}).encode()))
+    assert platform.take().answers == [Answered("acknowledge", "smoke", "done", "")]
+    assert platform.waits
+    platform.repeat(11.1)
+    assert sent[2:] == [(sent[2][0], "reset")]
+    assert sent[2][0] != first
 
 
 def test_posting_from_many_threads_loses_nothing(wiring: Wiring) -> None:

@@ -43,7 +43,7 @@ class Options:
     drawn: bool = True  # on a screen, else in lines
     lasts_s: float | None = None
     broker_url: str = ""
-    keep: Path | None = None
+    keep: Path | None = None  # a folder that is there
     story: Story = STORY
     overrides: Mapping[tuple[str, ...], object] = field(default_factory=dict)  # of config/demo.yaml, for another story
 
@@ -71,13 +71,10 @@ def perform(options: Options, out: TextIO, words: SimpleQueue[str]) -> int:
 
 def _put_up(options: Options, stack: ExitStack) -> _Setting:
     """The site and, unless there is one, the broker; the configuration then points at them."""
-    if options.keep is None:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sitewarden-demo-")))
-    else:
-        folder = options.keep.resolve()
-        folder.mkdir(parents=True, exist_ok=True)
+    passing = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sitewarden-demo-")))
+    folder = options.keep.resolve() if options.keep is not None else passing
     stack.enter_context(_log_into(folder / LOG_FILE))
-    site = Site(folder, mock_pin)
+    site = Site(passing, mock_pin)
     stack.callback(site.close)
     overrides = site.open()
     heard: SimpleQueue[tuple[str, bytes]] = SimpleQueue()

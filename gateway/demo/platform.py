@@ -1,14 +1,14 @@
 """The demo's platform: sits in the demo's broker, counts what the gateway sends, and sends it a person's commands.
 
 Invariants: what the broker calls does one `put`; a command goes again with the same id until its answer has come, as
-the contract asks, because none waits at a broker for a gateway that is away.
+the contract asks, because none waits at a broker for a gateway that is away; no command overtakes another.
 """
 
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
@@ -35,12 +35,11 @@ class Taken(NamedTuple):
     answers: list[Answered]
 
 
-@dataclass(slots=True)
-class _Asked:
+class _Order(NamedTuple):
+    id: str
     name: str
     alarm: str
     payload: bytes
-    again: float  # monotonic
 
 
 class Platform:
@@ -51,8 +50,9 @@ class Platform:
         self._root = root
         self._inbox = inbox
         self._publish = publish
-        self._asked: dict[str, _Asked] = {}
+        self._orders: deque[_Order] = deque()
         self._number = 0
+        self._again = 0.0  # when the first order is sent (again), monotonic
 
     def take(self) -> Taken:
         """Take everything that has come."""
@@ -68,28 +68,28 @@ class Platform:
             return taken
 
     def order(self, name: str, alarm: str, mono: float, ts: int) -> None:
-        """Send a command about an alarm, at this monotonic time and UTC ms."""
+        """Send a command about an alarm at this monotonic time and UTC ms, or when those before it are answered."""
         self._number += 1
         id_ = f"demo-{self._number}"
         command = {"id": id_, "name": name, "args": {"alarm": alarm}, "issuer": _ISSUER, "expires": ts + _VALID_MS}
-        self._asked[id_] = _Asked(name, alarm, json.dumps(command).encode(), mono)
+        self._orders.append(_Order(id_, name, alarm, json.dumps(command).encode()))
         self.repeat(mono)
 
     @property
     def waits(self) -> bool:
         """Whether a command has had no answer yet."""
-        return bool(self._asked)
+        return bool(self._orders)
 
     def repeat(self, mono: float) -> None:
-        """Send again what has had no answer for a while."""
-        for asked in self._asked.values():
-            if mono >= asked.again:
-                asked.again = mono + _REPEAT_S
-                self._publish(f"{self._root}/command", asked.payload)
+        """Send the first command that has no answer, if that was not done lately."""
+        if self._orders and mono >= self._again:
+            self._again = mono + _REPEAT_S
+            self._publish(f"{self._root}/command", self._orders[0].payload)
 
     def _answers(self, payload: bytes) -> Iterator[Answered]:
-        """The answer in a reply, if it is the first to one of our commands."""
+        """The answer in a reply, if it is to the command that waits for one; the next one may go at once."""
         reply = json.loads(payload)
-        asked = self._asked.pop(reply["id"], None)
-        if asked is not None:
-            yield Answered(asked.name, asked.alarm, reply["result"], reply["detail"])
+        if self._orders and reply["id"] == self._orders[0].id:
+            order = self._orders.popleft()
+            self._again = 0.0
+            yield Answered(order.name, order.alarm, reply["result"], reply["detail"])

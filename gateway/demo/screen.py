@@ -95,12 +95,12 @@ def _alarm(alarm: AlarmView, now_ts: int) -> list[Span]:
 
 
 def _counters(view: View, health: HealthReport) -> list[list[Span]]:
-    lines = []
+    lines = [[Span(" JOURNAL  has said nothing yet", "warn")]]
     if journal := health.journal:
         recorded = health.counts.get("telemetry", 0) + health.counts.get("events", 0)
         not_stored = health.counts.get("not_stored", 0)
         told = f" JOURNAL  {recorded:,} recorded  {not_stored:,} in memory  {size(journal.bytes)}  "
-        lines.append([Span(told), Span(journal.state, "good" if journal.state == "ok" else "bad")])
+        lines = [[Span(told), Span(journal.state, "good" if journal.state == "ok" else "bad")]]
     for uplink in health.uplinks:
         online = uplink.state == "online"
         waiting = health.journal.backlog.get(uplink.uplink, 0) if health.journal else 0

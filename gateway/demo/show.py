@@ -22,7 +22,7 @@ from gateway.errors import SitewardenError
 from gateway.model import Lane, Reply, Status
 
 _LOOK_EVERY_S = 0.2
-_SETTLE_S = 25.0
+_SETTLE_S = 20.0
 _REMEMBERED = 100  # happenings
 _EPILOGUE = "The story is over, and the site lives on. Ctrl-C ends it with a summary."
 
@@ -99,14 +99,14 @@ class Show:
         self.played_s = self._at_s()
 
     def settle(self, words: SimpleQueue[str]) -> dict[Lane, int]:
-        """Wait until what has been recorded so far is delivered, for a while; returns the last number of each lane."""
+        """Wait, for a while, until what is recorded is delivered and every order obeyed; the last number by lane."""
         if self._broker is not None:
             self._broker.resume()
         self._caption = "Waiting until everything is delivered ..."
         self.look()
         numbered = _numbered(self._status)
         until_s = self._at_s() + _SETTLE_S
-        while self._at_s() < until_s and not self._delivered(numbered) and not _word(words, _LOOK_EVERY_S):
+        while self._at_s() < until_s and not self._settled(numbered) and not _word(words, _LOOK_EVERY_S):
             self.look()
         return numbered
 
@@ -176,14 +176,17 @@ class Show:
         else:
             self.tell(_told(Answered(name, alarm, reply.result, reply.detail)))
 
+    def _settled(self, numbered: dict[Lane, int]) -> bool:
+        resetting = self._witness.siren_on and self._witness.reset_at_s is not None
+        ordering = self._platform is not None and self._platform.waits
+        return not resetting and not ordering and self._delivered(numbered)
+
     def _delivered(self, numbered: dict[Lane, int]) -> bool:
         if self._status is None or self._status.health.journal is None:
             return False
         if self._platform is not None:
             tally = self._platform.tally
-            return not self._platform.waits and all(
-                tally.whole(self._status.run, lane) >= last for lane, last in numbered.items()
-            )
+            return all(tally.whole(self._status.run, lane) >= last for lane, last in numbered.items())
         journal = self._status.health.journal
         return journal.rows - max(journal.backlog.values(), default=0) >= sum(numbered.values())
 
