@@ -40,7 +40,10 @@ from gateway.model import Acked, Backlog, BacklogWanted, Dropped, Lane, Record, 
 _SLICES_AT_ONCE = 4
 _SLICES_AT_MOST = 100
 
-_INSERT = {lane: f"INSERT INTO {lane} VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING" for lane in Lane}  # noqa: S608
+_INSERT = {
+    lane: f"INSERT INTO {lane} VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"  # noqa: S608 - a lane is no input
+    for lane in Lane
+}
 
 log = logging.getLogger(__name__)
 

@@ -43,7 +43,7 @@ MAX_WAITING = 20_000
 RETRY_S = 5.0
 ACKS_AT_LATEST_S = 10.0
 TIDY_EVERY_S = 10.0
-HEALTH_EVERY_S = 5.0
+HEALTH_EVERY_S = 1.0
 MAX_IDLE_S = 10.0
 
 Post: TypeAlias = Decision | Acked | BacklogWanted
