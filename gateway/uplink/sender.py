@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 FLUSH_S = 2.0
 """Seconds that events have to leave when stopping."""
 
-HEALTH_EVERY_S = 5.0
+HEALTH_EVERY_S = 1.0
 COMMANDS_PER_S, COMMANDS_AT_ONCE = 2.0, 20.0
 MAX_TURN = 500
 """Messages of the inbox that are taken before something is sent."""
