@@ -1,4 +1,4 @@
-"""`sitewarden run`: the daemon, in the foreground, until SIGTERM or SIGINT."""
+"""`sitewarden run`: the daemon, in the foreground, until a signal ends it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     gateway = Gateway(config, args.state or default_state_dir())
     manager = ServiceManager()
     signals: SimpleQueue[str] = SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, _: signals.put(signal.Signals(received).name))
     gateway.start(failed=signals.put)
     manager.tell("READY=1\nSTATUS=" + gateway.summary)
