@@ -248,7 +248,7 @@ def test_lines_count_now_and_then_and_say_each_caption_once() -> None:
     said = out.getvalue()
     assert said.count("STORY") == 1
     assert said.count("COUNTS") == 3
-    assert "16 of 18 points good; 4 alarms" in said
+    assert "16 of 18 points good; alarms: 4" in said
 
 
 def test_news_is_what_changed_and_nothing_else() -> None:

@@ -46,7 +46,7 @@ class Lines:
 
 def _counts(view: View, status: Status) -> str:
     good = sum(point.quality == "good" for point in status.points)
-    parts = [f"{good} of {len(status.points)} points good", f"{len(status.alarms)} alarms"]
+    parts = [f"{good} of {len(status.points)} points good", f"alarms: {len(status.alarms)}"]
     if journal := status.health.journal:
         parts.append(f"journal {journal.state}, {journal.rows:,} records")
     parts += [f"{u.uplink} {u.state}, {u.acked:,} acknowledged" for u in status.health.uplinks]

@@ -62,4 +62,4 @@ def _uplinks(status: Status | None) -> dict[str, str]:
 
 
 def _journal(status: Status | None) -> dict[str, str]:
-    return {"journal": status.health.journal.state} if status and status.health.journal else {}
+    return {"on disk": status.health.journal.state} if status and status.health.journal else {}
