@@ -8,7 +8,7 @@ counter_field.py  a people counter above a door
 pins_field.py     smoke detector contacts, and an eye on the siren's relay
 drift.py          temperatures that wander, and people who come and go
 site.py           all of these together: the site of config/demo.yaml
-broker.py         an MQTT broker in the process; packets.py and sessions.py belong to it
+broker.py         an MQTT broker in the process; broker_client.py, packet*.py and sessions.py belong to it
 story.py          what happens when, and which alarms must come of it
 show.py           carries the story out and looks at the gateway meanwhile
 platform.py       the consumer behind the broker, which also sends commands; tally.py counts for it
