@@ -168,3 +168,24 @@ def test_a_device_that_unplugs_is_bad_and_comes_back(site: tuple[Daemon, Consume
     assert status["alarms"][0]["state"] == "unack_active", "an alarm does not clear because its sensor is gone"
     devices.do(devices.plug)
     consumer.wait_for(lambda: consumer.event(event="link_back", link="io") is not None, 15, "the return")
+
+
+def test_an_event_reaches_the_platform_while_the_disk_hangs(site: tuple[Daemon, Consumer, TcpDevices]) -> None:
+    daemon, consumer, devices = site
+    consumer.wait_for(lambda: len(consumer.counts) > 10, 10, "telemetry")
+    with closing(sqlite3.connect(daemon.state / "journal.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # the journal's next commit waits for this one
+        began = time.monotonic()
+        devices.do(devices.unplug)
+        consumer.wait_for(lambda: consumer.event(event="link_lost", link="io") is not None, 3, "the event")
+        assert 0.8 < time.monotonic() - began < 2.0, "it waits a second for the disk, and no longer"
+        status = daemon.status()
+        assert status is not None
+        assert {point["quality"] for point in status["points"]} == {"link_down"}, "judging goes on"
+        other.execute("ROLLBACK")
+    lost = consumer.event(event="link_lost", link="io")
+    assert lost is not None
+    until = time.monotonic() + 10
+    while (lost["run"], "event", lost["seq"]) not in stored(daemon):
+        assert time.monotonic() < until, "the event is stored once the disk answers again"
+    assert consumer.counts[lost["run"], "event", lost["seq"]] == 1, "and not sent twice"
