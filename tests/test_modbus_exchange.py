@@ -42,6 +42,7 @@ from modbus_responder import (
 from gateway.config import schema
 from gateway.driver import Family, Registers, Table
 from gateway.errors import LinkDown, NoReply, Refused
+from gateway.links.framing import Ask, RtuAnswer
 from gateway.links.modbus import Exchange
 from gateway.links.port import Pace
 from gateway.links.serial import SerialLine, pace
@@ -302,7 +303,7 @@ def test_a_reply_after_the_timeout_is_not_the_value_of_other_registers(
     bus: RtuDevices, line: SerialLine, delay: float
 ) -> None:
     registers = registers_of(line)
-    bus.then(late(TIMEOUT_S * delay))
+    bus.then(late(TIMEOUT_S * delay), *[late(TIMEOUT_S * 0.4)] * 3)
     with suppress(NoReply):  # on the edge it may just be in time
         assert read_is_right(registers, address=100)
     for address in (200, 300, 400):
@@ -617,6 +618,14 @@ def test_a_right_reply_is_found_behind_any_noise(
     exchange = Exchange(Heard([stream[i : i + cut] for i in range(0, len(stream), cut)]), "rtu", Pace(timeout_s=10.0))
     table = next(table for table, code in FUNCTION.items() if code == function)
     assert list(exchange.read(UNIT, table, address, count)) == values_of(UNIT, function, address, count)
+
+
+def test_a_flood_of_noise_fills_no_memory() -> None:
+    answer = RtuAnswer(Ask(UNIT, b"\x03\x04", 6), b"", lambda _: False, echo=False)
+    for _ in range(1000):
+        assert answer.feed(bytes((UNIT, 3, 4)) * 100) is None
+        assert len(answer._seen) < 2048
+    assert answer.noise_bytes == 300_000
 
 
 def test_an_exchange_uses_no_other_thread(line: SerialLine) -> None:
