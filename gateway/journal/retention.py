@@ -49,7 +49,7 @@ def delete_old(db: sqlite3.Connection, draft: Ledger, lane: Lane, now_ts: int, k
         rows.close()
         if end is not None:
             delete(db, draft, lane, first, end)
-        if budget < SLICE_ROWS:
+        if not budget:
             break
     return Slice(SLICE_ROWS - budget)
 
