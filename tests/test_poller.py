@@ -50,6 +50,7 @@ from gateway.model import (
 
 EVERY_S = 0.1
 TIMEOUT_S = 0.05
+DAY_S = 86_400.0
 T = TypeVar("T")
 
 
@@ -364,7 +365,7 @@ def test_polls_are_held_while_the_hub_is_behind_but_never_those_of_safety_device
 
 
 def test_an_unplugged_adapter_is_lost_once_and_back_once(bus: RtuDevices, line: Link) -> None:
-    with polling(line, device("one", Thermometer(1)), device("two", Thermometer(2), 30.0)) as told:
+    with polling(line, device("one", Thermometer(1)), device("two", Thermometer(2), DAY_S)) as told:
         told.good("two")  # due longest, so it is first
         told.good("one")
         unplugged = time.monotonic()
@@ -446,7 +447,7 @@ def test_it_stops_at_once_whether_the_link_is_up_or_down(bus: RtuDevices, line: 
     for plugged in (True, False):
         if not plugged:
             bus.do(bus.unplug)
-        with polling(line, device("one", Thermometer(1), 60.0), retry_s=(60.0,)) as told:
+        with polling(line, device("one", Thermometer(1), DAY_S), retry_s=(60.0,)) as told:
             told.next(LinkHealth)
             started = time.monotonic()
         assert time.monotonic() - started < 0.5
@@ -478,7 +479,7 @@ def test_a_poller_that_died_runs_again(line: Link) -> None:
 
 def test_a_write_overtakes_the_polls_that_are_due(bus: RtuDevices, line: Link) -> None:
     meters = [device(f"m{unit}", Thermometer(unit), 0.5) for unit in range(1, 9)]
-    with polling(line, device("siren", Siren(20), 60.0), *meters) as told:
+    with polling(line, device("siren", Siren(20), DAY_S), *meters) as told:
         told.good("m8")
         before = len(bus.asked)
         bus.then(*[late(0.03)] * 8)
@@ -495,7 +496,7 @@ def test_outputs_are_safe_before_the_link_is_said_to_be_back_and_when_the_poller
     bus: RtuDevices, line: Link
 ) -> None:
     off, on = rtu(20, bytes.fromhex("0500070000")), rtu(20, bytes.fromhex("050007FF00"))
-    with polling(line, device("siren", Siren(20), 60.0)) as told:
+    with polling(line, device("siren", Siren(20), DAY_S)) as told:
         told.next(LinkBack)
         assert any(isinstance(fact, Reading) and fact.values == {"output": "off"} for fact in told.facts)
         assert bus.asked[0][1] == off
@@ -516,7 +517,7 @@ def test_an_output_that_cannot_be_asked_is_written_again_and_so_never_stale(bus:
 
 
 def test_a_write_that_is_not_confirmed_has_failed(bus: RtuDevices, line: Link) -> None:
-    with polling(line, device("siren", Siren(20), 60.0)) as told:
+    with polling(line, device("siren", Siren(20), DAY_S)) as told:
         told.next(LinkBack)
         for fault in (silent, exception(4), instead(rtu(20, bytes.fromhex("0500070000")))):
             bus.then(fault)
@@ -607,12 +608,12 @@ def header(*devices: LinkDevice) -> Link:
 
 
 def smoke() -> LinkDevice:
-    return device("smoke", Contact(ContactOptions(17, "smoke", normally="closed", hold=0.0)), 30.0, safety=True)
+    return device("smoke", Contact(ContactOptions(17, "smoke", normally="closed", hold=0.0)), DAY_S, safety=True)
 
 
 def test_a_contact_is_told_and_an_output_driven_within_a_millisecond(pins: tuple[WiredPin, WiredPin]) -> None:
     contact, siren = pins
-    devices = (smoke(), device("siren", Relay(RelayOptions(22)), 30.0, safety=True))
+    devices = (smoke(), device("siren", Relay(RelayOptions(22)), DAY_S, safety=True))
     edges, writes = [], []
     with polling(header(*devices), *devices) as told:
         assert told.reading("siren").values == {"output": "off"}
@@ -637,7 +638,7 @@ def test_a_contact_is_told_and_an_output_driven_within_a_millisecond(pins: tuple
 
 def test_a_shorted_output_is_a_write_that_failed(pins: tuple[WiredPin, WiredPin]) -> None:
     _, siren = pins
-    devices = (device("siren", Relay(RelayOptions(22)), 30.0),)
+    devices = (device("siren", Relay(RelayOptions(22)), DAY_S),)
     with polling(header(*devices), *devices) as told:
         told.reading("siren")
         siren._set_state = lambda _: None
