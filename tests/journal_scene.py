@@ -80,10 +80,8 @@ def numbers(answer: Backlog) -> list[tuple[str, int]]:
     return [(row.run, row.record.seq) for row in answer.rows]
 
 
-def storage(commit_every: str = "1s", max_size: str = "50MB", keep_acknowledged: str = "7d") -> Storage:
-    return Storage.model_validate(
-        {"commit_every": commit_every, "max_size": max_size, "keep_acknowledged": keep_acknowledged}
-    )
+def storage(commit_every: float = 1.0, max_size: int = 50 * MB, keep_acknowledged: float = 7 * 86400.0) -> Storage:
+    return Storage(commit_every=commit_every, max_size=max_size, keep_acknowledged=keep_acknowledged)
 
 
 class HandClock:

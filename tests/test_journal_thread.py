@@ -51,7 +51,7 @@ def test_an_event_is_stored_at_once_with_what_waits(path: Path) -> None:
 
 def test_telemetry_is_stored_in_one_group_when_it_is_due_not_before(path: Path) -> None:
     clock = HandClock()
-    with running(path, clock, storage("1s")) as scene:
+    with running(path, clock, storage(1.0)) as scene:
         scene.hub.wait(Recovered)
         for seq in range(1, 51):
             scene.post(telemetry(seq))
@@ -64,7 +64,7 @@ def test_telemetry_is_stored_in_one_group_when_it_is_due_not_before(path: Path) 
 
 
 def test_telemetry_is_stored_without_anything_else_happening(path: Path) -> None:
-    with running(path, SystemClock(), storage("50ms")) as scene:
+    with running(path, SystemClock(), storage(0.05)) as scene:
         scene.hub.wait(Recovered)
         for seq in range(1, 4):
             scene.post(telemetry(seq))
@@ -101,7 +101,7 @@ def test_the_hub_is_told_first_what_became_of_the_journal(path: Path) -> None:
 
 
 def test_everything_is_stored_when_stopping_acknowledgements_too(path: Path) -> None:
-    with running(path, HandClock(), storage("60s")) as scene:
+    with running(path, HandClock(), storage(60.0)) as scene:
         scene.post(event(1))
         row = scene.stored(1).rows[0]
         scene.post(*map(telemetry, range(1, 101)), total="7")
@@ -163,7 +163,7 @@ def test_health_counts_rows_waiting_and_backlog(path: Path) -> None:
 
 def test_old_rows_are_forgotten_in_passing(path: Path) -> None:
     clock = HandClock()
-    with running(path, clock, storage(keep_acknowledged="60s")) as scene:
+    with running(path, clock, storage(keep_acknowledged=60.0)) as scene:
         scene.post(event(1, clock.now().ts), event(2, clock.now().ts + 30_000))
         rows = scene.stored(2).rows
         scene.journal.post(Acked("platform", Lane.EVENT, ((rows[0].id, rows[1].id),)))
@@ -204,7 +204,7 @@ def test_a_thread_that_is_started_again_goes_on_with_what_waited(path: Path) -> 
 
 
 def test_a_burst_of_telemetry_and_acknowledgements_wakes_nobody(path: Path) -> None:
-    with running(path, HandClock(), storage("60s")) as scene:
+    with running(path, HandClock(), storage(60.0)) as scene:
         scene.post(telemetry(1))
         scene.ask(Lane.TELEMETRY)
         scene.ask(Lane.TELEMETRY)  # by now the thread has gone to sleep once, knowing when the group is due

@@ -21,7 +21,7 @@ from __future__ import annotations
 import errno
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -139,7 +139,7 @@ class Store:
 
     # ------------------------------------------------------------ records
 
-    def commit(self, group: Waiting, lost: Iterable[Dropped], now_ts: int) -> tuple[Row, ...]:
+    def commit(self, group: Waiting, lost: Sequence[Dropped], now_ts: int) -> tuple[Row, ...]:
         """Store a group with the gaps `lost` before it in one transaction; gives its rows when they are on the disk."""
         for hole in group.holes:
             self.ledger.give_up(hole.lane, *self._ids(hole.first, hole.last))

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from journal_scene import (
+    MB,
     NOW,
     HandClock,
     Scene,
@@ -210,21 +212,21 @@ def store_groups(scene: Scene, first: int, last: int) -> None:
 
 
 def test_a_full_budget_takes_alarms_at_the_cost_of_the_oldest_telemetry(path: Path) -> None:
-    with running(path, HandClock(), storage(max_size="10MB")) as scene:
+    with running(path, HandClock(), storage(max_size=10 * MB)) as scene:
         store_groups(scene, 1, 150)
         check_that_only_the_oldest_telemetry_went(scene, 150)
 
 
 @on_mounted_disks
 def test_a_small_disk_is_full_before_it_is(path: Path) -> None:
-    with tmpfs(path.parent, "24m"), running(path, HandClock(), storage(max_size="1GB")) as scene:
+    with tmpfs(path.parent, "24m"), running(path, HandClock(), storage(max_size=1000 * MB)) as scene:
         store_groups(scene, 1, 300)
         check_that_only_the_oldest_telemetry_went(scene, 300)
 
 
 @on_mounted_disks
 def test_a_disk_that_others_have_filled_takes_alarms_at_the_cost_of_the_oldest_telemetry(path: Path) -> None:
-    with tmpfs(path.parent, "32m"), running(path, HandClock(), storage(max_size="1GB")) as scene:
+    with tmpfs(path.parent, "32m"), running(path, HandClock(), storage(max_size=1000 * MB)) as scene:
         store_groups(scene, 1, 60)
         fill_up(path.parent)
         store_groups(scene, 61, 200)
@@ -305,6 +307,26 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, damage: Cal
     assert (path.parent / bad_files(path)[0]).read_bytes() == before
     again.commit(group(event(1)), (), NOW)
     again.close()
+
+
+def test_a_large_file_is_opened_in_time_and_damage_among_its_newest_rows_is_found(path: Path) -> None:
+    store = opened(path, max_size=100_000_000)
+    for start in range(1, 40_001, 5000):
+        store.commit(group(*map(heavy, range(start, start + 5000))), (), NOW)
+    store.close()
+    assert path.stat().st_size > 40_000_000
+    began = time.monotonic()
+    again = Store(path, "run-2", "boot-1", ("platform",), 100_000_000)
+    assert again.open(NOW)[0].fate == "kept"
+    assert time.monotonic() - began < 5.0
+    again.close()
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size - 4096 * 40)
+        file.write(b"\xa5" * 4096 * 20)
+    damaged = Store(path, "run-3", "boot-1", ("platform",), 100_000_000)
+    assert damaged.open(NOW)[0].fate == "new"
+    assert len(bad_files(path)) == 1
+    damaged.close()
 
 
 def test_only_the_newest_three_damaged_files_are_kept_and_none_overwrites_another(path: Path) -> None:
