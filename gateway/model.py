@@ -238,6 +238,10 @@ class Dropped(NamedTuple):
     reason: str
 
 
+JOURNAL_FAILED = "journal_failed"
+"""Why records were dropped that never reached the disk: it failed for longer than memory lasts."""
+
+
 class RoomDied(NamedTuple):
     """A thread ended by an error of ours and is being started again, for the `times`-th time."""
 

@@ -14,11 +14,13 @@ from gateway.hub.decide import Hub
 from gateway.hub.numbering import MAX_NOT_STORED
 from gateway.hub.plan import Plan
 from gateway.model import (
+    JOURNAL_FAILED,
     About,
     AlarmState,
     Command,
     Decision,
     DeviceAbout,
+    Dropped,
     Fact,
     Lane,
     LinkBack,
@@ -300,6 +302,18 @@ def test_telemetry_that_the_journal_never_takes_is_dropped_as_a_counted_gap_and_
     assert gap["event"] == "gap"
     assert (gap["lane"], gap["first"], gap["last"], gap["records"]) == ("telemetry", 50000, 50011, 12)
     assert json.loads(decision.records[1].text)["device"] == "cold-1"
+
+
+def test_records_that_a_failed_disk_cost_are_not_waited_for() -> None:
+    hub = Stepped()
+    for index in range(100):
+        hub.read("cold-1", 1, temperature=-18.0 - index)
+    waiting = hub.hub.not_stored
+    hub.tell(Dropped("run2", Lane.TELEMETRY, 1, 60, 60, ("platform",), JOURNAL_FAILED))
+    assert hub.events()[-1]["event"] == "gap"
+    assert hub.hub.not_stored == waiting - 60 + 1  # the gap's own event
+    hub.tell(Dropped("run1", Lane.TELEMETRY, 1, 60, 60, ("platform",), "storage_full"))
+    assert hub.hub.not_stored == waiting - 60 + 2, "rows that were stored before are another matter"
 
 
 def test_a_clock_that_jumps_is_an_event_and_disturbs_no_delay() -> None:

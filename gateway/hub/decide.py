@@ -18,6 +18,7 @@ from gateway.hub.outputs import Outputs, Switch
 from gateway.hub.plan import Plan
 from gateway.hub.points import Points
 from gateway.model import (
+    JOURNAL_FAILED,
     AlarmView,
     Command,
     Decision,
@@ -106,7 +107,7 @@ class Hub:
             UplinkDown: self._gateway_fact,
             JournalFailed: self._gateway_fact,
             JournalRestored: self._gateway_fact,
-            Dropped: self._gateway_fact,
+            Dropped: self._dropped,
             RoomDied: self._gateway_fact,
         }
         self.wake = now.mono
@@ -218,6 +219,11 @@ class Hub:
     def _stored(self, fact: Stored, _: Moment) -> Decision:
         self._numbering.stored(len(fact.rows))
         return Decision()
+
+    def _dropped(self, fact: Dropped, now: Moment) -> Decision:
+        if fact.of_run == self._plan.run and fact.reason == JOURNAL_FAILED:
+            self._numbering.stored(fact.records)  # they will never be: nothing waits for them any more
+        return self._gateway_fact(fact, now)
 
     # -- people and platforms
 

@@ -25,6 +25,7 @@ from gateway.journal.faults import JournalFull
 from gateway.journal.store import Store
 from gateway.journal.waiting import Waiting
 from gateway.model import (
+    JOURNAL_FAILED,
     Acked,
     BacklogWanted,
     Decision,
@@ -270,7 +271,7 @@ class JournalThread:
     def _trim(self) -> None:
         """Keep what waits within bounds; what goes is one growing gap per lane until it can be noted."""
         for lane, first, last, records in self._waiting.trim(MAX_WAITING, self._options.max_size // 8):
-            gap = self._lost.get(lane) or Dropped(self._run, lane, first, last, 0, self._uplinks, "journal_failed")
+            gap = self._lost.get(lane) or Dropped(self._run, lane, first, last, 0, self._uplinks, JOURNAL_FAILED)
             self._lost[lane] = gap._replace(last=last, records=gap.records + records)
 
     def _tell_dropped(self, dropped: Sequence[Dropped]) -> None:
