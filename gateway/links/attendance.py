@@ -114,7 +114,8 @@ class Attendance:
         except Exception as error:  # noqa: BLE001 - a driver's bug stays its own: the other devices go on
             self._failed(each, error)
             return
-        self._tell(reading)
+        if reading.values or reading.bad:
+            self._tell(reading)
         each.response_ms = (reading.mono - asked_at) * 1000
         self._is_well(each, self._schedule.answered(each.device.id, self._clock.mono()))
 

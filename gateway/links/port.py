@@ -96,11 +96,6 @@ class Wire:
         if self._bell >= 0:
             os.close(self._bell)
 
-    @property
-    def attached(self) -> bool:
-        """Whether there is a connection."""
-        return self._fd >= 0
-
     def attach(self, fd: int) -> None:
         """Use the opened `fd` from now on."""
         if self._bell < 0:

@@ -65,10 +65,6 @@ class Schedule:
         """Whether the device is asked less often."""
         return self._states[device].lost_at is not None
 
-    def missed_last(self, device: str) -> bool:
-        """Whether its last poll failed."""
-        return self._states[device].misses > 0
-
     def skip(self, device: str, now: float) -> None:
         """Its turn is given up; it is due again at the next tick."""
         self._advance(self._states[device], now)
