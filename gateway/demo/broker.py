@@ -146,8 +146,7 @@ class Broker:
 
     async def _go_away(self) -> None:
         if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
+            self._server.close()  # and no wait_closed: from Python 3.12 on it waits for the clients that are cut next
             self._server = None
         for client in list(self._desk.clients):
             client.will = None
