@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,14 +54,12 @@ TIMEOUT_S = 0.1
 FUNCTION = {Table.COIL: 1, Table.DISCRETE: 2, Table.HOLDING: 3, Table.INPUT: 4}
 
 
-def serial_part(path: Path, **options: object) -> schema.SerialLink:
-    fields: dict[str, object] = {"baudrate": 115_200, "timeout": f"{TIMEOUT_S * 1000:.0f}ms"}
-    return schema.SerialLink.model_validate({"type": "serial", "port": str(path), **fields, **options})
+def serial_part(path: Path) -> schema.SerialLink:
+    return schema.SerialLink(type="serial", port=str(path), baudrate=115_200, timeout=TIMEOUT_S)
 
 
-def tcp_part(port: int, **options: object) -> schema.TcpLink:
-    fields: dict[str, object] = {"host": "127.0.0.1", "port": port, "timeout": f"{TIMEOUT_S * 1000:.0f}ms"}
-    return schema.TcpLink.model_validate({"type": "tcp", **fields, **options})
+def tcp_part(port: int) -> schema.TcpLink:
+    return schema.TcpLink(type="tcp", host="127.0.0.1", port=port, timeout=TIMEOUT_S)
 
 
 def registers_of(link: SerialLine | TcpPeer) -> Registers:
@@ -183,11 +182,8 @@ def test_our_checksum_agrees_with_the_vectors(frame: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("row", VECTORS["timing"]["table"], ids=lambda row: f"{row['baud']}-{row['registers']}")
 def test_the_times_on_the_wire_are_those_of_the_standard(row: dict[str, object]) -> None:
-    parity = {"N": "none", "E": "even"}[str(row["mode"])[1]]
-    part = schema.SerialLink.model_validate(
-        {"type": "serial", "port": "/dev/null", "baudrate": row["baud"], "parity": parity}
-    )
-    times = pace(part)
+    plain = schema.SerialLink(type="serial", port="/dev/null", baudrate=int(str(row["baud"])))
+    times = pace(replace(plain, parity="even") if row["mode"] == "8E1" else plain)
     count = int(str(row["registers"]))
     assert times.char_s * 1000 == pytest.approx(row["char_ms"], abs=1e-3)
     assert times.gap_s * 1000 == pytest.approx(row["t35_ms"], abs=1e-3)
@@ -360,7 +356,7 @@ def test_a_line_that_is_never_quiet_is_said_to_be_so(bus: RtuDevices, line: Seri
 
 
 def test_the_line_is_silent_for_the_gap_before_each_request(bus: RtuDevices) -> None:
-    link = SerialLine("bus1", serial_part(bus.path, baudrate=9600, guard="20ms"))
+    link = SerialLine("bus1", replace(serial_part(bus.path), baudrate=9600, guard=0.02))
     link.open()
     try:
         registers = registers_of(link)
@@ -377,7 +373,7 @@ def test_the_line_is_silent_for_the_gap_before_each_request(bus: RtuDevices) -> 
 
 @pytest.fixture
 def echoing(bus: RtuDevices) -> Iterator[SerialLine]:
-    link = SerialLine("bus1", serial_part(bus.path, echo=True))
+    link = SerialLine("bus1", replace(serial_part(bus.path), echo=True))
     link.open()
     yield link
     link.close()
@@ -525,7 +521,7 @@ def test_a_half_open_connection_is_noticed_by_its_next_request(server: TcpDevice
 
 def test_rtu_frames_through_a_serial_server_are_checked_alike() -> None:
     with TcpDevices(framed_as_rtu=True) as server:
-        link = TcpPeer("bus2", tcp_part(server.port, framing="rtu"))
+        link = TcpPeer("bus2", replace(tcp_part(server.port), framing="rtu"))
         link.open()
         try:
             registers = registers_of(link)

@@ -228,8 +228,8 @@ def line(bus: RtuDevices) -> Link:
 
 
 def serial_line(path: Path) -> Link:
-    part = {"type": "serial", "port": str(path), "baudrate": 115_200, "timeout": f"{TIMEOUT_S * 1000:.0f}ms"}
-    return chosen("bus1", schema.SerialLink.model_validate(part), (), Path())
+    part = schema.SerialLink(type="serial", port=str(path), baudrate=115_200, timeout=TIMEOUT_S)
+    return chosen("bus1", part, (), Path())
 
 
 # ---------------------------------------------------------------- asking
@@ -403,8 +403,8 @@ def test_a_port_that_is_absent_at_the_start_is_said_once_and_tried_for_ever(bus:
 
 def test_a_tcp_peer_that_restarts_is_found_again(tmp_path: Path) -> None:
     with TcpDevices() as server:
-        part = {"type": "tcp", "host": "127.0.0.1", "port": server.port, "timeout": "200ms"}
-        link = chosen("io", schema.TcpLink.model_validate(part), (), tmp_path)
+        part = schema.TcpLink(type="tcp", host="127.0.0.1", port=server.port, timeout=0.2)
+        link = chosen("io", part, (), tmp_path)
         with polling(link, device("door", Thermometer(1))) as told:
             told.good("door")
             server.do(server.unplug)
@@ -604,7 +604,7 @@ def pins() -> Iterator[tuple[WiredPin, WiredPin]]:
 
 def header(*devices: LinkDevice) -> Link:
     uses = [(use, each.every) for each in devices for use in each.driver.pins]
-    return chosen("gpio", schema.GpioLink.model_validate({"type": "gpio", "factory": "mock"}), uses, Path())
+    return chosen("gpio", schema.GpioLink(type="gpio", factory="mock"), uses, Path())
 
 
 def smoke() -> LinkDevice:

@@ -70,7 +70,7 @@ def cost_us(registers: Exchange) -> float:
 
 def rtu(*, gap: bool) -> float:
     with devices(on_pty) as path:
-        part = schema.SerialLink.model_validate({"type": "serial", "port": path, "baudrate": 115_200})
+        part = schema.SerialLink(type="serial", port=str(path), baudrate=115_200)
         line = SerialLine("bus", part)
         line.open()
         try:
@@ -83,7 +83,7 @@ def rtu(*, gap: bool) -> float:
 
 def tcp() -> float:
     with devices(TcpDevices) as port:
-        peer = TcpPeer("io", schema.TcpLink.model_validate({"type": "tcp", "host": "127.0.0.1", "port": port}))
+        peer = TcpPeer("io", schema.TcpLink(type="tcp", host="127.0.0.1", port=int(port)))
         peer.open()
         try:
             registers = peer.offer(Family.REGISTERS)
