@@ -306,7 +306,7 @@ def test_a_reply_after_the_timeout_is_not_the_value_of_other_registers(
         assert read_is_right(registers, address=address)
 
 
-@pytest.mark.parametrize("delay", [1.2, 1.6])
+@pytest.mark.parametrize("delay", [1.3, 1.6])
 def test_a_device_that_is_always_too_slow_never_gives_a_value(bus: RtuDevices, line: SerialLine, delay: float) -> None:
     registers = registers_of(line)
     bus.then(*[late(TIMEOUT_S * delay)] * 5)
@@ -316,7 +316,7 @@ def test_a_device_that_is_always_too_slow_never_gives_a_value(bus: RtuDevices, l
 
 def test_the_line_is_free_again_as_soon_as_the_late_reply_has_come(bus: RtuDevices, line: SerialLine) -> None:
     registers = registers_of(line)
-    bus.then(late(TIMEOUT_S * 1.1))
+    bus.then(late(TIMEOUT_S * 1.3))
     with pytest.raises(NoReply):
         registers.read(1, Table.HOLDING, 100, 4)
     started = time.monotonic()
@@ -458,7 +458,7 @@ def test_a_fault_on_tcp_has_its_name_and_costs_one_poll(
     assert read_is_right(registers, address=200)
 
 
-@pytest.mark.parametrize("delay", [1.05, 1.5, 2.5])
+@pytest.mark.parametrize("delay", [1.3, 1.6, 2.5])
 def test_a_late_reply_on_tcp_is_dropped_without_waiting(server: TcpDevices, peer: TcpPeer, delay: float) -> None:
     registers = registers_of(peer)
     server.then(late(TIMEOUT_S * delay), late(TIMEOUT_S * 0.8), late(TIMEOUT_S * 0.8))
