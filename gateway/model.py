@@ -324,6 +324,7 @@ class JournalHealth:
     commits: int
     backlog: Mapping[str, int]
     dropped: int
+    commit_every_s: float = 1.0  # how long telemetry may wait for its commit, as configured
 
 
 @dataclass(frozen=True, slots=True)

@@ -295,6 +295,7 @@ class JournalThread:
                 commits=self._commits,
                 backlog={uplink: ledger.backlog(uplink) for uplink in self._uplinks},
                 dropped=self._dropped + sum(gap.records for gap in self._lost.values()),
+                commit_every_s=self._options.commit_every,
             )
         )
 
