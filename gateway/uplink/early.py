@@ -5,11 +5,14 @@ never twice for that reason: what went early is remembered by its number until i
 
 - Number 0 as a row's id means: not stored yet.
 - Rows of this run are stored in the order of their numbers, so an event that is handed over after its row is ignored.
+- One that is stored after a later one went early (there were too many to wait for the disk in memory) is backlog: the
+  live stream stays in order.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from gateway.model import Record, Row
 
@@ -18,6 +21,15 @@ PATIENCE_S = 1.0
 
 MAX_WAITING = 256
 MAX_REMEMBERED = 4096
+
+
+class Fate(Enum):
+    """What is to become of an event that was stored just now."""
+
+    SEND = "send"
+    LATE = "late"  # a later one went early: it is backlog
+    SENT = "sent"  # it went early and waits for its acknowledgement
+    ACKED = "acked"  # it went early and was acknowledged
 
 
 @dataclass(slots=True)
@@ -34,6 +46,7 @@ class EarlyEvents:
         self._waiting: dict[int, tuple[float, Record]] = {}
         self._sent: dict[int, _Sent] = {}
         self._stored = 0
+        self._newest = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -58,25 +71,26 @@ class EarlyEvents:
         seq = next(iter(self._waiting))
         _, record = self._waiting.pop(seq)
         self._sent[seq] = _Sent()
+        self._newest = max(self._newest, seq)
         if len(self._sent) > MAX_REMEMBERED:
             del self._sent[next(iter(self._sent))]
         return Row(0, self._run, record)
 
-    def stored(self, row: Row) -> tuple[bool, bool]:
-        """An event was stored: whether it is still to be sent, and whether it is acknowledged already."""
+    def stored(self, row: Row) -> Fate:
+        """An event was stored: what is to become of it."""
         if row.run != self._run:
-            return True, False
+            return Fate.SEND
         seq = row.record.seq
         self._stored = max(self._stored, seq)
         self._waiting.pop(seq, None)
         sent = self._sent.get(seq)
         if sent is None:
-            return True, False
+            return Fate.LATE if seq < self._newest else Fate.SEND
         if sent.acked:
             del self._sent[seq]
-            return False, True
+            return Fate.ACKED
         sent.row_id = row.id
-        return False, False
+        return Fate.SENT
 
     def acked(self, row: Row) -> int:
         """An event that went early is acknowledged; returns its row's id, 0 if that comes later."""

@@ -9,7 +9,8 @@ A lane has a live stream, fed by `Stored`, and behind it the backlog, read from 
 - Between them is the backlog. `open_end` says that nobody knows how far it goes: after a connection has ended.
 - The live stream keeps a bounded number of rows. What is too much is dropped, oldest first, and thereby backlog.
 - Within each stream rows leave in the order of their ids; a row is in one stream at a time only.
-- Rows that are on their way while the journal is asked are skipped in its answer, however they ended meanwhile.
+- Rows that are on their way while the journal is asked are skipped in its answer, however they ended meanwhile; so are
+  those that came live since, even if `floor` has risen above them again.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ class LaneQueue:
         self._held: frozenset[int] = frozenset()
         self._asked = 0
         self._asked_at: float | None = None
+        self._asked_below: int | None = None
 
     @property
     def live(self) -> Iterable[Row]:
@@ -127,7 +129,14 @@ class LaneQueue:
         if self._floor is None:
             if not self._open_end:
                 self._reach = row.id - 1
-            self._floor = row.id
+            self._floor = self._asked_below = row.id
+
+    def left_behind(self, row: Row) -> None:
+        """A row was stored just now that is backlog; no row of the live stream may be waiting."""
+        self.passed(row)
+        if not self.is_behind():
+            self._reach = row.id - 1
+        self._floor = row.id + 1
 
     def take_live(self, count: int = 1) -> None:
         """The first `count` rows of the live stream are on their way."""
@@ -151,6 +160,7 @@ class LaneQueue:
             return None
         self._asked += 1
         self._asked_at = now
+        self._asked_below = self._floor
         self._held = frozenset(held)
         return Question(self._asked, self._reach, None if self._floor is None else self._floor - 1)
 
@@ -159,13 +169,14 @@ class LaneQueue:
         if self._asked_at is None or number != self._asked:
             return
         self._asked_at = None
-        below = answer.upto + 1 if self._floor is None else self._floor
+        below = answer.upto + 1 if self._asked_below is None else self._asked_below
         self._chunk.extend(row for row in answer.rows if row.id < below and row.id not in self._held)
         if answer.done or not answer.rows:
-            self._reach = max(self._reach, answer.upto)
+            read = answer.upto
             self._open_end = False
         else:
-            self._reach = max(self._reach, answer.rows[-1].id)
+            read = answer.rows[-1].id
+        self._reach = max(self._reach, min(read, below - 1))
 
     def _needs_rows(self) -> bool:
         return self.is_behind() and len(self._chunk) <= CHUNK // 2

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from gateway.model import Backlog, Lane, Record, Row
 from gateway.uplink import contract
 from gateway.uplink.board import Board
-from gateway.uplink.early import EarlyEvents
+from gateway.uplink.early import EarlyEvents, Fate
 from gateway.uplink.lanes import Batch, LaneQueue, Question, first_batch
 from gateway.uplink.pace import Pace
 from gateway.uplink.refusals import Aside
@@ -97,13 +97,17 @@ class Outbox:
                 self._lanes[Lane.TELEMETRY].stored(row, now)
 
     def _event_stored(self, row: Row, now: float) -> None:
-        unsent, acked = self._early.stored(row)
-        if unsent:
-            self._lanes[Lane.EVENT].stored(row, now)
-        else:
-            self._lanes[Lane.EVENT].passed(row)
-        if acked:
-            self._acked[Lane.EVENT].append(row.id)
+        queue = self._lanes[Lane.EVENT]
+        match self._early.stored(row):
+            case Fate.SEND:
+                queue.stored(row, now)
+            case Fate.LATE:
+                queue.left_behind(row)
+            case Fate.SENT:
+                queue.passed(row)
+            case Fate.ACKED:
+                queue.passed(row)
+                self._acked[Lane.EVENT].append(row.id)
 
     def answered(self, number: int, answer: Backlog) -> None:
         """The journal's answer to one of `questions`."""
