@@ -132,6 +132,8 @@ class Client(asyncio.Protocol):
         self._transport = None
 
     def _read(self) -> None:
+        if self.session is None and bytes(self._buffer[:1]) not in {b"", b"\x10"}:
+            raise Malformed("CONNECT comes first")
         while self._transport is not None and not self._transport.is_closing():
             found = packets.frame_at(self._buffer, MAX_PACKET)
             if found is None:
