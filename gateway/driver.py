@@ -121,6 +121,8 @@ class Driver(ABC):
 
     family: ClassVar[Family]
     options: ClassVar[type[Any]]
+    every_default_s: ClassVar[float] = 10.0
+    """`every` of a device that is configured without it, in seconds."""
 
     @property
     @abstractmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -13,9 +14,10 @@ from config_site import DRIVERS, SITE, THERMO, Meter, loaded, written
 import drivers
 from gateway.config.editor import editor_schema
 from gateway.config.load import load
-from gateway.config.schema import Config, SerialLink, duration_text, seconds, size_bytes, size_text
+from gateway.config.schema import Config, SerialLink
 from gateway.config.secrets import Secret, read_secret
 from gateway.config.targets import targets
+from gateway.config.written import duration_text, seconds, size_bytes, size_text
 from gateway.config.yaml_marks import parsed
 from gateway.errors import ConfigError
 from gateway.model import Priority
@@ -166,7 +168,7 @@ def test_a_folder_gives_the_same_as_one_file(tmp_path: Path) -> None:
     (folder / "20-more.yaml").write_text("devices:\n" + "".join(others), encoding="utf-8")
     (folder / ".#20-more.yaml").write_text("not: mine", encoding="utf-8")
     parts = loaded(folder)
-    assert parts.model_dump(exclude={"folder", "devices"}) == whole.model_dump(exclude={"folder", "devices"})
+    assert replace(parts, folder="", devices={}) == replace(whole, folder="", devices={})
     assert parts.folder == str(folder)
 
 

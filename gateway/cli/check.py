@@ -23,10 +23,9 @@ from gateway.config.schema import (
     SerialLink,
     TcpLink,
     Uplink,
-    duration_text,
-    size_text,
 )
 from gateway.config.targets import targets
+from gateway.config.written import duration_text, size_text
 from gateway.errors import ConfigError
 
 

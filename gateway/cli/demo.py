@@ -10,7 +10,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from gateway.cli import CANNOT_CREATE
-from gateway.config.schema import seconds
+from gateway.config.written import seconds
 from gateway.demo.performance import Options, perform
 from gateway.demo.story import STORY
 

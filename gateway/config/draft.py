@@ -5,10 +5,9 @@ A part that is wrong by itself is missing here and its problems are in the tree;
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import TypeVar
-
-from pydantic import BaseModel
 
 from gateway.config import schema
 from gateway.config.options import FindDriver, built, found_driver, written_form
@@ -25,12 +24,12 @@ from gateway.config.schema import (
     Site,
     Storage,
     Uplink,
-    is_id,
 )
 from gateway.config.sources import BY_ID
-from gateway.config.typed import fields, not_an_id, typed, unknown_key
+from gateway.config.typed import fields, not_an_id, required, typed, unknown_key
+from gateway.config.written import is_id
 
-T = TypeVar("T", bound=BaseModel)
+T = TypeVar("T")
 
 LINKS: dict[str, type[Link]] = {
     "serial": schema.SerialLink,
@@ -38,8 +37,7 @@ LINKS: dict[str, type[Link]] = {
     "gpio": schema.GpioLink,
     "replay": schema.ReplayLink,
 }
-TOP = {name: "" for name in Config.model_fields if name not in {"hash", "folder", "off"}}
-DEFAULT_EVERY_S = 10.0
+TOP = {it.name: "" for it in dataclasses.fields(Config) if it.name not in {"hash", "folder", "off"}}
 
 
 @dataclass
@@ -101,8 +99,7 @@ def _single(tree: Tree, name: str, kind: type[T]) -> T | None:
     if value is not None:
         return typed(kind, tree, (name,), value)
     if (name,) not in tree.unusable:
-        known = ", ".join(key for key, about in kind.model_fields.items() if about.is_required())
-        tree.blame_key((name,), f"is missing; add `{name}:` with {known} below it")
+        tree.blame_key((name,), f"is missing; add `{name}:` with {', '.join(required(kind))} below it")
     return None
 
 
@@ -150,7 +147,7 @@ def _add_device(draft: Draft, name: str, find_driver: FindDriver, profiles: Prof
     made = built(driver, tree, where, {key: inner for key, inner in value.items() if key in options}, profiles)
     if keys is None or made is None:
         return
-    every = keys.every or float(getattr(driver, "every_default_s", DEFAULT_EVERY_S))
+    every = keys.every or driver.every_default_s
     draft.devices[name] = Device(
         driver=keys.driver, link=keys.link, name=keys.name or name, zone=keys.zone, every=every, built=made[0]
     )

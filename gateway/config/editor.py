@@ -1,4 +1,4 @@
-"""A JSON Schema of the configuration for editors, made from the models that the loader checks with.
+"""A JSON Schema of the configuration for editors, made from the dataclasses that the loader checks with.
 
 It says what each key is for and what can be written there. What depends on other parts (does this link exist?) only
 `sitewarden check` can tell.
@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from pydantic import TypeAdapter
-
-from gateway.config import schema
+from gateway.config import schema, written
 from gateway.config.draft import LINKS
 from gateway.config.options import written_form
+from gateway.config.typed import judge
 from gateway.driver import Driver
 
 JsonSchema: TypeAlias = dict[str, Any]
@@ -46,7 +45,7 @@ def editor_schema(drivers: Mapping[str, type[Driver]]) -> JsonSchema:
 
 
 def _by_id(part: JsonSchema) -> JsonSchema:
-    names = {"pattern": schema.ID_PATTERN}
+    names = {"pattern": written.ID_PATTERN}
     return {"type": ["object", "null"], "propertyNames": names, "additionalProperties": part}
 
 
@@ -64,11 +63,11 @@ def _device(name: str, driver: type[Driver], common: JsonSchema, defs: JsonSchem
 
 
 def _schema_of(kind: type[Any], owner: str, defs: JsonSchema) -> JsonSchema:
-    """The schema of a model or dataclass; what it refers to goes to `defs`, under names that begin with `owner`."""
-    found = TypeAdapter(kind).json_schema(ref_template=f"#/$defs/{owner}.{{model}}")
-    defs.update({f"{owner}.{name}": _as_written(part) for name, part in found.pop("$defs", {}).items()})
-    written: JsonSchema = _as_written(found)
-    return written
+    """The schema of a dataclass; what it refers to goes to `defs`, under names that begin with `owner`."""
+    found = judge(kind).json_schema(ref_template=f"#/$defs/{owner}.{{model}}")["$defs"]
+    own: JsonSchema = _as_written(found.pop(kind.__name__))
+    defs.update({f"{owner}.{name}": _as_written(part) for name, part in found.items()})
+    return own
 
 
 def _as_written(part: Any) -> Any:  # noqa: ANN401 - any piece of a schema
@@ -81,8 +80,8 @@ def _as_written(part: Any) -> Any:  # noqa: ANN401 - any piece of a schema
     default = kept.get("default")
     if default is None:
         kept.pop("default", None)
-    elif kept.get("pattern") == schema.DURATION_PATTERN:
-        kept["default"] = schema.duration_text(default)
-    elif kept.get("pattern") == schema.SIZE_PATTERN:
-        kept["default"] = schema.size_text(default)
+    elif kept.get("pattern") == written.DURATION_PATTERN:
+        kept["default"] = written.duration_text(default)
+    elif kept.get("pattern") == written.SIZE_PATTERN:
+        kept["default"] = written.size_text(default)
     return kept

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from pydantic_core import to_jsonable_python
 
@@ -74,13 +76,13 @@ def _finished(draft: Draft, site: Site, gateway: GatewayPart, storage: Storage, 
         off=tuple(_off(draft, devices)),
     )
     uplinks = {name: _with_whole_names(uplink, folder) for name, uplink in config.uplinks.items()}
-    return config.model_copy(update={"hash": _digest(config, draft), "uplinks": uplinks})
+    return replace(config, hash=_digest(config, draft), uplinks=uplinks)
 
 
 def _switching(response: Response, devices: Mapping[str, Device]) -> Response:
     """The response as far as its outputs are in `devices`."""
     there = {output: to for output, to in response.set.items() if output.partition(".")[0] in devices}
-    return response.model_copy(update={"set": there})
+    return replace(response, set=there)
 
 
 def _off(draft: Draft, devices: Mapping[str, Device]) -> Iterator[str]:
@@ -105,16 +107,20 @@ def _off(draft: Draft, devices: Mapping[str, Device]) -> Iterator[str]:
 
 def _digest(config: Config, draft: Draft) -> str:
     """The name of these contents: the effective values with those of the profiles, wherever the files are."""
-    values = config.model_dump(mode="json", exclude={"hash", "folder", "off", "devices"})
-    options = to_jsonable_python(draft.options, fallback=repr)
+    values = _values(config, without=("hash", "folder", "off"))
     values["devices"] = {
-        name: [device.model_dump(mode="json", exclude={"built"}), options[name]]
-        for name, device in config.devices.items()
+        name: [_values(device, without=("built",)), draft.options[name]] for name, device in config.devices.items()
     }
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+    plain = to_jsonable_python(values, fallback=repr)
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _values(part: Config | Device, without: tuple[str, ...]) -> dict[str, object]:
+    return {it.name: getattr(part, it.name) for it in fields(part) if it.name not in without}
 
 
 def _with_whole_names(uplink: Uplink, folder: Path) -> Uplink:
     """The uplink with absolute names of its files, systemd's credentials among them."""
     named = {option: getattr(uplink, option) for option in _FILES}
-    return uplink.model_copy(update={option: str(located(name, folder)) for option, name in named.items() if name})
+    whole: dict[str, Any] = {option: str(located(name, folder)) for option, name in named.items() if name}
+    return replace(uplink, **whole)

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_h
 
 from gateway.config.problems import Tree, Where, shown, suggestion
 from gateway.config.profiles import Profiles
-from gateway.config.schema import Duration, Id
 from gateway.config.typed import blame_told, typed
+from gateway.config.written import Duration, Id
 from gateway.driver import PROFILE, Driver, Seconds
 from gateway.units import KINDS
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from gateway.config.draft import Draft
 from gateway.config.problems import Where, listed, shown, suggestion
-from gateway.config.schema import Rule, duration_text
+from gateway.config.schema import Rule
 from gateway.config.targets import in_zone, targets, writable
+from gateway.config.written import duration_text
 from gateway.model import Point
 from gateway.units import KINDS, STATE_WORDS, Form
 

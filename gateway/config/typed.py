@@ -13,13 +13,18 @@ from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.config import schema
+from gateway.config import written
 from gateway.config.problems import Tree, Where, but, hushed, listed, shown, suggestion
 
 T = TypeVar("T")
+
+_STRICT = ConfigDict(
+    extra="forbid", strict=True, allow_inf_nan=False, alias_generator=lambda name: name.removesuffix("_")
+)
+"""How every part is checked, options and profiles included: unknown keys refused, no value taken for another type's."""
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -31,11 +36,7 @@ _EXPECTED = {
     "tuple_type": "a list",
     "list_type": "a list",
     "dict_type": "a map",
-    "model_type": "a map",
-    "model_attributes_type": "a map",
     "dataclass_type": "a map",
-    "duration": "a duration",
-    "size": "a size",
 }
 _TRUE_WORDS = {"true", "yes", "on", "y", "1"}
 _FALSE_WORDS = {"false", "no", "off", "n", "0"}
@@ -52,25 +53,28 @@ _UNKNOWN_KEYS = {
 
 
 def typed(kind: type[T], tree: Tree, where: Where, value: object) -> T | None:
-    """The `value` at `where` as a `kind` (a model or dataclass); None, with problems in the tree, if it is none."""
-    judge: TypeAdapter[tuple[T]] = _judge(cast("Hashable", kind))  # mypy: classes are no protocol's instances
+    """The `value` at `where` as a `kind`, a dataclass; None, with problems in the tree, if it is none."""
     try:
-        return judge.validate_json(json.dumps([value], default=str), by_alias=True, by_name=False)[0]
-    except ValidationError as error:
-        _explain(error, kind, tree, where)
+        return judge(kind).validate_json(json.dumps([value], default=str), by_alias=True, by_name=False)[0]
+    except ValidationError as refused:
+        _explain(refused, kind, tree, where)
         return None
+
+
+def judge(kind: type[T]) -> TypeAdapter[tuple[T]]:
+    """The checks of a `kind` in a tuple: pydantic takes no strictness from outside for a dataclass by itself."""
+    return _judge(cast("Hashable", kind))  # mypy: classes are no protocol's instances
 
 
 @lru_cache(maxsize=128)  # a bus of 200 sensors is checked against one and the same
 def _judge(kind: Hashable) -> TypeAdapter[Any]:
-    """Checks for a `kind` in a tuple, which gives plain dataclasses the same strictness as models."""
-    return TypeAdapter(tuple[kind], config=schema.STRICT)  # type: ignore[valid-type]
+    return TypeAdapter(tuple[kind], config=_STRICT)  # type: ignore[valid-type]
 
 
-def _explain(error: ValidationError, kind: object, tree: Tree, where: Where) -> None:
+def _explain(refused: ValidationError, kind: object, tree: Tree, where: Where) -> None:
     """Note every finding once; those of the members of one union together."""
     expected: dict[Where, list[str]] = {}
-    for found in error.errors(include_url=False):
+    for found in refused.errors(include_url=False):
         loc = found["loc"][1:]  # the first step leads into the tuple around the value
         at = _in_tree(tree, where, loc)
         if at in tree.unusable:
@@ -82,7 +86,11 @@ def _explain(error: ValidationError, kind: object, tree: Tree, where: Where) -> 
         elif found["type"] == "missing":
             _blame_missing(loc[-1], fields(kind, loc[:-1]), tree, at)
         elif found["type"] == "value_error":
-            blame_told(tree, at, str(found["ctx"]["error"]))
+            error = found["ctx"]["error"]
+            if isinstance(error, written.QuantityError):
+                expected.setdefault(at, []).append(error.wanted)
+            else:
+                blame_told(tree, at, str(error))
         else:
             tree.blame(at, _what(found, tree.get(at), at))
     for at, kinds in expected.items():
@@ -132,9 +140,9 @@ def _type_hint(expected: str, value: object) -> str:
     """What would be right, as far as it can be guessed."""
     text = str(value).lower()
     if expected == "a duration":
-        return schema.DURATION_HINT
+        return written.DURATION_HINT
     if expected == "a size":
-        return schema.SIZE_HINT
+        return written.SIZE_HINT
     if expected == "true or false":
         return "write true" if text in _TRUE_WORDS else "write false" if text in _FALSE_WORDS else ""
     if expected.endswith("number") and isinstance(value, str):
@@ -161,9 +169,9 @@ def _what(found: ErrorDetails, value: object, where: Where) -> str:
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than" as limit:
             key, words = _LIMITS[limit]
             return f"must be {words} {_spelled(context[key], value)}{told}"
-        case "string_pattern_mismatch" if context["pattern"] == schema.ID_PATTERN:
+        case "string_pattern_mismatch" if context["pattern"] == written.ID_PATTERN:
             return not_an_id(str(value))
-        case "string_pattern_mismatch" if context["pattern"] == schema.ZONE_PATTERN:
+        case "string_pattern_mismatch" if context["pattern"] == written.ZONE_PATTERN:
             return f"must be a zone{told}; write ids joined by /, as in cold-store/room-1"
         case "string_too_short":
             return "must not be empty"
@@ -184,7 +192,7 @@ def not_an_id(text: str) -> str:
 def _spelled(limit: float, like: object) -> str:
     """The limit, written as the value it is for."""
     if isinstance(like, str):
-        return schema.size_text(int(limit)) if like.endswith("B") else schema.duration_text(limit)
+        return written.size_text(int(limit)) if like.endswith("B") else written.duration_text(limit)
     return str(limit).removesuffix(".0")
 
 
@@ -205,16 +213,24 @@ def fields(kind: object, loc: tuple[int | str, ...] = ()) -> dict[str, str]:
     return fields(own[str(loc[0])][0], loc[1:]) if loc[0] in own else {}
 
 
+def required(kind: type[Any]) -> list[str]:
+    """The keys that a dataclass cannot do without."""
+    missing = dataclasses.MISSING
+    return [it.name for it in dataclasses.fields(kind) if it.default is missing and it.default_factory is missing]
+
+
 def _own_fields(kind: object) -> dict[str, tuple[object, str]]:
-    """The fields of a model or dataclass: their types and descriptions."""
-    if not isinstance(kind, type):
-        return {}
-    if issubclass(kind, BaseModel):
-        return {
-            field.alias or name: (field.annotation, field.description or "")
-            for name, field in kind.model_fields.items()
-        }
-    if not dataclasses.is_dataclass(kind):
+    """The fields of a dataclass by their keys: their types and descriptions."""
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         return {}
     hints = get_type_hints(kind, include_extras=True)
-    return {field.name: (hints[field.name], "") for field in dataclasses.fields(kind) if field.init}
+    return {
+        it.name.removesuffix("_"): (hints[it.name], _description(hints[it.name]))
+        for it in dataclasses.fields(kind)
+        if it.init
+    }
+
+
+def _description(hint: object) -> str:
+    marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((mark.text for mark in marks if isinstance(mark, written.Doc)), "")
