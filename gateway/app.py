@@ -12,15 +12,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import drivers
 from gateway.clock import Clock, SystemClock
-from gateway.config.load import load
 from gateway.config.schema import Config
 from gateway.control import Control, command, socket_path, status
 from gateway.errors import JournalDown
 from gateway.hub.plan import is_safety, plan_of
 from gateway.hub.room import HubRoom
-from gateway.journal.statelock import StateLock
+from gateway.journal.statelock import JOURNAL_FILE, StateLock
 from gateway.journal.thread import JournalThread
 from gateway.journal.thread import Post as JournalPost
 from gateway.links.choice import link
@@ -34,23 +32,11 @@ from gateway.uplink.sender import Sender
 
 log = logging.getLogger(__name__)
 
-JOURNAL_FILE = "journal.db"
-
 CONTROL_STOP_S, LINK_STOP_S, HUB_STOP_S, UPLINK_STOP_S, JOURNAL_STOP_S = 3.0, 5.0, 3.0, 8.0, 10.0
 """Seconds that each stage has to stop; together less than systemd's default of 90."""
 
 SWITCH_INTERVAL_S = 0.0005
 """How long a busy thread may keep the interpreter. At CPython's 5 ms a hand-over beside one has a p99 of 21 ms."""
-
-
-def read_config(path: Path, overrides: Mapping[tuple[str, ...], object] | None = None) -> Config:
-    """The configuration in `path`, checked against the drivers that are there; ConfigError with every problem."""
-    return load(
-        path,
-        find_driver=drivers.find,
-        profile_folders=(drivers.profile_folder(),),
-        overrides=overrides or {},
-    )
 
 
 class _Rooms:
@@ -80,7 +66,8 @@ class Gateway:
 
     def __init__(self, config: Config, state_dir: Path, clock: Clock | None = None) -> None:
         self.run = os.urandom(8).hex()
-        self.plan = plan_of(config, self.run)
+        boot = boot_id()
+        self.plan = plan_of(config, self.run, boot)
         self._config = config
         self._clock = clock or SystemClock()
         self._lock = StateLock(state_dir)
@@ -90,7 +77,7 @@ class Gateway:
         journal = JournalThread(
             state_dir / JOURNAL_FILE,
             self.run,
-            boot_id(),
+            boot,
             config.storage,
             tuple(config.uplinks),
             self._clock,

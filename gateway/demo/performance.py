@@ -15,7 +15,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple, TextIO
 
-from gateway.app import JOURNAL_FILE, Gateway, read_config
+from gateway.app import JOURNAL_FILE, Gateway
+from gateway.config.installed import read_config
 from gateway.config.schema import Config
 from gateway.demo.broker import Broker
 from gateway.demo.lines import Lines
@@ -111,7 +112,7 @@ def _play(options: Options, setting: _Setting, out: TextIO, words: SimpleQueue[s
         numbered=numbered,
         whole={lane: tally.whole(gateway.run, lane) for lane in Lane} if tally is not None else None,
         received=tally.received() if tally is not None else None,
-        unacknowledged=unacknowledged(setting.folder / JOURNAL_FILE, gateway.run, UPLINK, numbered),
+        unacknowledged=unacknowledged(setting.folder, gateway.run, UPLINK, numbered),
     )
     return Ending(options.story, show.played_s, witness, delivery, deaths)
 

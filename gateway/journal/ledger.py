@@ -147,7 +147,11 @@ class Ledger:
 
     def rows(self) -> int:
         """How many rows there are."""
-        return sum(self._count(GONE, lane) for lane in Lane)
+        return sum(map(self.rows_in, Lane))
+
+    def rows_in(self, lane: Lane) -> int:
+        """How many rows a lane has."""
+        return self._count(GONE, lane)
 
     def backlog(self, uplink: str) -> int:
         """How many rows an uplink does not have."""

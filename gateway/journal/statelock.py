@@ -12,6 +12,9 @@ from pathlib import Path
 
 from gateway.errors import AlreadyRunning, JournalDown
 
+JOURNAL_FILE = "journal.db"
+"""The journal's name in its state directory."""
+
 
 class StateLock:
     """The right to use `folder`, held from `take` to `release`."""
