@@ -70,6 +70,8 @@ class MqttWire:
         will: Callable[[], Publication],
         tell: Tell,
         delays: Delays = growing_delays,
+        answer_s: float = ANSWER_S,
+        goodbye_s: float = GOODBYE_S,
     ) -> None:
         self.name = f"mqtt {uplink_id}"
         self._options = options
@@ -79,6 +81,8 @@ class MqttWire:
         self._will = will
         self._tell = tell
         self._delays = delays
+        self._answer_s = answer_s
+        self._goodbye_s = goodbye_s
         self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._wake: socket.socket | None = None
         self._stopping = threading.Event()
@@ -114,7 +118,7 @@ class MqttWire:
 
     def stop(self) -> None:
         """End soon: as with `finish` if the sender says goodbye within a few seconds, else without it."""
-        self._stop_by = time.monotonic() + GOODBYE_S
+        self._stop_by = time.monotonic() + self._goodbye_s
         self._stopping.set()
         self._put(lambda: None)
 
@@ -167,7 +171,7 @@ class MqttWire:
             current.fault = faults.files(error)
         else:
             current.open(login)
-            self._answer_by = time.monotonic() + ANSWER_S
+            self._answer_by = time.monotonic() + self._answer_s
 
     def _login(self) -> Login:
         """What the configuration says and its files hold; OSError or ConfigError if one cannot be used."""

@@ -258,6 +258,7 @@ def _journal(journal: JournalHealth) -> Json:
         "commits": journal.commits,
         "backlog": dict(journal.backlog),
         "dropped": journal.dropped,
+        "chain": {"length": journal.chain_length, "head": journal.chain_head},
     }
 
 

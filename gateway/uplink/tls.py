@@ -26,13 +26,16 @@ class _Socket(ssl.SSLSocket):
 
 def context(options: schema.Uplink, folder: Path) -> ssl.SSLContext:
     """The context for one connection; OSError (ssl.SSLError among them) if a file cannot be used."""
-    ca = str(located(options.ca_file, folder)) if options.ca_file else None
+    names = (options.ca_file, options.cert_file, options.key_file)
+    ca, cert, key = (located(name, folder) if name else None for name in names)
+    for path in (ca, cert, key):
+        if path is not None:
+            path.open("rb").close()  # unlike ssl's, this error names the file
     made = ssl.create_default_context(cafile=ca)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.hostname_checks_common_name = False
     made.sslsocket_class = _Socket
-    if options.cert_file:
-        key = str(located(options.key_file, folder)) if options.key_file else None
+    if cert is not None:
         # without this an encrypted key would ask for its password on a terminal that nobody watches
-        made.load_cert_chain(str(located(options.cert_file, folder)), key, password=lambda: b"")
+        made.load_cert_chain(cert, key, password=lambda: b"")
     return made

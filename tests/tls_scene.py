@@ -1,0 +1,119 @@
+"""Certificates made by openssl, and a TLS front before a plain broker."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+CA_CONFIG = """
+[ca]
+default_ca = own
+[own]
+dir = {folder}
+new_certs_dir = {folder}
+database = {folder}/index
+serial = {folder}/serial
+default_md = sha256
+policy = any
+unique_subject = no
+[any]
+commonName = supplied
+"""
+
+
+class Pair(NamedTuple):
+    """A certificate and its key."""
+
+    cert: Path
+    key: Path
+
+
+class Authority:
+    """A CA of our own in `folder`."""
+
+    def __init__(self, folder: Path, name: str = "Test CA") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.ca = Pair(folder / "ca.pem", folder / "ca.key")
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+        openssl(
+            "req", "-x509", *key, "-keyout", self.ca.key, "-out", self.ca.cert, "-subj", f"/CN={name}", "-days", "9"
+        )
+        (folder / "index").touch()
+        (folder / "serial").write_text("1000\n")
+        (folder / "ca.cnf").write_text(CA_CONFIG.format(folder=folder))
+
+    def issue(self, name: str, san: str = "DNS:localhost,IP:127.0.0.1", begin: str = "", end: str = "") -> Pair:
+        """A certificate for `name`; `begin` and `end` as 20200101000000Z."""
+        pair = Pair(self.folder / f"{name}.pem", self.folder / f"{name}.key")
+        request, extra = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+        openssl("req", "-new", *key, "-keyout", pair.key, "-out", request, "-subj", f"/CN={name}")
+        pair.key.chmod(0o600)
+        extra.write_text(f"subjectAltName={san}\n" if san else "basicConstraints=CA:FALSE\n")
+        dates = ("-startdate", begin or "20200101000000Z", "-enddate", end or "20991231235959Z")
+        signer = ("-config", self.folder / "ca.cnf", "-cert", self.ca.cert, "-keyfile", self.ca.key, "-extfile", extra)
+        openssl("ca", "-batch", "-notext", *signer, *dates, "-in", request, "-out", pair.cert)
+        return pair
+
+
+def openssl(*arguments: object) -> None:
+    done = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def tls_front(port: int, pair: Pair, client_ca: Path | None = None) -> Iterator[int]:
+    """Speaks TLS on a port of its own and passes on to the plain `port`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.cert, pair.key)
+    if client_ca is not None:
+        context.load_verify_locations(client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    threads: list[threading.Thread] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    plain, _ = server.accept()
+                    thread = threading.Thread(target=serve, args=(plain,))
+                    threads.append(thread)
+                    thread.start()
+
+        def serve(plain: socket.socket) -> None:
+            plain.settimeout(20)
+            with (
+                plain,
+                suppress(OSError),
+                context.wrap_socket(plain, server_side=True) as near,
+                socket.create_connection(("127.0.0.1", port), 5) as far,
+            ):
+                back = threading.Thread(target=pump, args=(far, near))
+                back.start()
+                pump(near, far)
+                with suppress(OSError):
+                    far.shutdown(socket.SHUT_RDWR)
+                back.join(5)
+
+        acceptor = threading.Thread(target=accept)
+        acceptor.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            acceptor.join(5)
+            for thread in threads:
+                thread.join(5)
+
+
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65_536):
+            sink.sendall(data)
