@@ -293,7 +293,9 @@ def test_a_gap_is_told_again_at_the_next_start_until_its_event_is_stored(path: P
     assert sorted(untold) == sorted(dropped[1:])
     again.commit(group(*(event(n, text=records.gateway_fact(gap)) for n, gap in enumerate(untold, 2))), (), NOW)
     again.close()
-    assert Store(path, "run-3", "boot-1", ("platform",), MB).open(NOW)[1] == ()
+    last = Store(path, "run-3", "boot-1", ("platform",), MB)
+    assert last.open(NOW)[1] == ()
+    last.close()
 
 
 def test_a_lower_budget_makes_an_old_file_smaller_inside_not_unusable(path: Path) -> None:
