@@ -325,6 +325,8 @@ class JournalHealth:
     backlog: Mapping[str, int]
     dropped: int
     commit_every_s: float = 1.0  # how long telemetry may wait for its commit, as configured
+    chain_length: int = 0  # events that were ever chained (journal/chain.py)
+    chain_head: str = ""  # the hash of the last of them, in hex
 
 
 @dataclass(frozen=True, slots=True)

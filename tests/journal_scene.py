@@ -1,4 +1,4 @@
-"""What tests of the journal are made of: records, a clock that is moved by hand, a hub and a sender that only listen."""
+"""What tests of the journal are made of: records, a clock moved by hand, a hub and a sender that only listen."""
 
 from __future__ import annotations
 
@@ -119,7 +119,9 @@ class Ear:
             try:
                 message = self._heard.get(timeout=max(0.0, until - monotonic()))
             except Empty:
-                raise AssertionError(f"no such {kind.__name__} within {LONG_S} s; heard: {[_short(m) for m in self.kept]}") from None
+                raise AssertionError(
+                    f"no such {kind.__name__} within {LONG_S} s; heard: {[_short(m) for m in self.kept]}"
+                ) from None
             self.kept.append(message)
             if isinstance(message, kind) and that(message):
                 return message
@@ -135,9 +137,7 @@ class Scene:
 
     def __init__(self, path: Path, clock: Clock, options: Storage, uplinks: tuple[str, ...], run: str) -> None:
         self.hub, self.sender = Ear(), Ear()
-        self.journal = JournalThread(
-            path, run, "boot-1", options, uplinks, clock, self._tell_hub, [self.sender.tell]
-        )
+        self.journal = JournalThread(path, run, "boot-1", options, uplinks, clock, self._tell_hub, [self.sender.tell])
 
     def _tell_hub(self, fact: Fact) -> None:
         self.hub.tell(fact)

@@ -6,6 +6,8 @@
 | store.py | the SQLite file, and its invariants |
 | waiting.py | pure: decisions that are not on the disk yet, in bounded memory |
 | ledger.py | pure: which rows exist, which are gone, which uplink has which |
+| chain.py, verify.py | pure: the hash chain of the events and what breaks it; the check of a file's |
+| chaining.py | the chain in the file, with every insert and deletion |
 | ranges.py | pure: sets of ids as few long ranges |
 | opening.py, enrolment.py | the connection; what the file says at start, and the new run's place in it |
 | migrations.py | the schema |

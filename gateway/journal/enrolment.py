@@ -6,7 +6,7 @@ import sqlite3
 from typing import NamedTuple
 
 from gateway.journal.faults import JournalDamaged
-from gateway.journal.ledger import Kept, Ledger, last_of_run, row_id
+from gateway.journal.ledger import Kept, Ledger, last_of_run, row_id, run_of
 from gateway.model import Lane, PreviousRun
 
 _LAST = {lane: f"SELECT max(id) FROM {lane} WHERE id BETWEEN ? AND ?" for lane in Lane}  # noqa: S608 - a lane is no input
@@ -71,6 +71,8 @@ def _close_starts(db: sqlite3.Connection, draft: Ledger, current: int) -> None:
 
 def _forget_empty(db: sqlite3.Connection, draft: Ledger, before: int) -> None:
     full = {number for ends in draft.ends.values() for number in ends}
+    (anchor,) = db.execute("SELECT id FROM chain ORDER BY link LIMIT 1").fetchone() or (0,)
+    full.add(run_of(anchor))  # for who looks at the chain
     empty = [number for number in draft.runs if number < before and number not in full]
     db.executemany("DELETE FROM runs WHERE no = ?", [(number,) for number in empty])
     for number in empty:

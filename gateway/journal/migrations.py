@@ -51,6 +51,13 @@ def first_schema(db: Database) -> None:
         db.execute(statement)
 
 
+@steps()
+def event_chain(db: Database) -> None:
+    """The hash chain of the events (chain.py). It begins here: what an older file holds is not covered."""
+    db.execute("CREATE TABLE chain (link INTEGER PRIMARY KEY, id INTEGER NOT NULL, hash BLOB NOT NULL) STRICT")
+    db.execute("INSERT INTO chain SELECT 0, coalesce(max(id), 0), zeroblob(32) FROM event")
+
+
 def bring_up_to_date(connection: sqlite3.Connection) -> None:
     """Run the steps that the file has not had yet, each in a transaction of its own."""
     steps.apply(Database(connection, recursive_triggers=False, execute_plugins=False))

@@ -1,7 +1,8 @@
 """What goes when it is old or the space is used up, a slice at a time, and the gaps that this leaves.
 
 Order when space is short: acknowledged telemetry, then telemetry that some uplink does not have, each oldest first.
-Events go in the same order, but only where telemetry has nothing left to give: the last tenth of the budget is theirs.
+Events go only where telemetry has nothing left to give, the last tenth of the budget is theirs: the oldest first,
+whoever has it. What the chain of events loses without a gap is always its beginning (chain.py).
 Pages that become free are used again; the file never shrinks, because VACUUM would write it all once more.
 
 The functions here run inside the store's transaction and change its draft of the ledger: rows, gap and ledger go
@@ -10,10 +11,12 @@ together or not at all.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from gateway.journal import chaining
 from gateway.journal.ledger import Ledger, run_of, seq_of
 from gateway.journal.ranges import Ranges
 from gateway.model import Dropped, Lane
@@ -37,19 +40,23 @@ def delete_old(db: sqlite3.Connection, draft: Ledger, lane: Lane, now_ts: int, k
     A time in the future was taken by a wrong clock and says nothing of the age: such rows go with their neighbours.
     """
     oldest_ts = now_ts - int(keep_s * 1000)
-    budget = SLICE_ROWS
+    budget, young = SLICE_ROWS, False
+    first_unsent = _first_unsent(draft, lane)
     for first, last in list(draft.sent(lane)):
+        if lane is Lane.EVENT and first > first_unsent:
+            break
         rows = db.execute(_AGES[lane], (first, last, budget))
         end = None
         for row, ts in rows:
             if oldest_ts <= ts <= now_ts + _DAY_MS:
+                young = True
                 break
             end = row
             budget -= 1
         rows.close()
         if end is not None:
             delete(db, draft, lane, first, end)
-        if not budget:
+        if not budget or (young and lane is Lane.EVENT):
             break
     return Slice(SLICE_ROWS - budget)
 
@@ -57,9 +64,11 @@ def delete_old(db: sqlite3.Connection, draft: Ledger, lane: Lane, now_ts: int, k
 def delete_oldest(db: sqlite3.Connection, draft: Ledger, lane: Lane, rows: int, reason: str) -> Slice | None:
     """Delete the oldest `rows` of a lane that every uplink has; where there are none, the oldest of all, as a gap.
 
-    None: the lane is empty.
+    Of events, the oldest of all go at any rate. None: the lane is empty.
     """
     for first, last in draft.sent(lane):
+        if lane is Lane.EVENT and first > _first_unsent(draft, lane):
+            break
         return Slice(_delete_some(db, draft, lane, first, last, rows)[0])
     for first, last, uplinks in draft.unsent(lane):
         records, end = _delete_some(db, draft, lane, first, last, rows)
@@ -79,6 +88,10 @@ def delete_rows(db: sqlite3.Connection, draft: Ledger, lane: Lane, rows: Iterabl
     return Slice(sum(gap.records for gap in dropped), tuple(dropped))
 
 
+def _first_unsent(draft: Ledger, lane: Lane) -> float:
+    return next((unsent.first for unsent in draft.unsent(lane)), math.inf)
+
+
 def _delete_some(
     db: sqlite3.Connection, draft: Ledger, lane: Lane, first: int, last: int, rows: int
 ) -> tuple[int, int]:
@@ -92,6 +105,8 @@ def delete(db: sqlite3.Connection, draft: Ledger, lane: Lane, first: int, last: 
     """Delete the rows `first` to `last`; how many there were."""
     deleted = db.execute(_DELETE[lane], (first, last)).rowcount
     draft.give_up(lane, first, last)
+    if lane is Lane.EVENT and deleted:
+        chaining.prune(db)
     return deleted
 
 

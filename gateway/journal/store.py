@@ -27,7 +27,9 @@ from functools import partial
 from pathlib import Path
 
 from gateway.errors import JournalDown
-from gateway.journal import damage, enrolment, faults, opening, reading, retention
+from gateway.journal import chaining, damage, enrolment, faults, opening, reading, retention
+from gateway.journal.chain import START, Head
+from gateway.journal.chaining import End
 from gateway.journal.enrolment import Identity
 from gateway.journal.faults import JournalDamaged, JournalFull
 from gateway.journal.gaps import Gaps
@@ -40,10 +42,7 @@ from gateway.model import Acked, Backlog, BacklogWanted, Dropped, Lane, Record, 
 _SLICES_AT_ONCE = 4
 _SLICES_AT_MOST = 100
 
-_INSERT = {
-    lane: f"INSERT INTO {lane} VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"  # noqa: S608 - a lane is no input
-    for lane in Lane
-}
+_INSERT = "INSERT INTO telemetry VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +61,7 @@ class Store:
         self._state: dict[str, str] = {}  # as on the disk, in case the file must be replaced
         self._kept: set[Kept] = set()  # the ledger as on the disk
         self._gaps = Gaps()
+        self._end = End(START, 0)  # of the chain of events, as on the disk
         self._lost: tuple[Dropped, ...] = ()  # with a file that was set aside, not noted yet
         self._damage: JournalDamaged | None = None
         self._fresh = False
@@ -109,6 +109,7 @@ class Store:
             draft, self._kept = enrolment.recall(db, self.ledger)
             with self._transaction():
                 number, previous = enrolment.enrol(db, draft, Identity(self._run, self._boot, self._number), now_ts)
+                end = self._chain(db)
                 db.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", self._state.items())
                 self._gaps.note(db, now_ts, self._lost)
                 kept = self._keep(db, draft)
@@ -116,9 +117,17 @@ class Store:
             self._space.fit(db)  # not before: a full file must open, to be relieved
             dropped = self._gaps.recall(db)
             self._state = dict(db.execute("SELECT key, text FROM state"))
-        self.ledger, self._number, self._kept, self._lost = draft, number, kept, ()
+        self.ledger, self._number, self._kept, self._lost, self._end = draft, number, kept, (), end
         fate, self._fresh = "new" if self._fresh else "kept", False
         return Recovered(fate, previous, self._state), dropped
+
+    def _chain(self, db: sqlite3.Connection) -> End:
+        """The last link of the chain; a file that has none yet goes on with the one that it follows."""
+        found = chaining.recall(db)
+        if found is None or (found.head == START and self._end.head != START):
+            found = self._end
+            chaining.anchor(db, found)
+        return found
 
     def _set_aside(self, now_ts: int) -> None:
         """Rename the damaged file; what no uplink will get from it any more becomes a gap."""
@@ -139,6 +148,11 @@ class Store:
 
     # ------------------------------------------------------------ records
 
+    @property
+    def head(self) -> Head:
+        """The head of the chain of events."""
+        return self._end.head
+
     def commit(self, group: Waiting, lost: Sequence[Dropped], now_ts: int) -> tuple[Row, ...]:
         """Store a group with the gaps `lost` before it in one transaction; gives its rows when they are on the disk."""
         for hole in group.holes:
@@ -147,13 +161,14 @@ class Store:
             self._expect_in_place()
             for gap in lost:  # a commit that seemed to fail may have stored them
                 retention.delete(db, self.ledger, gap.lane, *self._ids(gap.first, gap.last))
-            for lane, records in ((Lane.EVENT, group.events), (Lane.TELEMETRY, group.telemetry)):
-                db.executemany(_INSERT[lane], [self._columns(record) for record in records])
+            events = ((row_id(self._number, event.seq), event) for event in group.events)
+            end = chaining.insert(db, self._end, self._run, events)
+            db.executemany(_INSERT, [self._columns(record) for record in group.telemetry])
             self._change_state(db, group.state)
             self._gaps.announce(db, group.events)
             self._gaps.note(db, now_ts, lost)
             kept = self._keep(db, self.ledger)
-        self._kept = kept
+        self._kept, self._end = kept, end
         self._gaps.announced(group.events)
         self._gaps.committed(lost)
         self._state = {key: text for key, text in (self._state | group.state).items() if text is not None}

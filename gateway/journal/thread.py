@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 from gateway.clock import Clock
 from gateway.config.schema import Storage
+from gateway.correction import recalled
 from gateway.errors import JournalDown
 from gateway.journal.faults import JournalFull
 from gateway.journal.store import Store
@@ -28,6 +29,7 @@ from gateway.model import (
     JOURNAL_FAILED,
     Acked,
     BacklogWanted,
+    Correction,
     Decision,
     Dropped,
     Fact,
@@ -67,7 +69,7 @@ class JournalThread:
         uplinks: tuple[str, ...],
         clock: Clock,
         tell_hub: Callable[[Fact], None],
-        tell_senders: Sequence[Callable[[Stored], None]],
+        tell_senders: Sequence[Callable[[Stored | Correction], None]],
     ) -> None:
         self._store = Store(path, run, boot, uplinks, options.max_size)
         self._run = run
@@ -213,6 +215,9 @@ class JournalThread:
         if not self._recovered:
             self._recovered = True
             self._tell_hub(found)
+            for _, correction in recalled(found.state):  # before any row that it is about
+                for tell in self._tell_senders:
+                    tell(correction)
         self._tell_dropped(dropped)
 
     def _commit(self) -> None:
@@ -296,6 +301,8 @@ class JournalThread:
                 backlog={uplink: ledger.backlog(uplink) for uplink in self._uplinks},
                 dropped=self._dropped + sum(gap.records for gap in self._lost.values()),
                 commit_every_s=self._options.commit_every,
+                chain_length=self._store.head.length,
+                chain_head=self._store.head.hash.hex(),
             )
         )
 
