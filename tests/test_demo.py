@@ -21,7 +21,7 @@ from queue import SimpleQueue
 import pytest
 from gpiozero import Device
 
-from gateway.app import read_config
+from gateway.config.installed import read_config
 from gateway.demo.broker import Broker
 from gateway.demo.performance import CONFIG, UPLINK, Options, perform
 from gateway.demo.story import STORY, Aim, Expected, Operator, Scene, Silence, Smoke, Story

@@ -7,7 +7,7 @@ import pytest
 
 import drivers
 from gateway import cli
-from gateway.app import read_config
+from gateway.config.installed import read_config
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text()

@@ -43,6 +43,29 @@ def default_config() -> Path:
     return here if here.exists() else SYSTEM_CONFIG
 
 
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which configuration, and values of it that are set from outside."""
+    file = f"a YAML file or a folder of them; default: ./sitewarden.yaml if it is there, else {SYSTEM_CONFIG}"
+    parser.add_argument("config", nargs="?", type=Path, default=None, help=file)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=_setting,
+        metavar="KEY.PATH=VALUE",
+        help="use this value in place of the file's, as in links.bus1.port=/dev/ttyUSB1; can be given several times",
+    )
+
+
+def _setting(written: str) -> tuple[tuple[str, ...], str]:
+    """The keys and the text of KEY.PATH=VALUE; argparse makes a message of the error."""
+    path, sign, value = written.partition("=")
+    keys = tuple(path.split("."))
+    if not sign or not all(keys):
+        raise argparse.ArgumentTypeError(f"write KEY.PATH=VALUE, as in links.bus1.baudrate=9600, not {written!r}")
+    return keys, value
+
+
 def default_state_dir() -> Path:
     """The service manager's state directory, else /var/lib/sitewarden for root, else one in the user's home."""
     given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]

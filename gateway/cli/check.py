@@ -7,12 +7,11 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import drivers
-from gateway.cli import CONFIG, OK, default_config
+from gateway.cli import CONFIG, OK, add_config_arguments, default_config
 from gateway.config.editor import editor_schema
-from gateway.config.load import load
+from gateway.config.installed import read_config
 from gateway.config.schema import (
     Config,
     Device,
@@ -24,6 +23,7 @@ from gateway.config.schema import (
     TcpLink,
     Uplink,
 )
+from gateway.config.sources import read_settings
 from gateway.config.targets import targets
 from gateway.config.written import duration_text, size_text
 from gateway.errors import ConfigError
@@ -31,7 +31,7 @@ from gateway.errors import ConfigError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The configuration, or a schema for those who write one."""
-    parser.add_argument("config", nargs="?", type=Path, default=None, help="a YAML file or a folder of them")
+    add_config_arguments(parser)
     parser.add_argument("--schema", action="store_true", help="print a JSON Schema for editors instead")
 
 
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         return OK
     path = args.config or default_config()
     try:
-        config = load(path, find_driver=drivers.find, profile_folders=(drivers.profile_folder(),))
+        config = read_config(path, read_settings(dict(args.set)))
     except ConfigError as error:
         count = len(error.problems)
         print("\n".join(error.problems), file=sys.stderr)

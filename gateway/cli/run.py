@@ -9,17 +9,15 @@ import sys
 from pathlib import Path
 from queue import SimpleQueue
 
-from gateway.app import Gateway, read_config
-from gateway.cli import OK, SOFTWARE, default_config, default_state_dir
-from gateway.clock import SystemClock
-from gateway.supervisor import ServiceManager, watch
+from gateway.cli import OK, SOFTWARE, add_config_arguments, default_config, default_state_dir
+from gateway.config.apart import Loading
 
 log = logging.getLogger("sitewarden")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The configuration, and where the journal is kept."""
-    parser.add_argument("config", nargs="?", type=Path, default=None, help="a YAML file or a folder of them")
+    add_config_arguments(parser)
     parser.add_argument("--state", type=Path, default=None, metavar="DIR", help="where the journal is kept")
     parser.add_argument("--verbose", "-v", action="store_true", help="log the bytes on the wire as well")
 
@@ -27,8 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the daemon; 0 after a stop, 70 after a fault of ours in the hub."""
     set_up_log(logging.DEBUG if args.verbose else logging.INFO)
-    config = read_config(args.config or default_config())
-    gateway = Gateway(config, args.state or default_state_dir())
+    loading = Loading(args.config or default_config(), dict(args.set))
+    loading.start()
+    # Imported while the configuration is loaded, which takes as long.
+    from gateway.app import Gateway  # noqa: PLC0415
+    from gateway.clock import SystemClock  # noqa: PLC0415
+    from gateway.supervisor import ServiceManager, watch  # noqa: PLC0415
+
+    gateway = Gateway(loading.config(), args.state or default_state_dir())
     manager = ServiceManager()
     signals: SimpleQueue[str] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway.config.problems import Place, Problem, Tree, Where, dotted
-from gateway.config.yaml_marks import read
+from gateway.config.problems import Place, Problem, Tree, Where, dotted, refusal
+from gateway.config.yaml_marks import parsed, read
 
 BY_ID = ("uplinks", "links", "devices", "rules", "responses")
 """The top-level keys that hold maps by id; in a folder, each file may add to them."""
@@ -56,10 +56,28 @@ def _merge(whole: Tree, part: Tree) -> None:
         known.update({at: new[at] for at in new if at not in known and doubled.isdisjoint((at[:1], at[:2]))})
 
 
+def read_settings(settings: Mapping[tuple[str, ...], str]) -> dict[tuple[str, ...], object]:
+    """The values that are written in `settings` as in a file; ConfigError tells each that cannot be read."""
+    values: dict[tuple[str, ...], object] = {}
+    problems: list[Problem] = []
+    for where, text in settings.items():
+        place = _outside(where)
+        tree = parsed((text or "null").encode(errors="surrogateescape"), str(place), "write a value behind the =")
+        problems += [Problem(place, where, problem.what) for problem in tree.problems]
+        values[where] = tree.value
+    if problems:
+        raise refusal(problems)
+    return values
+
+
+def _outside(where: Where) -> Place:
+    return Place(f"--set {dotted(where)}")
+
+
 def override(tree: Tree, overrides: Mapping[tuple[str, ...], object]) -> None:
     """Put the values of `overrides` into the tree, in place of what the files say."""
     for where, value in overrides.items():
-        place = Place(f"--set {dotted(where)}")
+        place = _outside(where)
         inner = tree.value
         for depth, step in enumerate(where[:-1], 1):
             if isinstance(inner, dict) and inner.get(step) is None:

@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from consumer import Consumer
 
-from gateway.app import Gateway, read_config
+from gateway.app import Gateway
+from gateway.config.installed import read_config
 from gateway.demo.broker import Broker
 from gateway.links.gpio import mock_pin
 
