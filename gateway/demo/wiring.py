@@ -33,7 +33,7 @@ class Wiring:
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
-        self._selector.register(self._wake_read, selectors.EVENT_READ, self._drain_wake)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
 
     def post(self, act: Act | None) -> None:
         """Have `act` done on the loop's thread; None ends the loop. From any thread."""
@@ -57,10 +57,12 @@ class Wiring:
         """Loop until None is posted. What was posted before a byte came is done before that byte is looked at."""
         while True:
             ready = self._selector.select(self._wait_s())
+            self._drain_wake()  # before the queue is emptied: a post that comes later has to wake the loop again
             if not self._obey():
                 return
             for key, _ in ready:
-                key.data()
+                if key.fd != self._wake_read:
+                    key.data()
             while self._moments and self._moments[0][0] <= time.monotonic():
                 heapq.heappop(self._moments)[2]()
 
