@@ -1,13 +1,19 @@
 """Wall and monotonic time. Every timer runs on monotonic time; wall time is only a label, with its trust.
 
-The kernel says itself whether its clock is synchronised (adjtimex, state TIME_ERROR = not). A wall time before the day
-this version was made is never trusted, whatever the kernel says.
+- `synced`: the kernel itself says so (adjtimex, state TIME_ERROR = not). `rtc`: the kernel set its clock from a
+  hardware clock, which still agrees with it. Else `unsynced`.
+- A wall time below the floor is never trusted, whatever the kernel says: no real one is older than this version, or
+  than the epoch that the system was shipped with.
+- What only the run can know (jumps, other sources, the last trusted time of the run before) is the hub's.
 """
 
 from __future__ import annotations
 
 import ctypes
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 from gateway.model import Moment, Trust
@@ -15,8 +21,15 @@ from gateway.model import Moment, Trust
 BUILD_TS = 1_795_219_200_000
 """2026-11-21 00:00 UTC in milliseconds: no real sample of this version is older."""
 
+EPOCH_FILE = Path("/usr/lib/clock-epoch")
+"""Its mtime is a time that has passed already. Source: systemd(1), section "Environment", since 247."""
+
+RTC_FOLDER = Path("/sys/class/rtc")
+
 _TIME_ERROR = 5  # adjtimex(2): "the system clock is not synchronised"
-_TRUST_FOR_S = 10.0  # the kernel is asked at most this often
+_ASK_EVERY_S = 1.0
+_MOVED_MS = 500  # wall time has moved against monotonic time: somebody has set it, so the kernel is asked at once
+_RTC_AGREES_MS = 5_000
 
 
 class Clock(Protocol):
@@ -30,11 +43,22 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's own clock. Any thread may read it: the worst of a race is that the kernel is asked twice."""
 
-    def __init__(self) -> None:
-        self._trust = Trust.UNSYNCED
+    def __init__(
+        self,
+        is_synced: Callable[[], bool] | None = None,
+        wall_ts: Callable[[], int] | None = None,
+        rtc: Path = RTC_FOLDER,
+        epoch: Path = EPOCH_FILE,
+    ) -> None:
+        self._is_synced = is_synced or kernel_is_synced
+        self._wall_ts = wall_ts or _wall_ts
+        self._floor = floor_ts(epoch)
+        self._otherwise = Trust.RTC if hardware_clock_agrees(rtc, self._wall_ts(), self._floor) else Trust.UNSYNCED
+        self._trust = self._otherwise
         self._ask_after = 0.0
+        self._offset_ms = 0.0
 
     def mono(self) -> float:
         """Monotonic seconds since an unknown start."""
@@ -43,11 +67,36 @@ class SystemClock:
     def now(self) -> Moment:
         """Monotonic seconds, wall time in UTC milliseconds, and its trust."""
         mono = time.monotonic()
-        ts = time.time_ns() // 1_000_000
-        if mono >= self._ask_after:
-            self._ask_after = mono + _TRUST_FOR_S
-            self._trust = Trust.SYNCED if kernel_is_synced() else Trust.UNSYNCED
-        return Moment(mono, ts, self._trust if ts >= BUILD_TS else Trust.UNSYNCED)
+        ts = self._wall_ts()
+        if mono >= self._ask_after or abs(ts - mono * 1000 - self._offset_ms) >= _MOVED_MS:
+            self._ask_after, self._offset_ms = mono + _ASK_EVERY_S, ts - mono * 1000
+            self._trust = Trust.SYNCED if self._is_synced() else self._otherwise
+        return Moment(mono, ts, self._trust if ts >= self._floor else Trust.UNSYNCED)
+
+
+def _wall_ts() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def floor_ts(epoch: Path = EPOCH_FILE) -> int:
+    """The wall time (UTC ms) below which a clock is wrong for certain."""
+    with suppress(OSError):
+        return max(BUILD_TS, epoch.stat().st_mtime_ns // 1_000_000)
+    return BUILD_TS
+
+
+def hardware_clock_agrees(folder: Path, ts: int, floor: int) -> bool:
+    """Whether the kernel set its clock from a hardware clock that shows a plausible time, close to `ts` (UTC ms).
+
+    The comparison tells it from a clock that was set by something else since: a hardware clock with an empty battery,
+    and a wall time that was saved at the last shutdown. Source: Linux, Documentation/admin-guide/rtc.rst.
+    """
+    for clock in folder.glob("rtc*"):
+        with suppress(OSError, ValueError):
+            if (clock / "hctosys").read_text(encoding="ascii").strip() == "1":
+                shown = int((clock / "since_epoch").read_text(encoding="ascii")) * 1000
+                return shown >= floor and abs(shown - ts) <= _RTC_AGREES_MS
+    return False
 
 
 def kernel_is_synced() -> bool:

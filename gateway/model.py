@@ -276,6 +276,14 @@ class StatusQuery(NamedTuple):
     answer: Callable[[Status], None]
 
 
+class TimeKnown(NamedTuple):
+    """A source beside the system's clock is sure of the time: at monotonic `mono` (seconds) it was `ts` (UTC ms)."""
+
+    mono: float
+    ts: int
+    trust: Trust
+
+
 class Tick(NamedTuple):
     """Time has passed; nothing else happened."""
 
@@ -360,6 +368,7 @@ Fact: TypeAlias = (
     | JournalRestored
     | Dropped
     | RoomDied
+    | TimeKnown
     | Tick
     | Stopping
     | LinkHealth
@@ -419,7 +428,18 @@ class HealthReport:
     counts: Mapping[str, int]  # the hub's own: facts, readings, events, not_stored, ...
 
 
-Notice: TypeAlias = AlarmView | HealthReport
+class Correction(NamedTuple):
+    """When records of `run` were really made whose clock was not trusted: at `mono_ms` + `offset_ms` (UTC ms).
+
+    For those up to `until_mono_ms`, in milliseconds of this boot's monotonic time.
+    """
+
+    run: str
+    until_mono_ms: int
+    offset_ms: int
+
+
+Notice: TypeAlias = AlarmView | HealthReport | Correction
 """What every uplink should know now, but what is no record."""
 
 

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from uplink_scene import ABOUT, ROOT, RUN, TS, alarm, reading
 
 from gateway import records
+from gateway.hub.timekeeping import Era, Settled
 from gateway.model import (
     AlarmState,
     Command,
@@ -84,6 +85,8 @@ def event_texts() -> Iterator[str]:
     for reply in (Reply("c-1", "done", ""), Reply("c-1", "refused", "already acknowledged")):
         yield records.command(asked, reply)
     yield records.event("clock_stepped", by_ms=-3_600_000)
+    for era in (Era("aa11", Trust.UNSYNCED, -5, 1, 1), Era("aa11", Trust.RTC, 5, 1, 1, 7, 0)):
+        yield Settled(era, 3_600_000, 12_345).text("5b3a2f90-1c1e-4f0e-9d51-0c7a3f6d2e11")
     for fact in (
         LinkLost("bus1", "the port is gone", "plug it in"),
         LinkBack("bus1", 0.0),

@@ -7,7 +7,7 @@ restored at start is merged: it raises nothing again and never undoes what has h
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -38,10 +38,11 @@ class _Alarm:
 
 
 class Changed(NamedTuple):
-    """An alarm's transition, before it is numbered."""
+    """An alarm's transition at the monotonic time `mono` (seconds), before it is numbered."""
 
     view: AlarmView
     change: Change
+    mono: float
 
 
 class Alarms:
@@ -70,7 +71,7 @@ class Alarms:
                 if alarm.life is not before:
                     self._note_deadline(alarm)
                 if change is not None:
-                    yield self._change(alarm, change, reading.ts, value)
+                    yield self._change(alarm, change, reading.mono, reading.ts, value)
         for name in reading.bad:
             for alarm in self._by_point.get((device, name), ()):
                 alarm.life = unknown(alarm.rule, alarm.life)
@@ -82,10 +83,10 @@ class Alarms:
         for alarm in self._alarms.values():
             alarm.life, change = elapse(alarm.rule, alarm.life, mono)
             if change is not None:
-                yield self._change(alarm, change, ts, alarm.view.value)
+                yield self._change(alarm, change, mono, ts, alarm.view.value)
         self.wake = self._next_deadline()
 
-    def act(self, alarm_id: str, change: Change, ts: int) -> Changed | str:
+    def act(self, alarm_id: str, change: Change, mono: float, ts: int) -> Changed | str:
         """What a person's acknowledgement or reset does; a refusal in words where it does not apply."""
         alarm = self._alarms.get(alarm_id)
         if alarm is None:
@@ -94,7 +95,7 @@ class Alarms:
         if state is None:
             return refusal(alarm.life.state, change)
         alarm.life = alarm.life._replace(state=state)
-        return self._change(alarm, change, ts, alarm.view.value)
+        return self._change(alarm, change, mono, ts, alarm.view.value)
 
     def numbered(self, view: AlarmView) -> StateChange:
         """Keep the view with the number of its event; returns the state to store with it."""
@@ -121,6 +122,12 @@ class Alarms:
                 alarm.life = alarm.life._replace(state=view.state)
                 yield view
 
+    def corrected(self, is_in_era: Callable[[str, int], bool], by_ms: int) -> Iterator[AlarmView]:
+        """The clock was wrong by `by_ms` when these events (run, seq) were made: the views that show such a time."""
+        for view in self.standing():
+            if by_ms and is_in_era(view.run, view.seq):
+                yield replace(view, since=view.since + by_ms)
+
     def standing(self) -> tuple[AlarmView, ...]:
         """The alarms that are not normal."""
         return tuple(alarm.view for alarm in self._alarms.values() if alarm.view.state is not AlarmState.NORMAL)
@@ -129,8 +136,8 @@ class Alarms:
         """The response that an alarm's rule calls for."""
         return self._alarms[alarm_id].rule.response
 
-    def _change(self, alarm: _Alarm, change: Change, ts: int, value: Value | None) -> Changed:
-        return Changed(replace(alarm.view, state=alarm.life.state, since=ts, value=value), change)
+    def _change(self, alarm: _Alarm, change: Change, mono: float, ts: int, value: Value | None) -> Changed:
+        return Changed(replace(alarm.view, state=alarm.life.state, since=ts, value=value), change, mono)
 
     def _note_deadline(self, alarm: _Alarm) -> None:
         at = deadline(alarm.rule, alarm.life)

@@ -17,6 +17,7 @@ from gateway.hub.numbering import Numbering
 from gateway.hub.outputs import Outputs, Switch
 from gateway.hub.plan import Plan
 from gateway.hub.points import Points
+from gateway.hub.timekeeping import Timekeeper, Turned
 from gateway.model import (
     JOURNAL_FAILED,
     AlarmView,
@@ -47,6 +48,7 @@ from gateway.model import (
     Stopping,
     Stored,
     Tick,
+    TimeKnown,
     UplinkDown,
     UplinkHealth,
     UplinkUp,
@@ -58,7 +60,6 @@ from gateway.rules.lifecycle import Change
 HEALTH_EVERY_S = 60.0
 FIRST_HEALTH_S = 5.0
 RECOVERY_WAIT_S = 5.0  # how long the hub waits for the journal before it says that it starts without
-CLOCK_STEP_MS = 1000
 REMEMBERED_COMMANDS = 256
 
 ACTS = {"acknowledge": Change.ACKNOWLEDGED, "reset": Change.RESET}
@@ -86,7 +87,7 @@ class Hub:
         self._journal: JournalHealth | None = None
         self._replies: dict[tuple[str, str], Reply] = {}
         self._health_due = now.mono + FIRST_HEALTH_S
-        self._offset_ms = now.ts - now.mono * 1000
+        self._time = Timekeeper(plan.run, plan.boot, now)
         self._readings = 0
         self._handlers: dict[type, Callable[[Any, Moment], Decision]] = {
             Reading: self._reading,
@@ -109,6 +110,7 @@ class Hub:
             JournalRestored: self._gateway_fact,
             Dropped: self._dropped,
             RoomDied: self._gateway_fact,
+            TimeKnown: self._time_known,
         }
         self.wake = now.mono
 
@@ -119,12 +121,18 @@ class Hub:
 
     def handle(self, fact: Fact, now: Moment) -> Decision:
         """Everything that follows from `fact` at the moment `now`."""
-        stepped = self._clock_stepped(now)
+        turned = self._time.look(now, self._numbering.last)
+        if now.trust is not self._time.trust:
+            now = now._replace(trust=self._time.trust)
         decision = self._handlers[type(fact)](fact, now)
+        if turned is not None:
+            decision = _joined(self._clock_turned(turned, now), decision)
+        if decision.records:
+            decision = self._with_time(decision, now)
         self.wake = min(self._alarms.wake, self._health_due, self._outputs.wake)
         if not self.started:
             self.wake = min(self.wake, self._start.mono + RECOVERY_WAIT_S)
-        return decision if stepped is None else decision._replace(records=(stepped, *decision.records))
+        return decision
 
     # -- readings and time
 
@@ -152,14 +160,30 @@ class Hub:
         writes = (*decision.writes, *self._outputs.due_retries(now.mono))
         return decision._replace(records=made, writes=writes, notices=notices)
 
-    def _clock_stepped(self, now: Moment) -> Record | None:
-        """An event if wall time has moved against monotonic time by CLOCK_STEP_MS or more since the last fact."""
-        offset_ms = now.ts - now.mono * 1000
-        by_ms = round(offset_ms - self._offset_ms)
-        self._offset_ms = offset_ms
-        if abs(by_ms) < CLOCK_STEP_MS:
-            return None
-        return self._numbering.event(records.event("clock_stepped", by_ms=by_ms), now)
+    # -- the clock
+
+    def _time_known(self, fact: TimeKnown, now: Moment) -> Decision:
+        turned = self._time.heard(fact, now, self._numbering.last)
+        return Decision() if turned is None else self._clock_turned(turned, now._replace(trust=self._time.trust))
+
+    def _clock_turned(self, turned: Turned, now: Moment) -> Decision:
+        """The events of a jump and of what is known by now, the state to store, and what the senders need."""
+        made: list[Record] = []
+        state = list(turned.state)
+        notices: list[Notice] = list(turned.corrections)
+        if turned.by_ms:
+            made.append(self._numbering.event(records.event("clock_stepped", by_ms=turned.by_ms), now))
+        for settled in turned.settled:
+            made.append(self._numbering.event(settled.text(self._plan.boot), now))
+            for view in self._alarms.corrected(settled.era.has_event, settled.by_ms):
+                state.append(self._alarms.numbered(view))
+                notices.append(view)
+        return Decision(tuple(made), tuple(state), notices=tuple(notices))
+
+    def _with_time(self, decision: Decision, now: Moment) -> Decision:
+        """The trusted time is kept with what is stored anyway."""
+        saved = self._time.save(now)
+        return decision._replace(state=(*decision.state, *saved)) if saved else decision
 
     # -- alarms and outputs
 
@@ -169,8 +193,9 @@ class Hub:
         writes: list[Write] = []
         notices: list[Notice] = []
         for changed in changes:
-            event = self._numbering.event(records.alarm(changed.view, changed.change, by), now, changed.view.since)
-            view = replace(changed.view, seq=event.seq, run=self._plan.run)
+            at = changed.mono, changed.view.since
+            event = self._numbering.event(records.alarm(changed.view, changed.change, by), now, at)
+            view = replace(changed.view, since=event.ts, seq=event.seq, run=self._plan.run)
             made.append(event)
             state.append(self._alarms.numbered(view))
             notices.append(view)
@@ -209,7 +234,9 @@ class Hub:
             for switch in self._respond(restored):
                 writes.append(switch.write)
                 made.append(self._output_event(switch, "switched", now))
-        return Decision(tuple(made), tuple(state), tuple(writes), tuple(notices))
+        decision = Decision(tuple(made), tuple(state), tuple(writes), tuple(notices))
+        turned = self._time.recovered(fact.state, now, self._numbering.last)
+        return _joined(decision, self._clock_turned(turned, now._replace(trust=self._time.trust)))
 
     def _started_event(self, fact: Recovered, now: Moment) -> Record:
         self.started = True
@@ -249,7 +276,7 @@ class Hub:
         alarm = command.args.get("alarm")
         if not isinstance(alarm, str):
             return Decision(), "args needs the id of an alarm under 'alarm'"
-        changed = self._alarms.act(alarm, change, now.ts)
+        changed = self._alarms.act(alarm, change, now.mono, now.ts)
         if isinstance(changed, str):
             return Decision(), changed
         return self._alarm_changes((changed,), now, command.issuer), ""
@@ -296,8 +323,8 @@ class Hub:
             uplinks=tuple(self._uplinks.values()),
             counts={
                 "readings": self._readings,
-                "telemetry": numbering.last(Lane.TELEMETRY),
-                "events": numbering.last(Lane.EVENT),
+                "telemetry": numbering.last[Lane.TELEMETRY],
+                "events": numbering.last[Lane.EVENT],
                 "not_stored": numbering.not_stored,
                 "dropped": numbering.dropped,
             },
@@ -305,5 +332,17 @@ class Hub:
 
     def _stopping(self, fact: Stopping, now: Moment) -> Decision:
         made = [] if self.started else [self._started_event(Recovered("unknown", None, {}), now)]
-        text = records.event("stopped", why=fact.why, telemetry=self._numbering.last(Lane.TELEMETRY))
-        return Decision((*made, self._numbering.event(text, now)), notices=(self._report(now),))
+        text = records.event("stopped", why=fact.why, telemetry=self._numbering.last[Lane.TELEMETRY])
+        last = self._numbering.event(text, now)
+        return Decision((*made, last), self._time.save(now, at_once=True), notices=(self._report(now),))
+
+
+def _joined(first: Decision, second: Decision) -> Decision:
+    """Both, in this order; with all they lead to."""
+    return Decision(
+        first.records + second.records,
+        first.state + second.state,
+        first.writes + second.writes,
+        first.notices + second.notices,
+        first.replies + second.replies,
+    )

@@ -5,7 +5,10 @@ Event number 1 is kept for `started`, whenever it is made.
 
 from __future__ import annotations
 
-from gateway.model import Dropped, Lane, Moment, Reading, Record
+from collections.abc import Mapping
+
+from gateway.hub.timekeeping import KNOWN, STEP_MS
+from gateway.model import Dropped, Lane, Moment, Reading, Record, Trust
 from gateway.records import gateway_fact, telemetry
 
 MAX_NOT_STORED = 50_000
@@ -26,9 +29,10 @@ class Numbering:
         """Event number 1, with the time `at` which the run began."""
         return self._record(Lane.EVENT, 1, at.ts, at.mono, text, now)
 
-    def event(self, text: str, now: Moment, ts: int | None = None) -> Record:
-        """The next event; `ts` (UTC ms) if it happened before now."""
-        return self._record(Lane.EVENT, self._next(Lane.EVENT), now.ts if ts is None else ts, now.mono, text, now)
+    def event(self, text: str, now: Moment, at: tuple[float, int] | None = None) -> Record:
+        """The next event; `at` (monotonic seconds, UTC ms) if it happened before now."""
+        mono, ts = (now.mono, now.ts) if at is None else at
+        return self._record(Lane.EVENT, self._next(Lane.EVENT), ts, mono, text, now)
 
     def telemetry(self, reading: Reading, now: Moment) -> tuple[Record, ...]:
         """The record of a reading; none while too many wait, and the gap's event with the first one after that."""
@@ -48,14 +52,20 @@ class Numbering:
         """The journal has confirmed `count` records."""
         self.not_stored = max(0, self.not_stored - count)
 
-    def last(self, lane: Lane) -> int:
-        """The last number given in a lane."""
-        return self._seq[lane]
+    @property
+    def last(self) -> Mapping[Lane, int]:
+        """The last number given in each lane."""
+        return self._seq
 
     def _next(self, lane: Lane) -> int:
         self._seq[lane] += 1
         return self._seq[lane]
 
     def _record(self, lane: Lane, seq: int, ts: int, mono: float, text: str, now: Moment) -> Record:
+        """A wall time that was read before a jump is made anew from the monotonic one."""
         self.not_stored += 1
-        return Record(lane, seq, ts, now.trust, round(mono * 1000), text)
+        behind_ms = now.ts - ts - (now.mono - mono) * 1000
+        if -STEP_MS < behind_ms < STEP_MS:
+            return Record(lane, seq, ts, now.trust, round(mono * 1000), text)
+        trust = Trust.ESTIMATED if now.trust in KNOWN else now.trust
+        return Record(lane, seq, ts + round(behind_ms), trust, round(mono * 1000), text)

@@ -29,9 +29,10 @@ class Plan:
     safety_devices: frozenset[str]  # their readings are taken first
     version: str
     run: str
+    boot: str = ""  # by which monotonic times of different runs can be compared; "": not known
 
 
-def plan_of(config: Config, run: str) -> Plan:
+def plan_of(config: Config, run: str, boot: str = "") -> Plan:
     """The site in terms of the rules."""
     rules = tuple(
         (_rule(rule_id, options), tuple(_targets(rule_id, options, config)))
@@ -55,6 +56,7 @@ def plan_of(config: Config, run: str) -> Plan:
         safety_devices=frozenset(device_id for device_id, device in config.devices.items() if is_safety(device)),
         version=__version__,
         run=run,
+        boot=boot,
     )
 
 

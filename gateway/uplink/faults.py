@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
+from datetime import UTC, datetime
 from typing import NamedTuple
+
+from gateway.clock import floor_ts
 
 
 class Endpoint(NamedTuple):
@@ -27,8 +31,8 @@ class Fault(NamedTuple):
 
 _CLOCK = "compare this machine's clock with the real time"
 
+_NOT_YET_VALID = 9
 _CERTIFICATE = {
-    9: ("the broker's certificate is not valid yet", f"The clock is probably behind: {_CLOCK}"),
     10: ("the broker's certificate has expired", f"Have it renewed; if it is new, {_CLOCK}"),
     62: ("the broker's certificate is for another host name", "Use the name that stands in it (SAN) in url"),
     64: ("the broker's certificate is for another address", "Use the host name that stands in it (SAN) in url"),
@@ -94,6 +98,8 @@ def connecting(error: OSError, where: Endpoint) -> Fault:
 
 def certificate(error: ssl.SSLCertVerificationError) -> Fault:
     """Why the broker's certificate was not accepted."""
+    if error.verify_code == _NOT_YET_VALID:
+        return not_yet_valid(round(time.time() * 1000))
     if error.verify_code in _UNKNOWN_CA:
         return Fault(
             "the broker's certificate is signed by a CA that is not known here",
@@ -104,6 +110,19 @@ def certificate(error: ssl.SSLCertVerificationError) -> Fault:
         (f"the broker's certificate is not accepted: {error.verify_message}", "Check it, and ca_file"),
     )
     return Fault(what, hint)
+
+
+def not_yet_valid(wall_ts: int) -> Fault:
+    """The broker's certificate begins later than this machine's clock (UTC ms), which is nearly always the clock."""
+    what = "the broker's certificate is not valid yet"
+    shown = f"{datetime.fromtimestamp(wall_ts / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    if wall_ts >= floor_ts():
+        return Fault(what, f"The clock, which shows {shown}, is probably behind: {_CLOCK}")
+    return Fault(
+        what,
+        f"The clock is wrong: it shows {shown}, which is before this software was made. It connects within a minute "
+        "of the clock being set: let the machine reach an NTP server without TLS, or give it a hardware clock",
+    )
 
 
 def tls(error: ssl.SSLError, where: Endpoint) -> Fault:

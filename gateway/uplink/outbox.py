@@ -6,6 +6,7 @@
 - When a connection ends, events that are not acknowledged stay in memory (a bounded number) and go first over the next
   one; everything else is read from the journal again. Meanwhile no telemetry is kept here.
 - Telemetry is sent only when it is stored; an event also when the disk has taken a second over it (early.py).
+- A record of a time when the clock was not trusted leaves with its corrected time, as soon as that is known.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from gateway.correction import Corrections
 from gateway.model import Backlog, Lane, Record, Row
 from gateway.uplink import contract
 from gateway.uplink.board import Board
@@ -56,6 +58,7 @@ class Outbox:
         self._options = options
         self.board = board
         self.window = Window()
+        self.corrections = Corrections()
         self._early = EarlyEvents(run)
         self._lanes = {Lane.EVENT: LaneQueue(KEEP_EVENTS), Lane.TELEMETRY: LaneQueue(KEEP_TELEMETRY)}
         self._aside = {Lane.EVENT: Aside(), Lane.TELEMETRY: Aside()}
@@ -222,6 +225,8 @@ class Outbox:
     def _batch(self, rows: Iterable[Row]) -> Batch:
         broker = self._limits.max_packet if self._limits is not None else 0
         room = min(contract.MAX_BATCH_BYTES, broker - PACKET_OVERHEAD - len(self._topics.telemetry))
+        if self.corrections:
+            rows = map(self.corrections.of, rows)
         return first_batch(rows, contract.MAX_RECORDS, room - contract.BATCH_OVERHEAD, contract.RECORD_OVERHEAD)
 
     def _telemetry(self, rows: tuple[Row, ...], hist: bool) -> Message:
@@ -230,6 +235,7 @@ class Outbox:
         return Message(Publication(self._topics.telemetry, payload), True, Lane.TELEMETRY, rows, hist)
 
     def _event(self, row: Row, hist: bool) -> Message:
+        row = self.corrections.of(row)
         payload = contract.event(row.run, row.record, hist)
         return Message(Publication(self._topics.event, payload), hist, Lane.EVENT, (row,), hist)
 

@@ -24,6 +24,7 @@ from gateway.model import (
     Backlog,
     BacklogWanted,
     Command,
+    Correction,
     Fact,
     HealthReport,
     Lane,
@@ -68,7 +69,7 @@ class Stop(NamedTuple):
     """Finish and end."""
 
 
-Post: TypeAlias = Stored | Answer | Record | AlarmView | HealthReport | Reply | Heard | Stop
+Post: TypeAlias = Stored | Answer | Record | AlarmView | HealthReport | Correction | Reply | Heard | Stop
 """What the sender's inbox takes."""
 
 
@@ -170,6 +171,8 @@ class Sender:
                 self._outbox.board.alarm(message)
             case HealthReport():
                 self._outbox.board.health(message)
+            case Correction():
+                self._outbox.corrections.learn(message)
             case Reply():
                 self._outbox.board.reply(message)
             case Answer():

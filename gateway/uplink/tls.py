@@ -2,6 +2,10 @@
 
 TLS 1.2 at least. The host name is looked for among the certificate's SANs alone: by itself Python would also take the
 subject's common name. Files are read anew for each connection, so a renewed certificate needs no restart.
+Dates are checked against the machine's clock, even where that is wrong for certain: OpenSSL could check them against a
+floor (X509_VERIFY_PARAM_set_time), but Python does not offer it, and to leave the dates of the whole chain out and then
+look at the broker's certificate alone would accept an expired CA. So a clock in the past means no connection until it
+is set, and faults.py says so; everything is recorded meanwhile.
 """
 
 from __future__ import annotations
