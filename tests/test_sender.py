@@ -360,6 +360,38 @@ def test_events_of_an_outage_are_kept_in_memory_but_not_without_bound() -> None:
     assert desk.journal.twice == 0
 
 
+def test_what_was_on_its_way_when_texts_were_dropped_behind_it_is_not_forgotten_with_the_connection() -> None:
+    desk = Desk(window=4)
+    desk.connect_in_peace()
+    desk.store(*(event(seq) for seq in range(1, 5)))
+    desk.store(*(event(seq) for seq in range(5, 5 + 2 * KEEP_EVENTS)))
+    desk.tell(Down(1, "lost", ""))
+    desk.wire.sent.clear()
+    desk.connect()
+    for _ in range(10):
+        desk.answer_all()
+        desk.ack_all()
+    assert not desk.journal.unacked(Lane.EVENT)
+    assert desk.journal.twice == 0
+
+
+def test_events_that_did_not_fit_into_memory_while_the_disk_hung_follow_as_backlog() -> None:
+    desk = Desk()
+    desk.connect_in_peace()
+    made = [event(seq) for seq in range(1, KEEP_EVENTS + 51)]
+    desk.tell(*made)
+    desk.tell(later=1.1)
+    desk.ack_all()
+    desk.store(*made)
+    desk.answer_all()
+    late = desk.payloads("event")
+    desk.ack_all()
+    assert [payload["seq"] for payload in late][:3] == [1, 2, 3]
+    assert all(payload["hist"] for payload in late)
+    assert not desk.journal.unacked(Lane.EVENT)
+    assert desk.journal.twice == 0
+
+
 def test_a_slow_uplink_drops_texts_catches_up_and_is_live_again() -> None:
     desk = Desk(linger=0.0, window=2)
     desk.connect_in_peace()

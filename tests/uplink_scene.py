@@ -173,6 +173,7 @@ class Scene:
     journal: JournalRoom
     facts: SimpleQueue[Fact] = field(default_factory=SimpleQueue)
     heard: list[Fact] = field(default_factory=list)
+    deaths: list[BaseException] = field(default_factory=list)
 
     def store(self, *made: Record) -> None:
         self.journal.store(made, self.sender.post)
@@ -241,7 +242,18 @@ def running(
         "platform", settings, about, run, folder, SystemClock(), facts.put, journal.post, short_delays
     )
     scene = Scene(sender, wire, journal, facts)
-    threads = [threading.Thread(target=room.run, name=room.name) for room in (sender, wire)]
+
+    def keep_running(room: Sender | MqttWire) -> None:
+        """As the supervisor does."""
+        while True:
+            try:
+                room.run()
+            except Exception as error:  # noqa: BLE001 - whatever a room dies of
+                scene.deaths.append(error)
+            else:
+                return
+
+    threads = [threading.Thread(target=keep_running, args=(room,), name=room.name) for room in (sender, wire)]
     journal.start()
     for thread in threads:
         thread.start()

@@ -103,9 +103,13 @@ class LaneQueue:
         return self._live[0][0] if self._live else None
 
     def reset(self, rows: Iterable[Row]) -> None:
-        """The connection has ended: `rows` were on their way as live and go again, in order; the rest is asked for."""
+        """The connection has ended: `rows` were on their way as live and go again, in order; the rest is asked for.
+
+        Of `rows` only those from `floor` on: what is in memory must have no hole that is not acknowledged.
+        """
         came = self._live[0][0] if self._live else 0.0
-        self._live.extendleft([(came, row) for row in rows][::-1])
+        again = [(came, row) for row in rows if self._floor is not None and row.id >= self._floor]
+        self._live.extendleft(reversed(again))
         self._chunk.clear()
         self._reach = 0
         self._floor = self._live[0][1].id if self._live else None
@@ -147,6 +151,13 @@ class LaneQueue:
         """The first `count` rows of the backlog are on their way."""
         for _ in range(count):
             self._chunk.popleft()
+
+    def read_again(self) -> None:
+        """What the journal has answered so far may have had holes: ask again for all below the live stream."""
+        self._chunk.clear()
+        self._reach = 0
+        self._asked_at = None
+        self._open_end = self._open_end or self._floor is None
 
     def is_behind(self) -> bool:
         """Whether the journal has rows that were not read yet."""

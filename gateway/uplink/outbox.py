@@ -116,6 +116,11 @@ class Outbox:
         """The journal's answer to one of `questions`."""
         self._lanes[answer.lane].answered(number, answer)
 
+    def read_again(self) -> None:
+        """The journal can read all that it has again, which it could not while its disk failed."""
+        for queue in self._lanes.values():
+            queue.read_again()
+
     def landed(self, token: int, code: int, now: float) -> Refused | Message | None:
         """A PUBACK came: the message that it answers, or that message's refusal, or None if nothing waits for it."""
         message = self.window.land(token, now)

@@ -27,10 +27,12 @@ from gateway.model import (
     Correction,
     Fact,
     HealthReport,
+    JournalRestored,
     Lane,
     Record,
     Reply,
     Stored,
+    Unstored,
     UplinkDown,
     UplinkHealth,
     UplinkUp,
@@ -69,7 +71,7 @@ class Stop(NamedTuple):
     """Finish and end."""
 
 
-Post: TypeAlias = Stored | Answer | Record | AlarmView | HealthReport | Correction | Reply | Heard | Stop
+Post: TypeAlias = Stored | Unstored | JournalRestored | Answer | Record | AlarmView | HealthReport | Correction | Reply | Heard | Stop
 """What the sender's inbox takes."""
 
 
@@ -160,8 +162,10 @@ class Sender:
         """Take in one message; sends nothing yet."""
         now = self._clock.mono()
         match message:
-            case Stored():
+            case Stored() | Unstored():
                 self._outbox.stored(message.rows, now)
+            case JournalRestored():
+                self._outbox.read_again()
             case Record():
                 self._sweep.hub_spoke()
                 self._outbox.handed_over(message, now)

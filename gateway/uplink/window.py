@@ -74,7 +74,7 @@ class Window:
 
     def has_room_for_bulk(self, hist: bool) -> bool:
         """Whether a message of bulk may go."""
-        share = self._limit - (max(1, self._limit // 4) if self._limit > 1 else 0)
+        share = max(1, self._limit - max(2, self._limit // 4))
         if not self.has_room or self._bulk >= share or self._bulk_bytes >= MAX_BULK_BYTES:
             return False
         return not hist or self._bulk_hist < max(1, share // 2)

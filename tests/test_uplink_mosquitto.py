@@ -1,0 +1,174 @@
+"""The uplink against mosquitto, the broker most sites run: both versions, passwords, TLS, restarts."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from consumer import Consumer
+from tls_scene import Authority
+from uplink_scene import RUN, alarm, event, reading, running, until
+
+from gateway.demo.broker import Broker
+from gateway.model import AlarmState, Lane, UplinkDown
+
+pytestmark = [
+    pytest.mark.mosquitto,
+    pytest.mark.skipif(shutil.which("mosquitto") is None, reason="mosquitto is not installed"),
+]
+
+
+def free_port() -> int:
+    broker = Broker()
+    port = broker.start()
+    broker.stop()
+    return port
+
+
+class Mosquitto:
+    """One mosquitto on loopback, which saves what it knows when it ends in order, and can be started again."""
+
+    def __init__(self, folder: Path, *lines: str) -> None:
+        self.port = free_port()
+        self._config = folder / "mosquitto.conf"
+        plain = ["user root", f"listener {self.port} 127.0.0.1", "persistence true", f"persistence_location {folder}/"]
+        self._config.write_text("\n".join([*plain, *lines]) + "\n")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            ["mosquitto", "-c", str(self._config)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            if b"running" in line:
+                break
+        else:
+            self._process.wait(5)
+            self._process.stderr.close()
+            pytest.fail("mosquitto does not start")
+        drain = threading.Thread(target=self._process.stderr.read, daemon=True)
+        drain.start()
+        self._drain = drain
+
+    def end(self, *, kill: bool = False) -> None:
+        assert self._process is not None
+        self._process.kill() if kill else self._process.terminate()
+        self._process.wait(10)
+        self._drain.join(5)
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+
+
+@contextmanager
+def mosquitto(folder: Path, *lines: str) -> Iterator[Mosquitto]:
+    folder.mkdir(exist_ok=True)
+    one = Mosquitto(folder, *lines)
+    one.start()
+    try:
+        yield one
+    finally:
+        one.end()
+
+
+def test_everything_arrives_once_and_validates_at_a_subscriber(tmp_path: Path) -> None:
+    with mosquitto(tmp_path / "m", "allow_anonymous true") as broker, Consumer(broker.port) as consumer:
+        with running(f"mqtt://127.0.0.1:{broker.port}", linger=0.01) as scene:
+            assert scene.wait_up().version == "5"
+            scene.sender.post(alarm(AlarmState.UNACK_ACTIVE))
+            for first in range(1, 1001, 100):
+                scene.store(*(reading(seq) for seq in range(first, first + 100)), event(first // 100 + 1))
+            scene.wait_acked()
+            consumer.wait_for(lambda: len(consumer.counts) == 1010, 10, "1,000 readings and 10 events")
+        consumer.wait_for(lambda: b"stopped" in consumer.latest["sitewarden/v1/dc3/gw1/status"], 5, "a goodbye")
+        assert set(consumer.counts.values()) == {1}
+        assert consumer.seqs(RUN, "event") == set(range(1, 11))
+
+
+def test_a_mosquitto_that_is_restarted_under_load_loses_nothing(tmp_path: Path) -> None:
+    with (
+        mosquitto(tmp_path / "m", "allow_anonymous true") as broker,
+        Consumer(broker.port) as consumer,
+        running(f"mqtt://127.0.0.1:{broker.port}", linger=0.01) as scene,
+    ):
+        seq = 0
+        for _ in range(3):
+            scene.wait_up()  # a SIGTERM that comes before its main loop is lost on mosquitto
+            scene.store(*(reading(seq + number) for number in range(1, 201)))
+            seq += 200
+            broker.end()
+            scene.store(*(reading(seq + number) for number in range(1, 201)))
+            seq += 200
+            broker.start()
+        scene.wait_acked()
+        wanted = set(range(1, seq + 1))
+        consumer.wait_for(lambda: consumer.seqs(RUN, "telemetry") == wanted, 20, "all readings")
+
+
+def test_a_mosquitto_that_is_killed_is_found_again(tmp_path: Path) -> None:
+    with (
+        mosquitto(tmp_path / "m", "allow_anonymous true") as broker,
+        running(f"mqtt://127.0.0.1:{broker.port}") as scene,
+    ):
+        scene.wait_up()
+        broker.end(kill=True)
+        scene.wait_down()
+        broker.start()
+        scene.wait_up()
+        scene.store(event(1))
+        scene.wait_acked()
+
+
+def test_a_bad_password_is_named_and_a_good_one_lets_in(tmp_path: Path) -> None:
+    passwords = tmp_path / "passwords"
+    subprocess.run(["mosquitto_passwd", "-c", "-b", str(passwords), "gw1", "right"], check=True, timeout=10)
+    (tmp_path / "pw").write_text("wrong")
+    (tmp_path / "pw").chmod(0o600)
+    lines = ("allow_anonymous false", f"password_file {passwords}")
+    with mosquitto(tmp_path / "m", *lines) as broker:
+        login: dict[str, Any] = {"username": "gw1", "password_file": "pw"}
+        with running(f"mqtt://127.0.0.1:{broker.port}", tmp_path, **login) as scene:
+            down = scene.wait_down()
+            assert "user name or password" in down.what or "not authorise" in down.what
+            (tmp_path / "pw").write_text("right")
+            scene.wait_up()
+            scene.store(event(1))
+            scene.wait_acked()
+            assert sum(isinstance(fact, UplinkDown) for fact in scene.heard) == 1
+
+
+def test_an_access_list_that_forbids_telemetry_lets_events_through(tmp_path: Path) -> None:
+    access = tmp_path / "acl"
+    access.write_text("topic readwrite sitewarden/v1/dc3/gw1/event\ntopic write sitewarden/v1/dc3/gw1/status\n")
+    with (
+        mosquitto(tmp_path / "m", "allow_anonymous true", f"acl_file {access}") as broker,
+        running(f"mqtt://127.0.0.1:{broker.port}", linger=0.01) as scene,
+    ):
+        scene.wait_up()
+        scene.store(*(reading(seq) for seq in range(1, 50)), *(event(seq) for seq in range(1, 20)))
+        until(lambda: scene.journal.do(lambda j: len(j.acked[Lane.EVENT])) == 19)
+        assert scene.journal.do(lambda j: len(j.acked[Lane.TELEMETRY])) == 0
+
+
+def test_mosquitto_over_tls_with_a_client_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    pair, own = authority.issue("broker"), authority.issue("gw1")
+    lines = (f"cafile {authority.ca.cert}", f"certfile {pair.cert}", f"keyfile {pair.key}", "require_certificate true")
+    with mosquitto(tmp_path / "m", *lines, "use_identity_as_username true", "allow_anonymous false") as broker:
+        url = f"mqtts://localhost:{broker.port}"
+        certificates: dict[str, Any] = {"ca_file": "ca.pem", "cert_file": own.cert.name, "key_file": own.key.name}
+        with running(url, authority.folder, **certificates) as scene:
+            scene.wait_up()
+            scene.store(*(event(seq) for seq in range(1, 100)))
+            scene.wait_acked()
+        with running(url, authority.folder, ca_file="ca.pem") as scene:
+            down = scene.wait_down()
+            assert "TLS" in down.what or "closed the connection" in down.what
+        with running(f"mqtt://localhost:{broker.port}", authority.folder) as scene:
+            assert "mqtts://" in scene.wait_down().hint
