@@ -42,6 +42,7 @@ from gateway.model import (
     Trust,
     Write,
 )
+from gateway.refine.exception import Limit
 from gateway.rules.condition import Above, Equals, SilentFor
 from gateway.rules.judge import Rule
 from gateway.rules.responses import OutputPoint, Response
@@ -71,6 +72,11 @@ def plan() -> Plan:
         ),
         responses={"evacuate": Response("evacuate", {SIREN: "on"}, "Leave by the nearest exit")},
         outputs={SIREN: "off"},
+        limits={
+            "cold-1": {},
+            **{name: {"smoke": Limit()} for name in ("smoke-1", "smoke-2")},
+            "siren": {"output": Limit()},
+        },
         every_s={"cold-1": 10.0, "smoke-1": 2.0, "smoke-2": 2.0, "siren": 2.0},
         safety_devices=frozenset({"smoke-1", "smoke-2", "siren"}),
         version="0",

@@ -1,7 +1,7 @@
 """Whether the site, the links and the devices of a configuration fit together.
 
-Rules are checked in rulecheck.py, uplinks in uplinkcheck.py. What is disabled is checked as far as it stands by itself,
-but is in nobody's way: a spare device may have the unit id of the one it is to replace.
+Rules are checked in rulecheck.py, reports in reportcheck.py, uplinks in uplinkcheck.py. What is disabled is checked as
+far as it stands by itself, but is in nobody's way: a spare device may have the unit id of the one it is to replace.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import zoneinfo
 
 from gateway.config.draft import Draft
 from gateway.config.problems import Where, listed, shown, suggestion
+from gateway.config.reportcheck import check_reports
 from gateway.config.rulecheck import check_responses, check_rules
 from gateway.config.schema import SerialLink
 from gateway.driver import Family
@@ -38,6 +39,7 @@ def check(draft: Draft) -> None:
     _check_neighbours(draft)
     check_rules(draft)
     check_responses(draft)
+    check_reports(draft)
 
 
 def _check_timezone(draft: Draft, name: str) -> None:

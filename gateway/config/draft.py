@@ -19,6 +19,7 @@ from gateway.config.schema import (
     DeviceKeys,
     GatewayPart,
     Link,
+    Report,
     Response,
     Rule,
     Site,
@@ -55,6 +56,7 @@ class Draft:
     disabled: set[str] = field(default_factory=set)  # devices that are disabled by themselves
     rules: dict[str, Rule] = field(default_factory=dict)
     responses: dict[str, Response] = field(default_factory=dict)
+    report: dict[str, Report] = field(default_factory=dict)
 
     def is_off(self, device: str) -> bool:
         """Whether a device is disabled, by itself or with its link."""
@@ -76,6 +78,7 @@ def drafted(tree: Tree, find_driver: FindDriver, profiles: Profiles) -> Draft:
     draft.uplinks = _by_id(tree, "uplinks", Uplink)
     draft.rules = _by_id(tree, "rules", Rule)
     draft.responses = _by_id(tree, "responses", Response)
+    draft.report = _by_id(tree, "report", Report)
     for name in tree.section("links"):
         link = _link(tree, name)
         if link is not None:
@@ -149,7 +152,13 @@ def _add_device(draft: Draft, name: str, find_driver: FindDriver, profiles: Prof
         return
     every = keys.every or driver.every_default_s
     draft.devices[name] = Device(
-        driver=keys.driver, link=keys.link, name=keys.name or name, zone=keys.zone, every=every, built=made[0]
+        driver=keys.driver,
+        link=keys.link,
+        name=keys.name or name,
+        zone=keys.zone,
+        every=every,
+        built=made[0],
+        report=keys.report,
     )
     draft.options[name] = made[1]
     if not keys.enabled:

@@ -126,6 +126,18 @@ Link: TypeAlias = SerialLink | TcpLink | GpioLink | ReplayLink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """When a point is recorded: when it has changed, and from time to time even if it has not."""
+
+    deadband: Annotated[
+        float, Within(ge=0), Doc("Recorded when it has moved by more than this, in the point's unit; numbers only")
+    ] = 0.0
+    max_every: Annotated[
+        Duration, Within(gt=0, le=86400), Doc("Recorded after this time at the latest, changed or not")
+    ] = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceKeys:
     """The keys that every device has; the remaining ones are the options of its driver."""
 
@@ -138,6 +150,10 @@ class DeviceKeys:
         Annotated[Duration, Within(gt=0, le=86400)] | None,
         Doc("Time between polls; of a device that talks by itself: how often it is expected to"),
     ] = None
+    report: Annotated[
+        dict[str, Report],
+        Doc("By point: when it is recorded; the others as the site's report says, or at each reading"),
+    ] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +166,7 @@ class Device:
     zone: str
     every: float  # seconds between polls; for a device that talks by itself, how often it is expected to
     built: Driver
+    report: dict[str, Report] = field(default_factory=dict)  # by point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +218,7 @@ class Config:
     devices: dict[str, Device]
     rules: dict[str, Rule]
     responses: dict[str, Response]
+    report: dict[str, Report]  # by kind: the points of all devices that say nothing of their own
     hash: str
     folder: str  # of the configuration file: relative file names are below it
     off: tuple[str, ...] = ()  # what was left out, in words

@@ -54,7 +54,7 @@ from gateway.model import (
     UplinkUp,
     Write,
 )
-from gateway.refine.exception import state_points, worth_a_record
+from gateway.refine.exception import Reporter
 from gateway.rules.lifecycle import Change
 
 HEALTH_EVERY_S = 60.0
@@ -76,11 +76,7 @@ class Hub:
         self._points = Points(plan.about.devices, plan.every_s)
         self._alarms = Alarms(plan.rules, plan.responses, now.mono)
         self._outputs = Outputs(plan.outputs)
-        self._states = {
-            device.device: state_points({point.name: point.form for point in device.points})
-            for device in plan.about.devices
-        }
-        self._recorded: dict[str, Reading] = {}  # device -> its last reading with a record
+        self._reporters = {device: Reporter(limits, plan.every_s[device]) for device, limits in plan.limits.items()}
         self.started = False  # whether the run's first event has been made
         self._links: dict[str, LinkHealth] = {}
         self._uplinks: dict[str, UplinkHealth] = {}
@@ -140,9 +136,10 @@ class Hub:
         self._readings += 1
         self._points.take(reading)
         made: list[Record] = []
-        if worth_a_record(reading, self._recorded.get(reading.device), self._states.get(reading.device, ())):
-            self._recorded[reading.device] = reading
-            made += self._numbering.telemetry(reading, now)
+        reporter = self._reporters.get(reading.device)
+        recorded = reporter.worth(reading) if reporter is not None else None
+        if recorded is not None:
+            made += self._numbering.telemetry(recorded, now)
         for switch in self._outputs.failed(reading):
             made.append(self._output_event(switch, "failed", now))
         decision = self._alarm_changes(self._alarms.take(reading), now)

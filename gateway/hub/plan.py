@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gateway import __version__
-from gateway.config.schema import Config, Device
+from gateway.config.schema import Config, Device, Report
 from gateway.config.schema import Rule as RuleOptions
 from gateway.driver import Output
 from gateway.hub.alarms import Target
-from gateway.model import About, DeviceAbout, RuleAbout, Value
+from gateway.model import About, DeviceAbout, Point, RuleAbout, Value
+from gateway.refine.exception import Limit
 from gateway.rules.condition import Above, Below, Condition, Equals, Outside, SilentFor
 from gateway.rules.judge import Rule
 from gateway.rules.responses import OutputPoint, Response
-from gateway.units import SAFETY_KINDS
+from gateway.units import SAFETY_KINDS, Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Plan:
     safety_devices: frozenset[str]  # their readings are taken first
     version: str
     run: str
+    limits: Mapping[str, Mapping[str, Limit]]  # device -> point -> when it is recorded; others at each reading
     boot: str = ""  # by which monotonic times of different runs can be compared; "": not known
 
 
@@ -56,6 +58,7 @@ def plan_of(config: Config, run: str, boot: str = "") -> Plan:
         safety_devices=frozenset(device_id for device_id, device in config.devices.items() if is_safety(device)),
         version=__version__,
         run=run,
+        limits={device_id: _limits(device, config.report) for device_id, device in config.devices.items()},
         boot=boot,
     )
 
@@ -63,6 +66,21 @@ def plan_of(config: Config, run: str, boot: str = "") -> Plan:
 def is_safety(device: Device) -> bool:
     """Whether a device's readings are taken first and its polls are never held back."""
     return any(point.kind in SAFETY_KINDS for point in device.built.points)
+
+
+def _limits(device: Device, by_kind: Mapping[str, Report]) -> dict[str, Limit]:
+    """A point's own report, else that of its kind; a state is recorded when it changes, whatever is written."""
+    found = {
+        point.name: _limit(point, device.report.get(point.name, by_kind.get(point.kind)))
+        for point in device.built.points
+    }
+    return {name: limit for name, limit in found.items() if limit is not None}
+
+
+def _limit(point: Point, report: Report | None) -> Limit | None:
+    if report is not None:
+        return Limit(report.deadband, report.max_every)
+    return Limit() if point.form is Form.STATE else None
 
 
 def _rule(rule_id: str, options: RuleOptions) -> Rule:
