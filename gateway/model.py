@@ -191,7 +191,17 @@ class UplinkDown(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """These rows are on the disk: the commit has returned. Told to the hub and to every sender."""
+    """These rows are on the disk: the commit has returned. Told to the hub and to every sender.
+
+    `told` of the rows were Unstored before; the senders, which have had their telemetry, are told the others.
+    """
+
+    rows: tuple[Row, ...]
+    told: int = 0
+
+
+class Unstored(NamedTuple):
+    """These rows wait for a disk that fails, in bounded memory: they are sent from there, and no longer waited for."""
 
     rows: tuple[Row, ...]
 
@@ -363,6 +373,7 @@ Fact: TypeAlias = (
     | UplinkUp
     | UplinkDown
     | Stored
+    | Unstored
     | Recovered
     | JournalFailed
     | JournalRestored

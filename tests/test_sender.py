@@ -22,12 +22,14 @@ from gateway.model import (
     Command,
     Fact,
     HealthReport,
+    JournalRestored,
     Lane,
     Moment,
     Record,
     Reply,
     Stored,
     Trust,
+    Unstored,
     UplinkDown,
     UplinkHealth,
     UplinkUp,
@@ -412,6 +414,25 @@ def test_a_slow_uplink_drops_texts_catches_up_and_is_live_again() -> None:
     desk.ack_all()
     assert desk.journal.asked == asked
     assert not desk.journal.unacked(Lane.TELEMETRY)
+
+
+def test_telemetry_is_sent_from_memory_while_the_disk_fails_and_the_rest_is_read_when_it_is_back() -> None:
+    desk = Desk(linger=0.0)
+    on_disk = desk.journal.store([reading(1), reading(2)])
+    desk.connect()
+    out_of_reach = desk.questions.popleft() if desk.questions[0].lane is Lane.TELEMETRY else desk.questions.pop()
+    unstored = desk.journal.store([reading(3), reading(4)]).rows
+    out_of_reach.answer(Backlog(Lane.TELEMETRY, (), unstored[-1].id, done=True))  # what memory knows
+    desk.tell(desk.inbox.get(), Unstored(unstored))
+    assert [record["seq"] for batch in desk.payloads("telemetry") for record in batch["records"]] == [3, 4]
+    desk.ack_all()
+    desk.tell(JournalRestored(60.0))
+    desk.answer_all()
+    assert [record["seq"] for batch in desk.payloads("telemetry") for record in batch["records"]] == [1, 2]
+    desk.ack_all()
+    assert not desk.journal.unacked(Lane.TELEMETRY)
+    assert desk.journal.twice == 0
+    assert on_disk.rows
 
 
 def test_no_acknowledgement_for_a_keepalive_breaks_the_connection() -> None:

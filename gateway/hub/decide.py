@@ -19,7 +19,6 @@ from gateway.hub.plan import Plan
 from gateway.hub.points import Points
 from gateway.hub.timekeeping import Timekeeper, Turned
 from gateway.model import (
-    JOURNAL_FAILED,
     AlarmView,
     Command,
     Decision,
@@ -49,6 +48,7 @@ from gateway.model import (
     Stored,
     Tick,
     TimeKnown,
+    Unstored,
     UplinkDown,
     UplinkHealth,
     UplinkUp,
@@ -89,6 +89,7 @@ class Hub:
             Reading: self._reading,
             Tick: self._tick,
             Stored: self._stored,
+            Unstored: self._unstored,
             Command: self._command,
             StatusQuery: self._status_query,
             Recovered: self._recovered,
@@ -104,7 +105,7 @@ class Hub:
             UplinkDown: self._gateway_fact,
             JournalFailed: self._gateway_fact,
             JournalRestored: self._gateway_fact,
-            Dropped: self._dropped,
+            Dropped: self._gateway_fact,
             RoomDied: self._gateway_fact,
             TimeKnown: self._time_known,
         }
@@ -241,13 +242,12 @@ class Hub:
         return self._numbering.started(text, self._start, now)
 
     def _stored(self, fact: Stored, _: Moment) -> Decision:
-        self._numbering.stored(len(fact.rows))
+        self._numbering.stored(len(fact.rows) - fact.told)
         return Decision()
 
-    def _dropped(self, fact: Dropped, now: Moment) -> Decision:
-        if fact.of_run == self._plan.run and fact.reason == JOURNAL_FAILED:
-            self._numbering.stored(fact.records)  # they will never be: nothing waits for them any more
-        return self._gateway_fact(fact, now)
+    def _unstored(self, fact: Unstored, _: Moment) -> Decision:
+        self._numbering.stored(len(fact.rows))
+        return Decision()
 
     # -- people and platforms
 

@@ -12,13 +12,36 @@ from gateway.model import Lane, PreviousRun
 _LAST = {lane: f"SELECT max(id) FROM {lane} WHERE id BETWEEN ? AND ?" for lane in Lane}  # noqa: S608 - a lane is no input
 _FIRST = {lane: f"SELECT min(id) FROM {lane} WHERE id BETWEEN ? AND ?" for lane in Lane}  # noqa: S608 - as above
 
+_Y2020_MS = 1_577_836_800_000
+_QUARTER_MS = 900_000
+_LAST_WISH = 1 << 22
+
 
 class Identity(NamedTuple):
-    """A run as the file names it; `number` is 0 until it has one, and stays the same in whatever file follows."""
+    """A run as the file names it; `number` is 0 until it has one, and stays the same in whatever file follows.
+
+    `wish`: the number that the run has told its uplinks already, for want of a file to give it one; 0: none.
+    """
 
     run: str
     boot: str
     number: int
+    wish: int = 0
+
+
+def wished(now_ts: int) -> int:
+    """A number that no file has given yet, unless one run a quarter of an hour has begun since 2020; 1 without a clock.
+
+    It is nowhere near the end of all numbers (2^23).
+    """
+    steps = (now_ts - _Y2020_MS) // _QUARTER_MS
+    return steps if 0 < steps < _LAST_WISH else 1
+
+
+def is_free(db: sqlite3.Connection, number: int) -> bool:
+    """Whether a run with this number would be the last one of the file."""
+    (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'runs'").fetchone()
+    return number > int(last)
 
 
 def recall(db: sqlite3.Connection, known: Ledger) -> tuple[Ledger, set[Kept]]:
@@ -46,7 +69,7 @@ def enrol(db: sqlite3.Connection, draft: Ledger, own: Identity, now_ts: int) -> 
     if not number:
         if own.number and max(draft.runs, default=0) >= own.number:
             raise JournalDamaged("the journal was replaced by another one while in use", "stop the daemon before that")
-        row = (own.number or None, own.run, own.boot, now_ts)
+        row = (own.number or own.wish or None, own.run, own.boot, now_ts)
         number = db.execute("INSERT INTO runs VALUES (?, ?, ?, ?)", row).lastrowid or 0
         draft.runs[number] = own.run
     before = max((other for other in draft.runs if other < number), default=0)

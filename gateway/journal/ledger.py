@@ -136,14 +136,18 @@ class Ledger:
 
     def unsent(self, lane: Lane) -> Iterator[Unsent]:
         """The ranges of rows that some uplink does not have, oldest first, one run and one set of uplinks each."""
-        sets = {name: self._sets[name, lane] for name in self.uplinks}
         top = self.top(lane)
-        for first, last in common(sets.values(), 0, top).gaps(0, top):
-            while first <= last:
-                edges = (members.edge_after(first) for members in sets.values())
-                stop = min([last, last_of_run(run_of(first)), *(edge - 1 for edge in edges if edge is not None)])
-                yield Unsent(first, stop, tuple(name for name, members in sets.items() if first not in members))
-                first = stop + 1  # noqa: PLW2901 - the rest of the same range
+        for first, last in common((self._sets[name, lane] for name in self.uplinks), 0, top).gaps(0, top):
+            yield from self.pieces(lane, first, last)
+
+    def pieces(self, lane: Lane, first: int, last: int) -> Iterator[Unsent]:
+        """The ids `first` to `last`, in pieces of one run and one set of uplinks that do not have them each."""
+        sets = {name: self._sets[name, lane] for name in self.uplinks}
+        while first <= last:
+            edges = (members.edge_after(first) for members in sets.values())
+            stop = min([last, last_of_run(run_of(first)), *(edge - 1 for edge in edges if edge is not None)])
+            yield Unsent(first, stop, tuple(name for name, members in sets.items() if first not in members))
+            first = stop + 1
 
     def rows(self) -> int:
         """How many rows there are."""

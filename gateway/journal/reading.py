@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from bisect import bisect_left
+from collections.abc import Sequence
 
 from gateway.journal.ledger import Ledger, run_of, seq_of
-from gateway.model import BacklogWanted, Lane, Record, Row, Trust
+from gateway.model import Backlog, BacklogWanted, Lane, Record, Row, Trust
 
 _SELECT = {  # as blobs: sqlite3 refuses whole answers over one byte that is no UTF-8
     lane: f"SELECT id, ts, CAST(trust AS BLOB), mono_ms, CAST(text AS BLOB) FROM {lane} "  # noqa: S608 - no input
@@ -30,6 +32,24 @@ def backlog(db: sqlite3.Connection, ledger: Ledger, wanted: BacklogWanted, upto:
         if len(rows) > wanted.limit or unsound:
             break
     return rows, unsound
+
+
+def from_memory(rows: Sequence[Row], wanted: BacklogWanted, ledger: Ledger) -> Backlog:
+    """The answer that rows in memory, in the order of their ids, give by themselves."""
+    last = rows[-1].id if rows else wanted.after
+    upto = max(last, ledger.top(wanted.lane), wanted.after) if wanted.upto is None else wanted.upto
+    found: list[Row] = []
+    at = 0
+    for first, end in ledger.missing(wanted.uplink, wanted.lane, wanted.after + 1, upto):
+        at = bisect_left(rows, first, at, key=_id)
+        while at < len(rows) and rows[at].id <= end and len(found) <= wanted.limit:
+            found.append(rows[at])
+            at += 1
+    return Backlog(wanted.lane, tuple(found[: wanted.limit]), upto, len(found) <= wanted.limit)
+
+
+def _id(row: Row) -> int:
+    return row.id
 
 
 def _row(lane: Lane, run: str | None, columns: tuple[int, int, bytes, int, bytes]) -> Row | None:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import errno
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -36,8 +36,8 @@ from gateway.journal.gaps import Gaps
 from gateway.journal.ledger import Kept, Ledger, row_id, run_of, seq_of
 from gateway.journal.retention import Slice
 from gateway.journal.space import BUSY_S, Space, pragma
-from gateway.journal.waiting import Waiting
-from gateway.model import Acked, Backlog, BacklogWanted, Dropped, Lane, Record, Recovered, Row
+from gateway.journal.waiting import Lost, Waiting
+from gateway.model import JOURNAL_FAILED, Acked, Backlog, BacklogWanted, Dropped, Lane, Record, Recovered, Row
 
 _SLICES_AT_ONCE = 4
 _SLICES_AT_MOST = 100
@@ -58,6 +58,8 @@ class Store:
         self._space = Space(path, max_size)
         self._db: sqlite3.Connection | None = None
         self._number = 0  # of the run; 0 until it is enrolled
+        self._wish = 0  # the number that rows were told with before it was enrolled
+        self._void = 0  # a wish that was not granted: what is acknowledged under it may be another run's
         self._state: dict[str, str] = {}  # as on the disk, in case the file must be replaced
         self._kept: set[Kept] = set()  # the ledger as on the disk
         self._gaps = Gaps()
@@ -106,9 +108,12 @@ class Store:
                 damage.check(db, self._path)
             opening.migrate(db)
             self._inode = self._path.stat().st_ino
+            self._hear_wish(db)
             draft, self._kept = enrolment.recall(db, self.ledger)
             with self._transaction():
-                number, previous = enrolment.enrol(db, draft, Identity(self._run, self._boot, self._number), now_ts)
+                number, previous = enrolment.enrol(
+                    db, draft, Identity(self._run, self._boot, self._number, self._wish), now_ts
+                )
                 end = self._chain(db)
                 db.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", self._state.items())
                 self._gaps.note(db, now_ts, self._lost)
@@ -120,6 +125,11 @@ class Store:
         self.ledger, self._number, self._kept, self._lost, self._end = draft, number, kept, (), end
         fate, self._fresh = "new" if self._fresh else "kept", False
         return Recovered(fate, previous, self._state), dropped
+
+    def _hear_wish(self, db: sqlite3.Connection) -> None:
+        if self._wish and not self._number and not enrolment.is_free(db, self._wish):
+            self._void, self._wish = self._wish, 0
+            self.ledger = Ledger(self.ledger.uplinks)
 
     def _chain(self, db: sqlite3.Connection) -> End:
         """The last link of the chain; a file that has none yet goes on with the one that it follows."""
@@ -172,13 +182,31 @@ class Store:
         self._gaps.announced(group.events)
         self._gaps.committed(lost)
         self._state = {key: text for key, text in (self._state | group.state).items() if text is not None}
-        rows = tuple(Row(row_id(self._number, record.seq), self._run, record) for record in group.records())
+        rows = self.rows_of(group.records(), now_ts)
         for row in rows:
             self.ledger.stored(row.record.lane, row.id)
         return rows
 
+    def rows_of(self, records: Iterable[Record], now_ts: int) -> tuple[Row, ...]:
+        """Records of this run as rows, whether they are stored or not."""
+        if not self._number and not self._wish:
+            self._wish = enrolment.wished(now_ts)
+        number = self._number or self._wish
+        return tuple(Row(row_id(number, record.seq), self._run, record) for record in records)
+
     def _ids(self, first: int, last: int) -> tuple[int, int]:
         return row_id(self._number, first), row_id(self._number, last)
+
+    def given_up(self, lost: Lost, now_ts: int) -> Iterator[Dropped]:
+        """The gaps of records that waited for the disk and are not kept any longer, by the uplinks that miss them."""
+        number = self._number or self._wish or enrolment.wished(now_ts)
+        left = lost.records
+        for first, last, uplinks in self.ledger.pieces(
+            lost.lane, row_id(number, lost.first), row_id(number, lost.last)
+        ):
+            records = min(left, last - first + 1)
+            left -= records
+            yield Dropped(self._run, lost.lane, seq_of(first), seq_of(last), records, uplinks, JOURNAL_FAILED)
 
     def _columns(self, record: Record) -> tuple[int, int, str, int, str]:
         return row_id(self._number, record.seq), record.ts, record.trust.value, record.mono_ms, record.text
@@ -194,7 +222,10 @@ class Store:
 
     def acknowledge(self, acked: Acked) -> bool:
         """Take note; stored with the next commit. False if the uplink is not configured."""
-        return self.ledger.acknowledge(acked.uplink, acked.lane, acked.ids)
+        ids = acked.ids
+        if self._void:
+            ids = tuple(part for part in ids if run_of(part[0]) != self._void)
+        return self.ledger.acknowledge(acked.uplink, acked.lane, ids)
 
     def backlog(self, wanted: BacklogWanted, now_ts: int) -> tuple[Backlog, tuple[Dropped, ...]]:
         """The oldest rows that an uplink does not have, and the gaps of those among them that are damaged.

@@ -5,7 +5,10 @@
 - One wake-up per group: `post` rings only where the thread does not look by itself soon enough. Acknowledgements never
   ring; they go to the disk with the next group, at the latest after ACKS_AT_LATEST_S, and when stopping.
 - After a failure the records wait in bounded memory, the oldest telemetry goes first, and the disk is tried again every
-  RETRY_S. Failed and restored are told once each; what was given up is told as a gap, which is on the disk by then.
+  RETRY_S. Failed and restored are told once each; what was given up is told as a gap, which is on the disk by then. Of
+  what every uplink had by that time the gap says so: only the journal misses it.
+- Meanwhile telemetry goes to the senders from memory (events do without the journal), and so do answers about it. When
+  the disk is back, the senders are told, and ask for the rest.
 - A full disk is a usual day: room is made inside the file, at once, and only if that does not help it is a failure.
 - What waits outlives an error of ours: `run` may be called again.
 """
@@ -23,10 +26,10 @@ from gateway.config.schema import Storage
 from gateway.correction import recalled
 from gateway.errors import JournalDown
 from gateway.journal.faults import JournalFull
+from gateway.journal.reading import from_memory
 from gateway.journal.store import Store
 from gateway.journal.waiting import Waiting
 from gateway.model import (
-    JOURNAL_FAILED,
     Acked,
     BacklogWanted,
     Correction,
@@ -38,10 +41,15 @@ from gateway.model import (
     JournalRestored,
     Lane,
     Stored,
+    Unstored,
 )
 
 MAX_WAITING = 20_000
-"""Records that wait in memory while the disk fails."""
+MAX_WAITING_BYTES = 8_000_000
+"""Records, and bytes of their texts, that wait in memory while the disk fails."""
+
+MAX_LOST = 200
+"""Gaps that wait with them; more become one."""
 
 RETRY_S = 5.0
 ACKS_AT_LATEST_S = 10.0
@@ -51,6 +59,9 @@ MAX_IDLE_S = 10.0
 
 Post: TypeAlias = Decision | Acked | BacklogWanted
 """What the journal's inbox takes."""
+
+ToSenders: TypeAlias = Stored | Unstored | JournalRestored | Correction
+"""What every sender is told."""
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +80,7 @@ class JournalThread:
         uplinks: tuple[str, ...],
         clock: Clock,
         tell_hub: Callable[[Fact], None],
-        tell_senders: Sequence[Callable[[Stored | Correction], None]],
+        tell_senders: Sequence[Callable[[ToSenders], None]],
     ) -> None:
         self._store = Store(path, run, boot, uplinks, options.max_size)
         self._run = run
@@ -85,7 +96,7 @@ class JournalThread:
         self._waiting = Waiting()
         self._wanted: dict[tuple[str, Lane], BacklogWanted] = {}
         self._acked_since: float | None = None
-        self._lost: dict[Lane, Dropped] = {}
+        self._lost: list[Dropped] = []
         self._recovered = False
         self._failed_at: float | None = None
         self._failure = "ok"
@@ -133,6 +144,8 @@ class JournalThread:
         except JournalDown as down:
             self._fall(down)
         if self._failed_at is not None:
+            self._hand_over()
+            self._answer_from_memory()
             self._trim()
         self._report(now)
 
@@ -216,8 +229,7 @@ class JournalThread:
             self._recovered = True
             self._tell_hub(found)
             for _, correction in recalled(found.state):  # before any row that it is about
-                for tell in self._tell_senders:
-                    tell(correction)
+                self._tell_all(correction)
         self._tell_dropped(dropped)
 
     def _commit(self) -> None:
@@ -233,17 +245,16 @@ class JournalThread:
             self._store_group()
 
     def _store_group(self) -> None:
-        lost = tuple(self._lost.values())
+        lost, told = tuple(self._lost), dict(self._waiting.told)
         rows = self._store.commit(self._waiting, lost, self._clock.now().ts)
+        events = len(self._waiting.events)
         self._waiting.clear()
         self._acked_since = None
         self._lost.clear()
         self._commits += 1
         if rows:
-            stored = Stored(rows)
-            self._tell_hub(stored)
-            for tell in self._tell_senders:
-                tell(stored)
+            self._tell_hub(Stored(rows, sum(told.values())))
+            self._tell_all(Stored(rows[:events] + rows[events + told[Lane.TELEMETRY] :]))
         self._tell_dropped(lost)
         self._tell_dropped(self._store.relieve(self._clock.now().ts))
 
@@ -272,12 +283,50 @@ class JournalThread:
             log.info("the journal works again after %.0f s", down_s)
             self._failed_at, self._failure = None, "ok"
             self._tell_hub(JournalRestored(down_s))
+            self._tell_all(JournalRestored(down_s))
+
+    def _hand_over(self) -> None:
+        """Give what waits to the senders, each record once; the hub does not wait for it any longer."""
+        rows = self._store.rows_of(self._waiting.tell(), self._clock.now().ts)
+        if rows:
+            self._tell_hub(Unstored(rows))
+            self._tell_all(Unstored(tuple(row for row in rows if row.record.lane is Lane.TELEMETRY)))
+
+    def _answer_from_memory(self) -> None:
+        """What a sender asks for of the telemetry that waits; the rest when the disk is back, and it asks again."""
+        asked = [key for key in self._wanted if key[1] is Lane.TELEMETRY]
+        rows = self._store.rows_of(self._waiting.telemetry, self._clock.now().ts) if asked else ()
+        for key in asked:
+            wanted = self._wanted.pop(key)
+            wanted.answer(from_memory(rows, wanted, self._store.ledger))
 
     def _trim(self) -> None:
-        """Keep what waits within bounds; what goes is one growing gap per lane until it can be noted."""
-        for lane, first, last, records in self._waiting.trim(MAX_WAITING, self._options.max_size // 8):
-            gap = self._lost.get(lane) or Dropped(self._run, lane, first, last, 0, self._uplinks, JOURNAL_FAILED)
-            self._lost[lane] = gap._replace(last=last, records=gap.records + records)
+        """Keep what waits within bounds; what goes are gaps until they can be noted."""
+        bounds = MAX_WAITING, min(MAX_WAITING_BYTES, self._options.max_size // 8)
+        if not self._waiting.exceeds(*bounds):
+            return
+        self._hand_over()
+        for lost in self._waiting.trim(*bounds):
+            for gap in self._store.given_up(lost, self._clock.now().ts):
+                self._lose(gap)
+
+    def _lose(self, gap: Dropped) -> None:
+        """Note a gap; with the one before it in its lane it becomes one, if the same uplinks miss both."""
+        for at in range(len(self._lost) - 1, -1, -1):
+            before = self._lost[at]
+            if before.lane is gap.lane:
+                if before.uplinks == gap.uplinks or len(self._lost) >= MAX_LOST:
+                    without = tuple(name for name in self._uplinks if name in before.uplinks + gap.uplinks)
+                    self._lost[at] = before._replace(
+                        last=gap.last, records=before.records + gap.records, uplinks=without
+                    )
+                    return
+                break
+        self._lost.append(gap)
+
+    def _tell_all(self, message: ToSenders) -> None:
+        for tell in self._tell_senders:
+            tell(message)
 
     def _tell_dropped(self, dropped: Sequence[Dropped]) -> None:
         for gap in dropped:
@@ -299,7 +348,7 @@ class JournalThread:
                 waiting=len(self._waiting),
                 commits=self._commits,
                 backlog={uplink: ledger.backlog(uplink) for uplink in self._uplinks},
-                dropped=self._dropped + sum(gap.records for gap in self._lost.values()),
+                dropped=self._dropped + sum(gap.records for gap in self._lost),
                 commit_every_s=self._options.commit_every,
                 chain_length=self._store.head.length,
                 chain_head=self._store.head.hash.hex(),

@@ -11,8 +11,8 @@ Pure. Invariants:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from typing import NamedTuple
 
 from gateway.model import Decision, Lane, Record
@@ -37,6 +37,7 @@ class Waiting:
         self.since: float | None = None
         self.text_bytes = 0
         self.holes: list[Lost] = []
+        self._told = dict.fromkeys(Lane, 0)  # so many of the first of a lane
         self._newest = 0
 
     def __len__(self) -> int:
@@ -68,15 +69,34 @@ class Waiting:
         """Events, then telemetry, each in the order of its numbers."""
         return chain(self.events, self.telemetry)
 
+    @property
+    def told(self) -> Mapping[Lane, int]:
+        """How many records of a lane, the first ones, were told while they waited."""
+        return self._told
+
+    def tell(self) -> list[Record]:
+        """The records that were not told yet, which now are."""
+        fresh = [record for lane, queue in self._queues() for record in islice(queue, self._told[lane], None)]
+        self._told = {lane: len(queue) for lane, queue in self._queues()}
+        return fresh
+
+    def exceeds(self, max_records: int, max_bytes: int) -> bool:
+        """Whether this is more than that."""
+        return len(self) > max_records or self.text_bytes > max_bytes
+
+    def _queues(self) -> tuple[tuple[Lane, deque[Record]], ...]:
+        return (Lane.EVENT, self.events), (Lane.TELEMETRY, self.telemetry)
+
     def trim(self, max_records: int, max_bytes: int) -> list[Lost]:
         """Give up the oldest telemetry, then the oldest events, until at most this much is left; tells what went."""
         lost = []
-        for lane, queue in ((Lane.TELEMETRY, self.telemetry), (Lane.EVENT, self.events)):
+        for lane, queue in reversed(self._queues()):
             gone: list[int] = []
-            while queue and (len(self) > max_records or self.text_bytes > max_bytes):
+            while queue and self.exceeds(max_records, max_bytes):
                 record = queue.popleft()
                 self.text_bytes -= len(record.text)
                 gone.append(record.seq)
+            self._told[lane] = max(0, self._told[lane] - len(gone))
             if gone:
                 lost.append(Lost(lane, gone[0], gone[-1], len(gone)))
         return lost
@@ -87,5 +107,6 @@ class Waiting:
         self.telemetry.clear()
         self.state.clear()
         self.holes.clear()
+        self._told = dict.fromkeys(Lane, 0)
         self.text_bytes = 0
         self.since = None

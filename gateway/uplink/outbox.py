@@ -171,8 +171,7 @@ class Outbox:
         return message
 
     def _next_urgent(self, now: float) -> Message | None:
-        refused = self._board_aside.take(now)
-        if refused is not None:
+        while (refused := self._board_aside.take(now)) is not None:
             self.board.put_back(refused)
         return None if self._board_aside.is_closed(now) else self.board.next_urgent()
 

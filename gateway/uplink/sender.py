@@ -71,7 +71,10 @@ class Stop(NamedTuple):
     """Finish and end."""
 
 
-Post: TypeAlias = Stored | Unstored | JournalRestored | Answer | Record | AlarmView | HealthReport | Correction | Reply | Heard | Stop
+Said: TypeAlias = Stored | Unstored | JournalRestored | Answer
+"""What the journal says."""
+
+Post: TypeAlias = Said | Record | AlarmView | HealthReport | Correction | Reply | Heard | Stop
 """What the sender's inbox takes."""
 
 
@@ -162,10 +165,8 @@ class Sender:
         """Take in one message; sends nothing yet."""
         now = self._clock.mono()
         match message:
-            case Stored() | Unstored():
-                self._outbox.stored(message.rows, now)
-            case JournalRestored():
-                self._outbox.read_again()
+            case Stored() | Unstored() | JournalRestored() | Answer():
+                self._journal_said(message, now)
             case Record():
                 self._sweep.hub_spoke()
                 self._outbox.handed_over(message, now)
@@ -179,12 +180,19 @@ class Sender:
                 self._outbox.corrections.learn(message)
             case Reply():
                 self._outbox.board.reply(message)
-            case Answer():
-                self._outbox.answered(message.number, message.backlog)
             case Stop():
                 self._stop_by = now + FLUSH_S
             case _:
                 self._heard(message)
+
+    def _journal_said(self, said: Said, now: float) -> None:
+        match said:
+            case Answer():
+                self._outbox.answered(said.number, said.backlog)
+            case JournalRestored():
+                self._outbox.read_again()
+            case _:
+                self._outbox.stored(said.rows, now)
 
     def _heard(self, message: Up | Down | Received | NotSubscribed) -> None:
         match message:

@@ -43,6 +43,7 @@ from gateway.model import (
     Lane,
     Recovered,
     Stored,
+    Unstored,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -192,6 +193,97 @@ def test_memory_is_bounded_events_stay_and_the_gap_is_exact(path: Path) -> None:
         scene.stored(53)
         health = scene.hub.so_far(JournalHealth)[-1]
         assert health.dropped == gap.records
+
+
+def test_telemetry_goes_to_the_senders_from_memory_while_the_disk_fails_and_not_again_when_it_is_stored(
+    path: Path,
+) -> None:
+    clock = HandClock()
+    with running(path, clock) as scene:
+        scene.post(event(1))
+        scene.stored(1)
+        with taken_away(path):
+            scene.post(event(2), telemetry(1), telemetry(2))
+            told = scene.sender.wait(Unstored).rows
+            assert [row.record.seq for row in told] == [1, 2]
+            scene.journal.post(Acked("platform", Lane.TELEMETRY, ((told[0].id, told[0].id),)))
+            assert [row.record.seq for row in scene.ask(Lane.TELEMETRY).rows] == [2]
+            scene.post(telemetry(3))
+            clock.advance(1.0)
+            assert scene.ask(Lane.TELEMETRY).rows[-1].record.seq == 3
+            assert [row.record.seq for row in scene.sender.wait(Unstored).rows] == [3]
+            assert [len(fact.rows) for fact in scene.hub.so_far(Unstored)] == [3, 1]  # its event, too
+        scene.post(telemetry(4))
+        retry(scene, clock)
+        stored = scene.stored(2)
+        assert (len(stored.rows), stored.told) == (5, 4)
+        assert {row.id for row in told} < {row.id for row in stored.rows}  # the ids that they were told with
+        fresh = scene.sender.wait(Stored, lambda message: len(message.rows) == 2).rows
+        assert [(row.record.lane, row.record.seq) for row in fresh] == [(Lane.EVENT, 2), (Lane.TELEMETRY, 4)]
+        scene.sender.wait(JournalRestored)
+        assert [row.record.seq for row in scene.ask(Lane.TELEMETRY).rows] == [2, 3, 4]
+    with running(path, clock, run="run-2") as scene:
+        assert [row.record.seq for row in scene.ask(Lane.TELEMETRY).rows] == [2, 3, 4]
+
+
+def test_a_run_whose_journal_cannot_be_opened_sends_telemetry_under_the_ids_that_are_stored_later(path: Path) -> None:
+    clock = HandClock()
+    opened(path).close()
+    with taken_away(path), running(path, clock, run="run-2") as scene:
+        scene.post(telemetry(1), telemetry(2))
+        scene.hub.wait(JournalFailed)
+        told = scene.sender.wait(Unstored).rows
+        scene.journal.post(Acked("platform", Lane.TELEMETRY, ((told[0].id, told[0].id),)))
+        assert [row.record.seq for row in scene.ask(Lane.TELEMETRY).rows] == [2]
+        path.parent.unlink()
+        path.parent.with_name("away").rename(path.parent)
+        retry(scene, clock)
+        assert scene.stored(2, Lane.TELEMETRY).rows == told
+        assert [row.record.seq for row in scene.ask(Lane.TELEMETRY).rows] == [2]
+        path.parent.rename(path.parent.with_name("away"))
+        path.parent.touch()
+
+
+def test_an_id_that_was_taken_before_the_journal_could_be_opened_costs_doubles_and_nothing_else(path: Path) -> None:
+    """The clock was wrong at boot: the number that the run took for itself is another run's."""
+    for _ in range(2):
+        store = Store(path, "run-1", "boot-1", ("platform",), 50 * MB)
+        store.rows_of([telemetry(1)], 0)  # no clock: the first number of all
+        store.open(NOW)
+        store.commit(group(telemetry(1)), (), NOW)
+        store.close()
+    store = Store(path, "run-2", "boot-1", ("platform",), 50 * MB)
+    told = store.rows_of([telemetry(1), telemetry(2)], 0)
+    store.acknowledge(Acked("platform", Lane.TELEMETRY, ((told[0].id, told[-1].id),)))
+    store.open(NOW)
+    store.acknowledge(Acked("platform", Lane.TELEMETRY, ((told[0].id, told[-1].id),)))
+    store.commit(group(telemetry(1), telemetry(2)), (), NOW)
+    assert numbers(backlog(store, Lane.TELEMETRY)) == [("run-1", 1), ("run-2", 1), ("run-2", 2)]
+    store.close()
+
+
+def test_what_memory_could_not_keep_but_every_uplink_had_is_missed_by_nobody(path: Path) -> None:
+    clock = HandClock()
+    with running(path, clock, uplinks=("one", "two")) as scene:
+        scene.post(event(1))
+        scene.stored(1)
+        with taken_away(path):
+            scene.post(event(2))
+            scene.hub.wait(JournalFailed)
+            scene.post(*map(telemetry, range(1, 1001)))
+            clock.advance(1.0)
+            scene.ask(Lane.TELEMETRY)
+            told = scene.sender.wait(Unstored, lambda message: len(message.rows) > 0).rows
+            for name, last in (("one", 1000), ("two", 400)):
+                scene.journal.post(Acked(name, Lane.TELEMETRY, ((told[0].id, told[last - 1].id),)))
+            scene.post(*map(telemetry, range(1001, MAX_WAITING + 1000)))
+            retry(scene, clock)
+            scene.hub.wait(JournalHealth, lambda health: health.dropped > 0)
+        retry(scene, clock)
+        scene.hub.wait(JournalRestored)
+        gaps = [(gap.first, gap.last, gap.records, gap.uplinks) for gap in scene.hub.so_far(Dropped)]
+        assert gaps == [(1, 400, 400, ()), (401, 1000, 600, ("two",))]
+        assert scene.hub.so_far(Stored)[-1].told == MAX_WAITING
 
 
 def check_that_only_the_oldest_telemetry_went(scene: Scene, groups: int) -> None:
