@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple, TextIO
 
-from gateway.app import JOURNAL_FILE, Gateway
+from gateway.app import Gateway
 from gateway.config.installed import read_config
 from gateway.config.schema import Config
 from gateway.demo.broker import Broker
