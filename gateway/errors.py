@@ -53,3 +53,7 @@ class JournalDown(SitewardenError):  # noqa: N818 - named by its consequence
 
 class AlreadyRunning(SitewardenError):  # noqa: N818 - named by its consequence
     """Another daemon owns this state directory: start is refused (exit code 75)."""
+
+
+class CannotCreate(SitewardenError):  # noqa: N818 - named by its consequence
+    """A file that was asked for cannot be made (exit code 73)."""
