@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from gateway.errors import AlreadyRunning, ConfigError, SitewardenError
+from gateway.errors import AlreadyRunning, CannotCreate, ConfigError, SitewardenError
 
 COMMANDS = {
     "run": "read, judge, act, store and forward until stopped",
@@ -28,6 +28,7 @@ COMMANDS = {
     "init": "write a commented starter configuration from the ports it finds",
     "demo": "run the gateway on a simulated site, with nothing to install",
     "status": "show devices, points, alarms and backlog of the running daemon",
+    "journal": "look into the journal: status, tail, gaps, verify, export, backup, restore",
     "ack": "acknowledge an alarm",
     "reset": "reset a latched alarm whose cause is over",
     "version": "say which version this is",
@@ -101,6 +102,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AlreadyRunning as error:
         print(f"sitewarden: {error}", file=sys.stderr)
         return TRY_AGAIN
+    except CannotCreate as error:
+        print(f"sitewarden: {error}", file=sys.stderr)
+        return CANNOT_CREATE
     except SitewardenError as error:
         print(f"sitewarden: {error}", file=sys.stderr)
         return FAILED

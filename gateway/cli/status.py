@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.cli import OK, default_state_dir
 from gateway.control import ask
+from gateway.errors import SitewardenError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,14 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("\n".join(lines(status)))
     return OK
+
+
+def known(state_dir: Path) -> dict[str, Any] | None:
+    """The daemon's answer, if one is running there that may be asked."""
+    try:
+        return ask(state_dir, {"ask": "status"})
+    except SitewardenError:
+        return None
 
 
 def lines(status: dict[str, Any]) -> Iterable[str]:

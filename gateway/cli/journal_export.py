@@ -1,0 +1,150 @@
+"""`sitewarden journal export`: readings as CSV or JSON Lines, one point a line, or events, in constant memory.
+
+- The columns are those of the views `readings` and `events`. Times are UTC: `ts` in milliseconds, `time` in ISO 8601.
+- No cell can be taken for a formula by a spreadsheet: devices and points are ids, which begin with a letter or a digit,
+  numbers are numbers, and an event's text begins with a brace. A word that a device says is guarded by an apostrophe.
+- A file gets its name when it is whole; who reads it meanwhile reads the old one.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from gateway.cli.journal_tail import parsed, time_text
+from gateway.cli.progress import Bar
+from gateway.errors import CannotCreate, SitewardenError
+from gateway.journal import copies, inspection
+from gateway.journal.inspection import Line
+from gateway.model import Json, Lane
+
+_IDENTITY = ("run", "seq", "ts", "time", "trust")
+COLUMNS = {
+    Lane.TELEMETRY: (*_IDENTITY, "device", "point", "value", "bad"),
+    Lane.EVENT: (*_IDENTITY, "event", "text"),
+}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which records: from `from_ts` up to but not including `to_ts` (UTC ms); "" stands for every device or point."""
+
+    lane: Lane
+    from_ts: int
+    to_ts: int
+    device: str
+    point: str
+
+
+def export(path: Path, wanted: Wanted, form: str, target: Path | None) -> int:
+    """Write the wanted records of the journal at `path` to `target` (None: standard output); how many lines."""
+    bar = Bar("exporting", drawn=None if target is not None or not sys.stdout.isatty() else False)
+    with bar, _output(path, target) as out:
+        rows = _rows(path, wanted, bar)
+        count = _write_csv(out, COLUMNS[wanted.lane], rows) if form == "csv" else _write_lines(out, rows)
+        if not count and (wanted.device or wanted.point):
+            _expect_known(path, wanted)
+    return count
+
+
+def _rows(path: Path, wanted: Wanted, bar: Bar) -> Iterator[Mapping[str, Json]]:
+    done, total = 0, inspection.summary(path).lanes[wanted.lane].rows
+    for lines in inspection.slices(path, wanted.lane, wanted.from_ts, wanted.to_ts):
+        for line in lines:
+            if line.text is not None:
+                yield from _points(line, wanted) if wanted.lane is Lane.TELEMETRY else _event(line, wanted)
+        done += len(lines)
+        bar.show(done / max(total, done, 1))
+
+
+def _identity(line: Line) -> dict[str, Json]:
+    return {"run": line.run, "seq": line.seq, "ts": line.ts, "time": time_text(line.ts), "trust": line.trust}
+
+
+def _points(line: Line, wanted: Wanted) -> Iterator[Mapping[str, Json]]:
+    record = parsed(line)
+    if record is None or wanted.device not in ("", record.get("device")):
+        return
+    identity = _identity(line) | {"device": record.get("device")}
+    for column, points in (("value", record.get("values")), ("bad", record.get("bad"))):
+        for point, value in points.items() if isinstance(points, dict) else ():
+            if wanted.point in ("", point):
+                yield identity | {"point": point, column: value}
+
+
+def _event(line: Line, wanted: Wanted) -> Iterator[Mapping[str, Json]]:
+    record = parsed(line) or {}
+    if wanted.device in ("", record.get("device")) and wanted.point in ("", record.get("point")):
+        yield _identity(line) | {"event": record.get("event"), "text": line.text}
+
+
+def _write_csv(out: TextIO, columns: Sequence[str], rows: Iterator[Mapping[str, Json]]) -> int:
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007 - it is the result
+        writer.writerow([_cell(row.get(column)) for column in columns])
+    return count
+
+
+def _cell(value: Json) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA) else value
+    return json.dumps(value)
+
+
+def _write_lines(out: TextIO, rows: Iterator[Mapping[str, Json]]) -> int:
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007 - it is the result
+        out.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+    return count
+
+
+def _expect_known(path: Path, wanted: Wanted) -> None:
+    """Raise where the whole journal has no record of the wanted device or point."""
+    known: dict[str, set[str]] = {}
+    for lines in inspection.slices(path, wanted.lane):
+        for record in map(parsed, lines):
+            if record is not None and record.get("device"):
+                points = known.setdefault(str(record["device"]), set())
+                for part in (record.get("values"), record.get("bad"), record.get("point")):
+                    points.update(map(str, part) if isinstance(part, dict) else {part} if isinstance(part, str) else ())
+    if wanted.device and wanted.device not in known:
+        raise _unknown(f"{wanted.lane} of {wanted.device}", known)
+    points = known[wanted.device] if wanted.device else set().union(*known.values())
+    if wanted.point and wanted.point not in points:
+        raise _unknown(f"{wanted.lane} of {wanted.device or 'any device'} with a point {wanted.point}", points)
+
+
+def _unknown(what: str, there: Iterable[str]) -> SitewardenError:
+    return SitewardenError(f"the journal has no {what}", f"it has: {', '.join(sorted(there)) or 'none at all'}")
+
+
+@contextmanager
+def _output(path: Path, target: Path | None) -> Iterator[TextIO]:
+    if target is None:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    copies.expect_apart(path, target)
+    part = target.with_name(f"{target.name}.part-{os.getpid()}")
+    try:
+        with part.open("x", encoding="utf-8", newline="") as out:
+            yield out
+        copies.sync(part)
+        part.replace(target)
+    except OSError as error:
+        hint = "name a file in a folder that exists and may be written, on a disk with room"
+        raise CannotCreate(f"{target} cannot be created: {error.strerror}", hint) from error
+    finally:
+        part.unlink(missing_ok=True)
