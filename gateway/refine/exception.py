@@ -19,6 +19,9 @@ REPEAT_S = 60.0
 """Seconds after which an unchanged state or a point that stays bad is recorded again."""
 
 
+_NO_STEP = 1.000001  # 4.2 - 4.0 is a little more than 0.2 in binary, and 0.2 to whoever wrote it
+
+
 class Limit(NamedTuple):
     """A change up to `deadband` (in the point's unit) is none; after `max_every_s` seconds a record is due anyway."""
 
@@ -69,5 +72,5 @@ class Reporter:
 
 def _moved(value: Value, last: Value, deadband: float) -> bool:
     if deadband and isinstance(value, int | float) and isinstance(last, int | float):
-        return abs(value - last) > deadband
+        return abs(value - last) > deadband * _NO_STEP
     return value != last
