@@ -28,13 +28,14 @@ from consumer import Consumer
 from daemon import Daemon, write_profile
 from journal_scene import MB, NOW, event, group, opened, running, storage, telemetry
 from modbus_responder import TcpDevices
+from sqlite_utils import Database
 
 from gateway.cli import CANNOT_CREATE, FAILED, OK, TRY_AGAIN, main
 from gateway.cli.journal import add_arguments
 from gateway.cli.journal_tail import follow
 from gateway.clock import SystemClock
 from gateway.demo.broker import Broker
-from gateway.journal import copies, inspection
+from gateway.journal import copies, inspection, migrations
 from gateway.journal.ledger import row_id
 from gateway.journal.opening import SCHEMA
 from gateway.journal.statelock import StateLock
@@ -42,6 +43,7 @@ from gateway.model import Acked, Dropped, Lane, Record
 from gateway.records import gateway_fact
 
 USAGE = 2
+NOBODY = 65534
 WITHIN_S = 20.0
 TOP = Path(__file__).parent.parent
 ENV = {**os.environ, "PYTHONPATH": str(TOP)}
@@ -689,6 +691,40 @@ def test_restore_over_a_journal_that_cannot_be_read_says_so_and_uses_no_id_twice
     store.close()
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT no FROM runs WHERE run = ?", ("c" * 16,)).fetchone()[0] > 1000
+
+
+def test_restore_brings_a_copy_of_an_older_version_up_to_date(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older = tmp_path / "older.db"
+    with closing(sqlite3.connect(older, isolation_level=None)) as db:
+        migrations.steps.apply(Database(db), stop_before="event_chain")
+        db.execute("INSERT INTO runs VALUES (1, 'old', 'boot', ?)", (NOW,))
+        db.execute("INSERT INTO event VALUES (?, ?, 'synced', 5, ?)", (row_id(1, 1), NOW, '{"event":"test"}'))
+        db.execute("PRAGMA user_version = 1")
+    code, _, err = journal(capsys, "tail", "--state", older)
+    assert (code, "has the older schema 1" in err) == (FAILED, True)
+    assert journal(capsys, "restore", older, "--state", path.parent)[0] == OK
+    code, out, _ = journal(capsys, "tail", "--state", path.parent)
+    assert (code, out.split()[1]) == (OK, "old/1")
+    assert journal(capsys, "verify", "--state", path.parent)[0] == OK
+    store = opened(path, run="c" * 16)
+    assert store.ledger.runs == {1: "old", 3: "c" * 16}, "number 2 was used by the journal before"
+    store.close()
+
+
+def test_what_belongs_to_somebody_else_is_said_so(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path.parent.chmod(0)
+    own = os.geteuid()
+    os.seteuid(own or NOBODY)  # root may look into everything
+    try:
+        code, _, err = journal(capsys, "status", "--state", path)
+        assert (code, "try it with sudo" in err) == (FAILED, True), err
+        code, _, err = journal(capsys, "backup", path.parent / "copy.db", "--state", path.parent)
+        assert (code, "try it with sudo" in err) == (FAILED, True), err
+    finally:
+        os.seteuid(own)
+        path.parent.chmod(0o700)
 
 
 def test_restore_stays_away_while_somebody_holds_the_state_directory(

@@ -64,6 +64,11 @@ def run(args: argparse.Namespace) -> int:
         code: int = args.act(args)
     except KeyboardInterrupt:
         return OK if args.action == "tail" else FAILED
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        hint = "the journal is its owner's alone, so try it with sudo; else look at the disk: df, dmesg"
+        raise SitewardenError(f"{error.filename or 'the output'}: {error.strerror}", hint) from error
     return code
 
 

@@ -70,7 +70,7 @@ def _identity(line: Line) -> dict[str, Json]:
 
 
 def _points(line: Line, wanted: Wanted) -> Iterator[Mapping[str, Json]]:
-    record = parsed(line)
+    record = parsed(line.text)
     if record is None or wanted.device not in ("", record.get("device")):
         return
     identity = _identity(line) | {"device": record.get("device")}
@@ -81,7 +81,7 @@ def _points(line: Line, wanted: Wanted) -> Iterator[Mapping[str, Json]]:
 
 
 def _event(line: Line, wanted: Wanted) -> Iterator[Mapping[str, Json]]:
-    record = parsed(line) or {}
+    record = parsed(line.text) or {}
     if wanted.device in ("", record.get("device")) and wanted.point in ("", record.get("point")):
         yield _identity(line) | {"event": record.get("event"), "text": line.text}
 
@@ -114,7 +114,7 @@ def _expect_known(path: Path, wanted: Wanted) -> None:
     """Raise where the whole journal has no record of the wanted device or point."""
     known: dict[str, set[str]] = {}
     for lines in inspection.slices(path, wanted.lane):
-        for record in map(parsed, lines):
+        for record in (parsed(line.text) for line in lines):
             if record is not None and record.get("device"):
                 points = known.setdefault(str(record["device"]), set())
                 for part in (record.get("values"), record.get("bad"), record.get("point")):

@@ -30,7 +30,7 @@ def follow(path: Path, lanes: tuple[Lane, ...], count: int, end: threading.Event
     Each look is a connection of its own: the journal may be replaced meanwhile, and comes back with greater ids.
     """
     last = {lane: line.id for lane in lanes for line in inspection.newest(path, (lane,), 1)}
-    yield from (line_text(line) for line in inspection.newest(path, lanes, count) if line.id <= last[line.lane])
+    yield from (line_text(line) for line in inspection.newest(path, lanes, count) if line.id <= last.get(line.lane, -1))
     while not end.wait(FOLLOW_S):
         try:
             new = [line for lane in lanes for line in inspection.after(path, lane, last.get(lane, -1), 0, _FOR_EVER)]
@@ -57,17 +57,17 @@ def time_text(ts: int) -> str:
         return str(ts)
 
 
-def parsed(line: Line) -> Mapping[str, Json] | None:
-    """What a record says; None where the disk has damaged its row."""
+def parsed(text: str | None) -> Mapping[str, Json] | None:
+    """What a record says; None where the disk has damaged it."""
     try:
-        record = json.loads(line.text or "")
+        record = json.loads(text or "")
     except ValueError:
         return None
     return record if isinstance(record, dict) else None
 
 
 def _contents(line: Line) -> str:
-    record = parsed(line)
+    record = parsed(line.text)
     if record is None:
         return f"damaged row: {printable(line.text or '')}"
     if line.lane is Lane.TELEMETRY:
@@ -110,7 +110,8 @@ def gaps(path: Path) -> Iterable[str]:
 
 
 def _gap_row(ts: int, text: str, announced: str) -> tuple[str, ...]:
-    gap = json.loads(text)
-    uplinks = ", ".join(map(str, gap.get("uplinks", ()))) or "-"
+    gap = parsed(text) or {"reason": "damaged row"}
+    named = gap.get("uplinks")
+    uplinks = ", ".join(map(str, named)) if isinstance(named, list) and named else "-"
     fields = (gap.get(name, "-") for name in ("of_run", "lane", "first", "last", "records", "reason"))
     return time_text(ts), printable(uplinks), *(printable(str(field)) for field in fields), announced

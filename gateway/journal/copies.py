@@ -43,8 +43,6 @@ _SPARE_BYTES = 16 << 20
 _UNKNOWN_RUNS = 10_000
 """So many run numbers are left out where the present journal cannot say which it has used."""
 
-_PARTS = ("-wal", "-shm", "")
-
 Progress: TypeAlias = Callable[[float], None]
 """Told how much is done, 0 to 1."""
 
@@ -166,7 +164,7 @@ def _draft(target: Path, replaces: bool = True) -> Iterator[Path]:
     except OSError as error:
         raise CannotCreate(f"{target} cannot be created: {error.strerror}", "check the disk: dmesg, df") from error
     finally:
-        for part in ("", "-journal", *_PARTS):
+        for part in ("", "-journal", "-wal", "-shm"):
             Path(f"{draft}{part}").unlink(missing_ok=True)
 
 
@@ -258,7 +256,8 @@ def _carry_on(draft: Path, before: _Before | None) -> None:
         db.execute("BEGIN IMMEDIATE")
         (own,) = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'runs'").fetchone()
         next_run = own + _UNKNOWN_RUNS if before is None else max(own, before.next_run)
-        db.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'runs'", (next_run,))
+        db.execute("DELETE FROM sqlite_sequence WHERE name = 'runs'")
+        db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('runs', ?)", (next_run,))
         if before is not None:
             known = {text for (text,) in db.execute("SELECT text FROM gaps")}
             untold = [gap for gap in before.untold if gap[1] not in known]
@@ -268,7 +267,7 @@ def _carry_on(draft: Path, before: _Before | None) -> None:
 
 
 def _exchange(draft: Path, present: Path) -> Path | None:
-    """Set the present journal aside with its WAL, and give the draft its name."""
+    """Give the draft the place of the present journal, which is kept with its WAL; at no moment is there none."""
     owner = present.stat() if present.exists() else present.parent.stat()
     if (draft.stat().st_uid, draft.stat().st_gid) != (owner.st_uid, owner.st_gid):
         os.chown(draft, owner.st_uid, owner.st_gid)
@@ -279,12 +278,14 @@ def _exchange(draft: Path, present: Path) -> Path | None:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3]
         aside = present.with_name(f"{present.name}.replaced-{stamp}")
-    for part in _PARTS:  # a WAL left beside the copy would be played into it
+    for part in ("-wal", "-shm"):  # left beside the copy, it would be played into it
         left = Path(f"{present}{part}")
         if aside is not None and left.exists():
             left.rename(f"{aside}{part}")
         else:
             left.unlink(missing_ok=True)
-    draft.rename(present)
+    if aside is not None:
+        aside.hardlink_to(present)
+    draft.replace(present)
     sync(present.parent)
     return aside

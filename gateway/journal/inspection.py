@@ -158,7 +158,13 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 @contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """A read-only connection to any SQLite file; what goes wrong while it is used leaves this block as JournalDown."""
-    if not path.exists():
+    try:
+        there = path.exists()
+    except PermissionError as error:
+        raise JournalDown(
+            f"{path.parent} may not be looked into", "it is its owner's alone: try it with sudo"
+        ) from error
+    if not there:
         raise JournalDown(f"there is no journal at {path}", "name the daemon's folder, or a journal's file: --state")
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)) as db:
@@ -187,7 +193,7 @@ def _explained(error: sqlite3.DatabaseError, path: Path) -> JournalDown:
     if name.startswith("SQLITE_CORRUPT"):
         return JournalDown(f"{path} is damaged ({error})", "the daemon sets it aside by itself; check dmesg")
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
-        return JournalDown(f"{path} cannot be opened ({error})", "it is its owner's alone: sudo -u sitewarden ...")
+        return JournalDown(f"{path} cannot be opened ({error})", "it is its owner's alone: try it with sudo")
     return JournalDown(f"{path} cannot be read ({name or type(error).__name__}: {error})", "try again; check dmesg")
 
 
