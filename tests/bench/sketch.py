@@ -45,7 +45,7 @@ def main() -> None:
     tick = time.monotonic()
     while True:
         tick += period_s
-        time.sleep(max(0.0, tick - time.monotonic()))
+        selector.select(max(0.0, tick - time.monotonic()))
         transaction = (transaction + 1) & 0xFFFF
         request = struct.pack(">HHHBBHH", transaction, 0, 6, 1, 3, 0, REGISTERS)
         for connection in connections:
