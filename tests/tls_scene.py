@@ -42,9 +42,9 @@ class Authority:
         self.folder = folder
         self.ca = Pair(folder / "ca.pem", folder / "ca.key")
         key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-        openssl(
-            "req", "-x509", *key, "-keyout", self.ca.key, "-out", self.ca.cert, "-subj", f"/CN={name}", "-days", "9"
-        )
+        strict = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")  # without it no CA to Python 3.13
+        made = ("-keyout", self.ca.key, "-out", self.ca.cert, "-subj", f"/CN={name}", "-days", "9")
+        openssl("req", "-x509", *key, *strict, *made)
         (folder / "index").touch()
         (folder / "serial").write_text("1000\n")
         (folder / "ca.cnf").write_text(CA_CONFIG.format(folder=folder))
@@ -56,7 +56,7 @@ class Authority:
         key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
         openssl("req", "-new", *key, "-keyout", pair.key, "-out", request, "-subj", f"/CN={name}")
         pair.key.chmod(0o600)
-        extra.write_text(f"subjectAltName={san}\n" if san else "basicConstraints=CA:FALSE\n")
+        extra.write_text("authorityKeyIdentifier=keyid\n" + (f"subjectAltName={san}\n" if san else ""))
         dates = ("-startdate", begin or "20200101000000Z", "-enddate", end or "20991231235959Z")
         signer = ("-config", self.folder / "ca.cnf", "-cert", self.ca.cert, "-keyfile", self.ca.key, "-extfile", extra)
         openssl("ca", "-batch", "-notext", *signer, *dates, "-in", request, "-out", pair.cert)
