@@ -1,29 +1,35 @@
 """A configuration loaded by a process of its own, because the one that runs for years has no use for what checks it.
 
-pydantic, its schemas and PyYAML take 14 MiB, once imported for good. So the daemon starts the process of __main__.py,
-imports its own libraries meanwhile, and receives the finished tree.
+pydantic, its schemas and PyYAML take 14 MiB, once imported for good. So the daemon forks before it has imported much,
+imports its own libraries while its copy loads, and receives the finished tree.
 
-Invariants: the other process has this one's interpreter and import path, so it finds the same drivers; it is waited
-for with a deadline, and never left behind.
+Invariants: no thread has been started when the process is copied; the copy is waited for with a deadline and never
+left behind. (A new interpreter instead of a copy would have to be told this one's import path, and takes 0.1 s more.)
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import pickle
+import select
 import signal
-import subprocess
-import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING, NoReturn
 
-from gateway.config.schema import Config
 from gateway.errors import ConfigError, SitewardenError
+
+if TYPE_CHECKING:
+    from gateway.config.schema import Config  # imported while the copy is at work, by what it sends
+
+log = logging.getLogger(__name__)
 
 DEADLINE_S = 60.0  # a configuration of 1 MB takes a Pi Zero some seconds
 NO_SETTINGS: Mapping[tuple[str, ...], str] = MappingProxyType({})
+_CHUNK_BYTES = 65536
 
 
 class Loading:
@@ -35,39 +41,74 @@ class Loading:
         self._path = path
         self._settings = settings
         self._deadline_s = deadline_s
-        self._process: subprocess.Popen[bytes]
+        self._pid = 0
+        self._answer = -1  # the pipe's end
 
     def start(self) -> None:
         """Begin; SitewardenError if the machine has no room for a process."""
-        settings = json.dumps(list(self._settings.items()))
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-P", "-m", "gateway.config", str(self._path), settings],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
-            )
+            self._answer, sink = os.pipe()
+            self._pid = os.fork()
         except OSError as error:
-            raise self._failure(f"no process can be started for it: {error.strerror}") from error
+            raise self._failure(f"no process can be started: {error.strerror}") from error
+        if self._pid == 0:
+            os.close(self._answer)
+            _answer(self._path, self._settings, sink)
+        os.close(sink)
 
     def config(self) -> Config:
         """The tree, when it is there; ConfigError with every problem, SitewardenError if the process failed."""
         try:
-            answer, _ = self._process.communicate(timeout=self._deadline_s)
-        except subprocess.TimeoutExpired as error:
-            raise self._failure(f"its process took more than {self._deadline_s:g} s") from error
+            data = _read_all(self._answer, time.monotonic() + self._deadline_s)
+        except TimeoutError as error:
+            os.kill(self._pid, signal.SIGKILL)
+            raise self._failure(f"it took more than {self._deadline_s:g} s") from error
         finally:
-            self._process.kill()
-            self._process.wait()
-        code = self._process.returncode
+            os.close(self._answer)
+            _, status = os.waitpid(self._pid, 0)
+        code = os.waitstatus_to_exitcode(status)
         if code:
-            ended = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-            raise self._failure(f"its process {ended}")
-        found: Config | tuple[str, ...] = pickle.loads(answer)  # noqa: S301 - from our own process
-        if isinstance(found, Config):
-            return found
-        raise ConfigError(found)
+            told = f"by {signal.Signals(-code).name}" if code < 0 else "by an error of ours"
+            raise self._failure(f"its process was ended {told}")
+        found: Config | tuple[str, ...] = pickle.loads(data)  # noqa: S301 - from our own process
+        if isinstance(found, tuple):
+            raise ConfigError(found)
+        return found
 
     def _failure(self, what: str) -> SitewardenError:
-        hint = f"see what `sitewarden check {self._path}` says, and whether memory is free"
+        hint = f"see what `sitewarden check {self._path}` says, and how much memory is free"
         return SitewardenError(f"{self._path} could not be loaded, {what}", hint)
+
+
+def _answer(path: Path, settings: Mapping[tuple[str, ...], str], sink: int) -> NoReturn:
+    """Load, write what came of it to `sink`, and end this process, which is a copy."""
+    code = 1
+    try:
+        # What the daemon itself must not import.
+        from gateway.config.installed import read_config  # noqa: PLC0415
+        from gateway.config.sources import read_settings  # noqa: PLC0415
+
+        try:
+            found: object = read_config(path, read_settings(settings))
+        except ConfigError as error:
+            found = error.problems
+        with os.fdopen(sink, "wb") as file:
+            pickle.dump(found, file)
+        code = 0
+    except (BrokenPipeError, KeyboardInterrupt):
+        pass  # who asked has gone
+    except Exception:  # a copy must not go on where the daemon would
+        log.exception("loading %s ended by an error of ours; please report it", path)
+    finally:
+        os._exit(code)  # nothing of the daemon's may run twice
+
+
+def _read_all(source: int, until: float) -> bytes:
+    """Everything from the pipe `source`; TimeoutError if it is still open at `until` (monotonic)."""
+    data = bytearray()
+    while select.select([source], [], [], max(0.0, until - time.monotonic()))[0]:
+        chunk = os.read(source, _CHUNK_BYTES)
+        if not chunk:
+            return bytes(data)
+        data += chunk
+    raise TimeoutError
