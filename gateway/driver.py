@@ -7,6 +7,9 @@ exchange did not carry is absent.
 A driver class names its `family` (which links fit it) and its `options` (a frozen dataclass, validated by
 `gateway.config`; a field annotated `Seconds` is written with a unit, as in `200ms`). It is constructed with such
 options and nothing else.
+
+A driver is made in the process that checks the configuration and handed to the daemon by `pickle`. So its class stands
+at the top of its module, and what it keeps of its options is plain data: no open file, no lambda, no generator.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from itertools import pairwise
@@ -38,7 +39,7 @@ def driver_class(name: str) -> type[Driver]:
 
 
 def built(name: str, written: Mapping[str, object]) -> Driver:
-    """The driver, with options as a capture's header writes them."""
+    """The driver, with options as a capture's header writes them, as the daemon receives it."""
     known = driver_class(name)
     profile = str(written.get("profile", ""))
     hints = get_type_hints(known.options)
@@ -46,7 +47,8 @@ def built(name: str, written: Mapping[str, object]) -> Driver:
     if profile:
         options["profile"] = Profiles((drivers.profile_folder(),)).get(profile, hints["profile"])
     driver: Driver = known(known.options(**options))  # type: ignore[call-arg]
-    return driver
+    handed_over: Driver = pickle.loads(pickle.dumps(driver))
+    return handed_over
 
 
 class CapturePort:
@@ -144,6 +146,15 @@ def missing_cases(driver: type[Driver], cases: Iterable[Path]) -> list[str]:
         return []  # an output says nothing that could be recorded
     found = {path.stem.partition("-")[0] for path in cases}
     return sorted({"normal", "edge", "corrupted"} - found)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_driver_is_handed_over_whole(name: str) -> None:
+    made = built(name, OPTIONS.get(name, {}))
+    received: Driver = pickle.loads(pickle.dumps(made))
+    assert type(received) is type(made)
+    for said in ("points", "claims", "pins", "safe"):
+        assert getattr(received, said, None) == getattr(made, said, None)
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -6,6 +6,7 @@ A field `Seconds` is written as a duration, a field `Annotated[SomeDataclass, PR
 from __future__ import annotations
 
 import dataclasses
+import pickle
 import re
 from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache, reduce
@@ -85,7 +86,18 @@ def built(
         told = str(error.args[0])
         tree.blame_key(where, f"there is no kind {shown(told)}; {suggestion(told, KINDS)}")
         return None
-    return device, options
+    return (device, options) if _can_be_handed_over(device, tree, where) else None
+
+
+def _can_be_handed_over(device: Driver, tree: Tree, where: Where) -> bool:
+    """Whether the daemon can receive the device from the process that made it (apart.py)."""
+    try:
+        pickle.dumps(device)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        told = f"this driver is no plain data, as it must be: {str(error)[:300]}; report it to the driver's author"
+        tree.blame((*where, "driver"), told)
+        return False
+    return True
 
 
 def _written(hint: Any) -> Any:  # noqa: ANN401 - a type expression
