@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gateway import __version__
 from gateway.config.schema import Config, Device, Report
 from gateway.config.schema import Rule as RuleOptions
+from gateway.config.targets import targets
 from gateway.driver import Output
 from gateway.hub.alarms import Target
 from gateway.model import About, DeviceAbout, Point, RuleAbout, Value
@@ -37,7 +38,7 @@ class Plan:
 def plan_of(config: Config, run: str, boot: str = "") -> Plan:
     """The site in terms of the rules."""
     rules = tuple(
-        (_rule(rule_id, options), tuple(_targets(rule_id, options, config)))
+        (_rule(rule_id, options), tuple(_targets(rule_id, options, config.devices)))
         for rule_id, options in config.rules.items()
     )
     outputs = {
@@ -115,18 +116,11 @@ def _or(given: float | None, otherwise: float) -> float:
     return otherwise if given is None else given
 
 
-def _targets(rule_id: str, options: RuleOptions, config: Config) -> Iterator[Target]:
-    """The points that a rule is on: the one it names, or all of its kind in its zone and below."""
-    if options.point is not None:
-        device_id, _, name = options.point.partition(".")
-        yield Target(rule_id, device_id, name, config.devices[device_id].zone)
-        return
-    for device_id, device in config.devices.items():
-        if options.zone is not None and not f"{device.zone}/".startswith(f"{options.zone}/"):
-            continue
-        for point in device.built.points:
-            if point.kind == options.kind:
-                yield Target(f"{rule_id}@{device_id}.{point.name}", device_id, point.name, device.zone)
+def _targets(rule_id: str, options: RuleOptions, devices: Mapping[str, Device]) -> Iterator[Target]:
+    """The points that a rule is on, each with its alarm: of one point the rule's own, of a kind one for each point."""
+    for device_id, point in targets(options, devices):
+        alarm = rule_id if options.point is not None else f"{rule_id}@{device_id}.{point.name}"
+        yield Target(alarm, device_id, point.name, devices[device_id].zone)
 
 
 def _switched(wanted: Mapping[str, str], outputs: Mapping[OutputPoint, Value]) -> dict[OutputPoint, Value]:
