@@ -165,6 +165,9 @@ def test_beside_a_daemon_status_knows_its_promise_and_its_last_acknowledgement(s
     assert "loses the telemetry of the last 0.1 s (commit_every, as configured)" in said.stdout
     assert " s ago" in said.stdout
     assert "journal.db-wal" in said.stdout
+    copy = daemon.state / "copy.db"
+    assert sitewarden("journal", "backup", copy, "--state", daemon.state).returncode == OK
+    assert "no daemon is running with it" in sitewarden("journal", "status", "--state", copy).stdout
     checked = sitewarden("journal", "verify", "--state", daemon.state)
     assert checked.returncode == OK, checked.stdout
 
@@ -387,7 +390,8 @@ def test_an_exported_file_is_there_whole_or_not_at_all(path: Path, capsys: pytes
         code, _, err = journal(capsys, "export", "-o", wrong, "--state", path.parent)
         assert code == CANNOT_CREATE, wrong
         assert "(" in err, "with a hint"
-    assert sqlite3.connect(path).execute("SELECT count(*) FROM telemetry").fetchone() == (4,)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM telemetry").fetchone() == (4,)
     assert not list(target.parent.glob("**/*.part-*"))
 
 
@@ -681,11 +685,13 @@ def test_restore_over_a_journal_that_cannot_be_read_says_so_and_uses_no_id_twice
     copy = tmp_path / "copy.db"
     assert journal(capsys, "backup", copy, "--state", path.parent)[0] == OK
     path.write_bytes(b"not a database any more" * 1000)
+    path.with_name("journal.db.part-killed").touch()
     code, out, err = journal(capsys, "restore", copy, "--state", path.parent)
     assert (code, "cannot be read" in err, ".replaced-" in out) == (OK, True, True)
     (replaced,) = (
         name for name in path.parent.glob("journal.db.replaced-*") if not name.name.endswith(("-wal", "-shm"))
     )
+    assert not list(path.parent.glob("*.part-*")), "what an attempt left that was killed"
     assert replaced.read_bytes().startswith(b"not a database any more")
     store = opened(path, run="c" * 16)
     store.close()

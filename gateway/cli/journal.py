@@ -26,6 +26,7 @@ from gateway.errors import CannotCreate, SitewardenError
 from gateway.journal import copies, inspection
 from gateway.journal.chain import Head
 from gateway.journal.inspection import Summary
+from gateway.journal.statelock import JOURNAL_FILE
 from gateway.journal.verify import verify
 from gateway.model import Lane
 
@@ -105,7 +106,8 @@ def _path(args: argparse.Namespace) -> Path:
 
 def _status(args: argparse.Namespace) -> int:
     path = _path(args)
-    print("\n".join(status_lines(path, inspection.summary(path), known(path.parent))))
+    daemon = known(path.parent) if path.name == JOURNAL_FILE else None  # a copy beside it is not what it writes
+    print("\n".join(status_lines(path, inspection.summary(path), daemon)))
     return OK
 
 

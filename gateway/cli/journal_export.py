@@ -12,11 +12,11 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeAlias
 
 from gateway.cli.journal_tail import parsed, time_text
 from gateway.cli.progress import Bar
@@ -24,12 +24,14 @@ from gateway.errors import CannotCreate, SitewardenError
 from gateway.journal import copies, inspection
 from gateway.journal.inspection import Line
 from gateway.model import Json, Lane
+from gateway.records import encode
 
 _IDENTITY = ("run", "seq", "ts", "time", "trust")
 COLUMNS = {
     Lane.TELEMETRY: (*_IDENTITY, "device", "point", "value", "bad"),
     Lane.EVENT: (*_IDENTITY, "event", "text"),
 }
+Row: TypeAlias = tuple[Json, ...]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -48,65 +50,68 @@ def export(path: Path, wanted: Wanted, form: str, target: Path | None) -> int:
     """Write the wanted records of the journal at `path` to `target` (None: standard output); how many lines."""
     bar = Bar("exporting", drawn=None if target is not None or not sys.stdout.isatty() else False)
     with bar, _output(path, target) as out:
-        rows = _rows(path, wanted, bar)
-        count = _write_csv(out, COLUMNS[wanted.lane], rows) if form == "csv" else _write_lines(out, rows)
+        columns, rows = COLUMNS[wanted.lane], _rows(path, wanted, bar)
+        count = _write_csv(out, columns, rows) if form == "csv" else _write_lines(out, columns, rows)
         if not count and (wanted.device or wanted.point):
             _expect_known(path, wanted)
     return count
 
 
-def _rows(path: Path, wanted: Wanted, bar: Bar) -> Iterator[Mapping[str, Json]]:
+def _rows(path: Path, wanted: Wanted, bar: Bar) -> Iterator[Row]:
     done, total = 0, inspection.summary(path).lanes[wanted.lane].rows
+    of_line = _points if wanted.lane is Lane.TELEMETRY else _event
     for lines in inspection.slices(path, wanted.lane, wanted.from_ts, wanted.to_ts):
         for line in lines:
             if line.text is not None:
-                yield from _points(line, wanted) if wanted.lane is Lane.TELEMETRY else _event(line, wanted)
+                yield from of_line(line, wanted)
         done += len(lines)
         bar.show(done / max(total, done, 1))
 
 
-def _identity(line: Line) -> dict[str, Json]:
-    return {"run": line.run, "seq": line.seq, "ts": line.ts, "time": time_text(line.ts), "trust": line.trust}
+def _identity(line: Line) -> tuple[Json, ...]:
+    return line.run, line.seq, line.ts, time_text(line.ts), line.trust
 
 
-def _points(line: Line, wanted: Wanted) -> Iterator[Mapping[str, Json]]:
+def _points(line: Line, wanted: Wanted) -> Iterator[Row]:
     record = parsed(line.text)
     if record is None or wanted.device not in ("", record.get("device")):
         return
-    identity = _identity(line) | {"device": record.get("device")}
-    for column, points in (("value", record.get("values")), ("bad", record.get("bad"))):
-        for point, value in points.items() if isinstance(points, dict) else ():
-            if wanted.point in ("", point):
-                yield identity | {"point": point, column: value}
+    start = *_identity(line), record.get("device")
+    values, bad = record.get("values"), record.get("bad")
+    for point, value in values.items() if isinstance(values, dict) else ():
+        if wanted.point in ("", point):
+            yield *start, point, value, None
+    for point, reason in bad.items() if isinstance(bad, dict) else ():
+        if wanted.point in ("", point):
+            yield *start, point, None, reason
 
 
-def _event(line: Line, wanted: Wanted) -> Iterator[Mapping[str, Json]]:
+def _event(line: Line, wanted: Wanted) -> Iterator[Row]:
     record = parsed(line.text) or {}
     if wanted.device in ("", record.get("device")) and wanted.point in ("", record.get("point")):
-        yield _identity(line) | {"event": record.get("event"), "text": line.text}
+        yield *_identity(line), record.get("event"), line.text
 
 
-def _write_csv(out: TextIO, columns: Sequence[str], rows: Iterator[Mapping[str, Json]]) -> int:
+def _write_csv(out: TextIO, columns: Sequence[str], rows: Iterator[Row]) -> int:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
     count = 0
     for count, row in enumerate(rows, 1):  # noqa: B007 - it is the result
-        writer.writerow([_cell(row.get(column)) for column in columns])
+        writer.writerow(map(_cell, row))
     return count
 
 
-def _cell(value: Json) -> str:
-    if value is None:
-        return ""
+def _cell(value: Json) -> str | float | None:
     if isinstance(value, str):
         return f"'{value}" if value.startswith(_FORMULA) else value
-    return json.dumps(value)
+    return json.dumps(value) if isinstance(value, bool | list | dict) else value  # type: ignore[return-value]  # None or a number
 
 
-def _write_lines(out: TextIO, rows: Iterator[Mapping[str, Json]]) -> int:
+def _write_lines(out: TextIO, columns: Sequence[str], rows: Iterator[Row]) -> int:
     count = 0
     for count, row in enumerate(rows, 1):  # noqa: B007 - it is the result
-        out.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+        line = {column: value for column, value in zip(columns, row, strict=True) if value is not None}
+        out.write(encode(line) + "\n")
     return count
 
 

@@ -97,6 +97,8 @@ def restore(copy: Path, state_dir: Path, progress: Progress, broken_chain: bool 
         present = state_dir / JOURNAL_FILE
         if present.exists() and present.samefile(copy):
             raise JournalDown(f"{copy} is the present journal", "name a copy of it")
+        for left in state_dir.glob(f"{JOURNAL_FILE}.part-*"):  # by an attempt that was killed
+            left.unlink()
         with _draft(present, replaces=False) as draft:
             _copy(copy, draft, progress)
             check(draft)
