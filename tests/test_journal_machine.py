@@ -119,6 +119,8 @@ class JournalMachine(RuleBasedStateMachine):
         for lane in Lane:
             by_all = set.intersection(*(self.acked[name, lane] for name in UPLINKS))
             young = min((row for row in self.rows[lane] if row in by_all and not row.old), default=None)
+            if lane is Lane.EVENT:  # nor does an event that is not acknowledged let younger ones go
+                young = min((row for row in self.rows[lane] if row not in by_all or not row.old), default=None)
             gone = [row for row in by_all & set(self.rows[lane]) if row.old]
             for row in sorted(gone):
                 if self._is_gone(lane, row):

@@ -16,6 +16,7 @@
 | gaps.py | what was given up unsent, until an event has announced it |
 | space.py, ballast.py | the budget, and what a full disk needs |
 | damage.py | the check at start, and setting a damaged file aside |
+| salvage.py | what a damaged file still gives |
 | faults.py | what SQLite and the kernel report, in words, as errors named by what happens next |
 | inspection.py, copies.py | for commands: the file read beside the thread; copies of it, made and put in its place |
 | statelock.py | one daemon per state directory |

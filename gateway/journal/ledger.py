@@ -129,6 +129,11 @@ class Ledger:
         """The ranges of `first` to `last` that an uplink does not have; all for an uplink that is not known."""
         return self._sets.get((uplink, lane), Ranges()).gaps(first, last)
 
+    def had(self, lane: Lane) -> Ranges:
+        """The ids that every uplink has, rows or not; none where there is no uplink."""
+        top = last_of_run(max(self.runs, default=0))
+        return common((self._sets[name, lane] for name in self.uplinks), 0, top) if self.uplinks else Ranges()
+
     def sent(self, lane: Lane) -> Iterator[tuple[int, int]]:
         """The ranges of rows that every uplink has, oldest first; rows, and nothing that is gone."""
         for first, last in common((self._sets[name, lane] for name in self.uplinks), 0, self.top(lane)):

@@ -24,7 +24,7 @@ def backlog(db: sqlite3.Connection, ledger: Ledger, wanted: BacklogWanted, upto:
     for first, last in ledger.missing(wanted.uplink, wanted.lane, wanted.after + 1, upto):
         limit = wanted.limit + 1 - len(rows)
         for columns in db.execute(_SELECT[wanted.lane], (first, last, limit)).fetchall():
-            row = _row(wanted.lane, ledger.runs.get(run_of(columns[0])), columns)
+            row = row_of(wanted.lane, ledger.runs.get(run_of(columns[0])), columns)
             if row is None:
                 unsound.append(columns[0])
             else:
@@ -52,7 +52,7 @@ def _id(row: Row) -> int:
     return row.id
 
 
-def _row(lane: Lane, run: str | None, columns: tuple[int, int, bytes, int, bytes]) -> Row | None:
+def row_of(lane: Lane, run: str | None, columns: tuple[int, int, bytes, int, bytes]) -> Row | None:
     """None if it is damaged. Of the text it can be checked that it is JSON, and a batch must not be without that."""
     number, ts, trust, mono_ms, text = columns
     if run is None:

@@ -78,6 +78,11 @@ class Space:
             log.warning("the journal's WAL cannot be cut: another program is reading %s for long", self._path)
         self._wal_stuck = stuck
 
+    def salvage_bytes(self) -> int:
+        """How much of a damaged journal may be carried over: a part of the budget, and of what the disk has."""
+        disk = os.statvfs(self._path.parent)
+        return min(self.max_size // 4, disk.f_bavail * disk.f_frsize // 2)
+
     def throw_ballast(self) -> None:
         """The disk is full: give it some room."""
         ballast.throw(self._path)

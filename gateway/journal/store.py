@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 
 from gateway.errors import JournalDown
-from gateway.journal import chaining, damage, enrolment, faults, opening, reading, retention
+from gateway.journal import chaining, damage, enrolment, faults, opening, reading, retention, salvage
 from gateway.journal.chain import START, Head
 from gateway.journal.chaining import End
 from gateway.journal.enrolment import Identity
@@ -66,6 +66,8 @@ class Store:
         self._end = End(START, 0)  # of the chain of events, as on the disk
         self._lost: tuple[Dropped, ...] = ()  # with a file that was set aside, not noted yet
         self._damage: JournalDamaged | None = None
+        self._aside: Path | None = None  # a damaged file whose rows are not in a new one yet
+        self._may_salvage = True
         self._fresh = False
         self._inode = 0
 
@@ -100,7 +102,7 @@ class Store:
         with self._border():
             existed = opening.prepare(self._path)
             self._fresh = self._fresh or not existed
-            if self._number and not existed:
+            if self._number and not existed and self._aside is None:
                 self._forget_rows("journal_deleted")
             self._db = db = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
             opening.configure(db, self._space.wal_bytes)
@@ -109,21 +111,23 @@ class Store:
             opening.migrate(db)
             self._inode = self._path.stat().st_ino
             self._hear_wish(db)
-            draft, self._kept = enrolment.recall(db, self.ledger)
             with self._transaction():
+                base, lost, is_salvaged = self._salvaged(db, existed)
+                draft, self._kept = enrolment.recall(db, base)
                 number, previous = enrolment.enrol(
                     db, draft, Identity(self._run, self._boot, self._number, self._wish), now_ts
                 )
                 end = self._chain(db)
                 db.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", self._state.items())
-                self._gaps.note(db, now_ts, self._lost)
+                self._gaps.note(db, now_ts, lost)
                 kept = self._keep(db, draft)
                 db.execute(f"PRAGMA user_version = {opening.SCHEMA}")  # writes, whatever it was before
             self._space.fit(db)  # not before: a full file must open, to be relieved
             dropped = self._gaps.recall(db)
             self._state = dict(db.execute("SELECT key, text FROM state"))
         self.ledger, self._number, self._kept, self._lost, self._end = draft, number, kept, (), end
-        fate, self._fresh = "new" if self._fresh else "kept", False
+        fate = "salvaged" if is_salvaged else "new" if self._fresh else "kept"
+        self._fresh, self._aside, self._may_salvage = False, None, True
         return Recovered(fate, previous, self._state), dropped
 
     def _hear_wish(self, db: sqlite3.Connection) -> None:
@@ -139,22 +143,43 @@ class Store:
             chaining.anchor(db, found)
         return found
 
+    def _salvaged(self, db: sqlite3.Connection, existed: bool) -> tuple[Ledger, tuple[Dropped, ...], bool]:
+        """Carry over what a file that was set aside still gives: the ledger with it, all gaps, and if it was anything.
+
+        A new file that was never finished belongs to the file that was set aside last, whoever did that.
+        """
+        if self._aside is None and existed and not pragma(db, "user_version"):
+            self._aside = next(reversed(damage.bad_files(self._path)), None)
+        if self._aside is None:
+            return self.ledger, self._lost, False
+        ledger, found = self.ledger.copy(), salvage.nothing()
+        if self._may_salvage:
+            self._may_salvage = False  # should it be this that fails, the next attempt does without
+            found = salvage.carry_over(self._aside, db, ledger, self._space.salvage_bytes())
+        if self._end.head == START and found.end is not None:
+            self._end = found.end
+        lost = salvage.losses(ledger, found.present, "journal_damaged")
+        carried = {lane: sum(last - first + 1 for first, last in found.present[lane]) for lane in Lane}
+        (states,) = db.execute("SELECT count(*) FROM state").fetchone()
+        log.warning(
+            "carried over from %s: %d events, %d records of telemetry; %d are known to be lost",
+            self._aside,
+            carried[Lane.EVENT],
+            carried[Lane.TELEMETRY],
+            sum(gap.records for gap in lost),
+        )
+        return ledger, self._lost + lost, any(carried.values()) or states > 0
+
     def _set_aside(self, now_ts: int) -> None:
-        """Rename the damaged file; what no uplink will get from it any more becomes a gap."""
+        """Rename the damaged file."""
         with self._border():
             aside = damage.set_aside(self._path, now_ts, self._space.max_size // 2)
         log.error("%s: it is kept as %s, and a new one begun", self._damage, aside)
-        self._damage = None
-        self._forget_rows("journal_damaged")
+        self._damage, self._aside = None, aside
 
     def _forget_rows(self, reason: str) -> None:
         """The rows are out of reach: what some uplink did not have becomes a gap, noted when there is a file again."""
-        for lane in Lane:
-            for first, last, uplinks in list(self.ledger.unsent(lane)):
-                run = self.ledger.runs.get(run_of(first), "")
-                gap = Dropped(run, lane, seq_of(first), seq_of(last), last - first + 1, uplinks, reason)
-                self._lost += (gap,)
-            self.ledger.give_up(lane, 0, self.ledger.top(lane))
+        self._lost += salvage.losses(self.ledger, salvage.nothing().present, reason)
 
     # ------------------------------------------------------------ records
 

@@ -32,8 +32,12 @@ from journal_scene import (
 )
 
 from gateway import records
+from gateway.journal import damage, migrations
+from gateway.journal.ledger import row_id
+from gateway.journal.space import pragma
 from gateway.journal.store import Store
 from gateway.journal.thread import MAX_WAITING
+from gateway.journal.verify import verify
 from gateway.model import (
     Acked,
     Dropped,
@@ -365,6 +369,11 @@ def test_another_program_that_locks_the_file_is_named(path: Path) -> None:
 # ---------------------------------------------------------------- a damaged file
 
 
+def query(path: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute(sql).fetchall()
+
+
 def no_database(path: Path) -> None:
     path.write_bytes(b"this is no database at all" * 1000)
 
@@ -386,18 +395,110 @@ def of_a_later_version(path: Path) -> None:
         db.execute("PRAGMA user_version = 99")
 
 
-@pytest.mark.parametrize("damage", [no_database, flipped_bytes, cut_in_half, of_a_later_version])
-def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, damage: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize(
+    ("spoil", "fate"),
+    [(no_database, "new"), (flipped_bytes, "salvaged"), (cut_in_half, "new"), (of_a_later_version, "salvaged")],
+)
+def test_a_damaged_file_is_set_aside_unchanged_and_a_new_one_begun(
+    path: Path, spoil: Callable[[Path], None], fate: str
+) -> None:
     store = opened(path)
     store.commit(group(*map(heavy, range(1, 500))), (), NOW)
     store.close()
-    damage(path)
+    spoil(path)
     before = path.read_bytes()
     again = Store(path, "run-2", "boot-1", ("platform",), 50_000_000)
-    assert again.open(NOW)[0] == Recovered("new", None, {})
+    assert again.open(NOW)[0].fate == fate
     assert bad_files(path) == ["journal.db.bad-20261121T222640.000"]
     assert (path.parent / bad_files(path)[0]).read_bytes() == before
     again.commit(group(event(1)), (), NOW)
+    again.close()
+
+
+def wreck(path: Path, *shares: float) -> None:
+    """Overwrite the pages at these places of the file, as a card does that has lost its cells."""
+    with path.open("r+b") as file:
+        for share in shares:
+            file.seek(int(path.stat().st_size * share) // 4096 * 4096)
+            file.write(b"\xa5" * 8192)
+
+
+def test_what_can_be_read_of_a_damaged_file_is_carried_over_and_the_rest_is_a_gap(path: Path) -> None:
+    store = opened(path)
+    store.commit(group(*map(event, range(1, 21)), alarm="raised"), (), NOW)
+    store.commit(group(*map(heavy, range(1, 1001))), (), NOW)
+    store.acknowledge(Acked("platform", Lane.TELEMETRY, ((row_id(1, 1), row_id(1, 100)),)))
+    store.acknowledge(Acked("platform", Lane.EVENT, ((row_id(1, 1), row_id(1, 19)),)))
+    store.commit(group(), (), NOW)
+    head = store.head
+    store.close()
+    wreck(path, 0.4, 0.7)
+    again = Store(path, "run-2", "boot-1", ("platform",), 50_000_000)
+    found, dropped = again.open(NOW)
+    assert (found.fate, found.state, found.previous) == ("salvaged", {"alarm": "raised"}, ("run-1", 20, 1000))
+    assert numbers(backlog(again, Lane.EVENT)) == [("run-1", 20)]
+    assert query(path, "SELECT count(*) FROM event") == [(20,)]
+    left = {seq for _, seq in numbers(backlog(again, Lane.TELEMETRY))}
+    lost = {seq for gap in dropped for seq in range(gap.first, gap.last + 1)}
+    assert 900 > len(left) > 850
+    assert left | lost == set(range(101, 1001))
+    assert {(gap.of_run, gap.lane, gap.reason) for gap in dropped} == {("run-1", Lane.TELEMETRY, "journal_damaged")}
+    assert query(path, "SELECT min(id & 0xFFFF) FROM telemetry") == [(101,)]  # what is acknowledged stays behind
+    assert again.head == head
+    again.commit(group(event(1)), (), NOW)
+    verdict = verify(path)
+    assert (verdict.is_sound, verdict.checked, verdict.uncovered, verdict.anchor) == (True, 1, 20, head)
+    assert again.ledger.rows() == 20 + len(left) + 1
+    again.close()
+
+
+def test_a_running_daemon_carries_over_what_can_be_read_and_knows_exactly_what_is_lost(path: Path) -> None:
+    store = opened(path, uplinks=("one", "two"))
+    store.commit(group(*map(event, range(1, 6)), *map(heavy, range(1, 1001)), alarm="raised"), (), NOW)
+    store.acknowledge(Acked("one", Lane.TELEMETRY, ((row_id(1, 1), row_id(1, 1000)),)))
+    pragma(store._handle(), "wal_checkpoint(TRUNCATE)")
+    store._abandon()
+    wreck(path, 0.5)
+    dropped = store.open(NOW)[1]
+    left = {seq for _, seq in numbers(backlog(store, Lane.TELEMETRY, uplink="two"))}
+    lost = {seq for gap in dropped for seq in range(gap.first, gap.last + 1)}
+    assert left | lost == set(range(1, 1001))
+    assert not left & lost
+    assert 0 < len(lost) < 100
+    assert {gap.uplinks for gap in dropped} == {("two",)}
+    assert store.ledger.backlog("one") == 5
+    assert backlog(store, Lane.TELEMETRY, uplink="one").rows == ()
+    store.close()
+    again = Store(path, "run-2", "boot-1", ("one", "two"), 50_000_000)
+    found, untold = again.open(NOW)
+    assert (found.fate, found.state) == ("kept", {"alarm": "raised"})
+    assert sorted(untold) == sorted(dropped)
+    again.close()
+
+
+def test_a_start_that_was_cut_off_between_the_old_and_the_new_file_is_made_up_for(path: Path) -> None:
+    store = opened(path)
+    store.commit(group(*map(event, range(1, 21)), alarm="raised"), (), NOW)
+    store.close()
+    damage.set_aside(path, NOW, 50_000_000)
+    with closing(sqlite3.connect(path)) as db:
+        migrations.bring_up_to_date(db)
+    again = Store(path, "run-2", "boot-1", ("platform",), 50_000_000)
+    found, _ = again.open(NOW)
+    assert (found.fate, found.state) == ("salvaged", {"alarm": "raised"})
+    assert len(backlog(again, Lane.EVENT).rows) == 20
+    again.close()
+
+
+def test_an_old_damaged_file_is_not_read_again_when_somebody_begins_anew(path: Path) -> None:
+    store = opened(path)
+    store.commit(group(event(1)), (), NOW)
+    store.close()
+    wreck(path, 0.0)
+    opened(path, "run-2").close()
+    path.unlink()
+    again = Store(path, "run-3", "boot-1", ("platform",), 50_000_000)
+    assert again.open(NOW)[0] == Recovered("new", None, {})
     again.close()
 
 
@@ -416,8 +517,11 @@ def test_a_large_file_is_opened_in_time_and_damage_among_its_newest_rows_is_foun
         file.seek(path.stat().st_size - 4096 * 40)
         file.write(b"\xa5" * 4096 * 20)
     damaged = Store(path, "run-3", "boot-1", ("platform",), 100_000_000)
-    assert damaged.open(NOW)[0].fate == "new"
+    began = time.monotonic()
+    assert damaged.open(NOW)[0].fate == "salvaged"
+    assert time.monotonic() - began < 10.0
     assert len(bad_files(path)) == 1
+    assert damaged.ledger.rows() > 20_000
     damaged.close()
 
 
