@@ -501,6 +501,7 @@ def test_a_backup_is_one_moment_of_a_journal_that_is_being_written(path: Path, t
     store.commit(group(*(telemetry(seq) for seq in range(1, 30_001))), (), NOW)
 
     def meanwhile(_: float) -> None:
+        assert len(written) < 1000, "it begins anew with every commit"
         written.append(30_001 + len(written))
         store.commit(group(telemetry(written[-1])), (), NOW)
 
@@ -546,7 +547,7 @@ def test_a_backup_replaces_a_file_only_when_told_to_and_only_by_a_sound_one(
         assert journal(capsys, "backup", wrong, "--force", "--state", path.parent)[0] == CANNOT_CREATE, wrong
     damage(path)
     code, _, err = journal(capsys, "backup", copy, "--force", "--state", path.parent)
-    assert (code, "damaged" in err) == (FAILED, True)
+    assert (code, f"{path} is damaged" in err) == (FAILED, True), err
     assert copy.read_bytes() == first, "the good copy is still there"
 
 
@@ -671,7 +672,7 @@ def test_restore_takes_only_a_sound_journal_and_changes_nothing_otherwise(
     }  # fmt: skip
     for name, copy in copies_of.items():
         code, _, err = journal(capsys, "restore", copy, "--state", path.parent)
-        assert (code, words[name] in err) == (FAILED, True), err
+        assert (code, words[name] in err, "part-" in err) == (FAILED, True, False), err
     assert journal(capsys, "restore", tmp_path / "missing", "--state", path.parent)[0] == FAILED
     assert journal(capsys, "restore", path, "--state", path.parent)[0] == FAILED
     assert everything(path) == present
@@ -742,7 +743,10 @@ def test_restore_stays_away_while_somebody_holds_the_state_directory(
     lock.take()
     assert journal(capsys, "restore", copy, "--state", path.parent)[0] == TRY_AGAIN
     lock.release()
+    owner = os.geteuid() or NOBODY
+    os.chown(path, owner, -1)
     assert journal(capsys, "restore", copy, "--state", path.parent)[0] == OK
+    assert path.stat().st_uid == owner, "the daemon can write it, whoever has restored it"
 
 
 # ---------------------------------------------------------------- what is no journal

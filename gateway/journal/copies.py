@@ -66,21 +66,12 @@ class _Before(NamedTuple):
 def backup(source: Path, target: Path, progress: Progress) -> None:
     """Make a checked copy of the journal at `source`, running or not, as `target`, which it replaces when it is whole.
 
-    Raises JournalDown where the source cannot be copied, CannotCreate where the target cannot be made.
+    Raises JournalDown where the source cannot be copied or is not sound, CannotCreate where the target cannot be made.
     """
     expect_apart(source, target)
     with _draft(target) as draft:
         _copy(source, draft, progress)
-        check(draft)
-
-
-def check(copy: Path) -> None:
-    """Raise JournalDown where the copy is no sound journal that this version can use."""
-    with inspection.opened(copy) as db:
-        inspection.expect_journal(db, copy)
-        (found,) = db.execute("PRAGMA integrity_check(1)").fetchone()
-    if found != "ok":
-        raise JournalDown(f"{copy} is damaged ({found})", "use another copy")
+        _expect_sound(draft, source, "a daemon sets its damaged journal aside when it starts; check dmesg")
 
 
 def restore(copy: Path, state_dir: Path, progress: Progress, broken_chain: bool = False) -> Restored:
@@ -101,7 +92,7 @@ def restore(copy: Path, state_dir: Path, progress: Progress, broken_chain: bool 
             left.unlink()
         with _draft(present, replaces=False) as draft:
             _copy(copy, draft, progress)
-            check(draft)
+            _expect_sound(draft, copy, "use another copy")
             _bring_up_to_date(draft)
             if not broken_chain:
                 _expect_chain(draft)
@@ -145,6 +136,14 @@ def _copy(source: Path, draft: Path, progress: Progress) -> None:
                     f"the copy cannot be written ({error})", "free some space, or copy elsewhere"
                 ) from error
             raise
+
+
+def _expect_sound(draft: Path, called: Path, hint: str) -> None:
+    with inspection.opened(draft, called) as db:
+        inspection.expect_journal(db, called)
+        (found,) = db.execute("PRAGMA integrity_check(1)").fetchone()
+    if found != "ok":
+        raise JournalDown(f"{called} is damaged ({found})", hint)
 
 
 @contextmanager
@@ -230,7 +229,7 @@ def _before(present: Path, draft: Path) -> _Before | None:
             next_run = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'runs'").fetchone()
             untold = tuple(db.execute("SELECT ts, text FROM gaps WHERE announced = 0 ORDER BY id"))
             return _Before(next_run[0] if next_run else 0, tuple(_only_theirs(db, theirs, ours)), untold)
-    except JournalDown:
+    except (JournalDown, ValueError):  # the latter of words that no lane has
         return None
 
 
@@ -269,7 +268,7 @@ def _carry_on(draft: Path, before: _Before | None) -> None:
 
 
 def _exchange(draft: Path, present: Path) -> Path | None:
-    """Give the draft the place of the present journal, which is kept with its WAL; at no moment is there none."""
+    """Give the draft the place of the present journal, which is kept with its WAL; there is always one."""
     owner = present.stat() if present.exists() else present.parent.stat()
     if (draft.stat().st_uid, draft.stat().st_gid) != (owner.st_uid, owner.st_gid):
         os.chown(draft, owner.st_uid, owner.st_gid)
@@ -287,7 +286,10 @@ def _exchange(draft: Path, present: Path) -> Path | None:
         else:
             left.unlink(missing_ok=True)
     if aside is not None:
-        aside.hardlink_to(present)
+        try:
+            aside.hardlink_to(present)
+        except OSError:  # not every file system has links
+            present.rename(aside)
     draft.replace(present)
     sync(present.parent)
     return aside

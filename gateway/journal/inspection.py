@@ -156,22 +156,26 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """A read-only connection to any SQLite file; what goes wrong while it is used leaves this block as JournalDown."""
+def opened(path: Path, called: Path | None = None) -> Iterator[sqlite3.Connection]:
+    """A read-only connection to any SQLite file; what goes wrong while it is used leaves this block as JournalDown.
+
+    `called` is what people know the file by, where it has another name for now.
+    """
+    name = called or path
     try:
         there = path.exists()
     except PermissionError as error:
         raise JournalDown(
-            f"{path.parent} may not be looked into", "it is its owner's alone: try it with sudo"
+            f"{name.parent} may not be looked into", "it is its owner's alone: try it with sudo"
         ) from error
     if not there:
-        raise JournalDown(f"there is no journal at {path}", "name the daemon's folder, or a journal's file: --state")
+        raise JournalDown(f"there is no journal at {name}", "name the daemon's folder, or a journal's file: --state")
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)) as db:
             db.isolation_level = None
             yield db
     except sqlite3.DatabaseError as error:
-        raise _explained(error, path) from error
+        raise _explained(error, name) from error
 
 
 def expect_journal(db: sqlite3.Connection, path: Path) -> int:
