@@ -169,3 +169,36 @@ def test_serial_ports_are_found_by_their_lasting_names(tmp_path: Path) -> None:
         (tmp_path / name).symlink_to("/dev/null")
     assert serial_ports(tmp_path) == [str(tmp_path / "usb-a"), str(tmp_path / "usb-b")]
     assert serial_ports(tmp_path / "none") == []
+
+
+def test_values_are_set_from_the_command_line_as_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(SMALL, encoding="utf-8")
+    settings = {
+        "links.bus1.host": "10.0.0.8",
+        "links.bus1.port": "503",
+        "site.name": "22:00 on",
+        "rules.warm.outside": "[-8, 2]",
+        "rules.warm.clear_below": "",
+        "responses.horn.say": "a=b",
+        "uplinks.platform.url": "mqtts://mqtt.example.com:8883",
+    }
+    options = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    assert main(["check", str(path), *options]) == OK, capsys.readouterr().err
+    told = capsys.readouterr().out
+    for words in (
+        "Site dc3 (22:00 on), gateway",
+        "bus1: 10.0.0.8, TCP port 503",
+        "is below -8 °C or is above 2 °C for 10m",
+        'say "a=b"',
+        "platform: mqtts://mqtt.example.com:8883;",
+    ):
+        assert words in told
+
+
+@pytest.mark.parametrize("written", ["site.name", "=x", "site..name=x", ".=x"])
+def test_a_setting_that_is_none_is_refused(written: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["check", "site.yaml", "--set", written])
+    assert caught.value.code == 2
+    assert f"write KEY.PATH=VALUE, as in links.bus1.baudrate=9600, not '{written}'" in capsys.readouterr().err
