@@ -239,6 +239,14 @@ def test_the_stored_state_of_a_rule_that_is_gone_is_removed() -> None:
     assert hub.status().alarms == ()
 
 
+def test_a_point_that_a_device_does_not_have_is_not_shown() -> None:
+    hub = Stepped()
+    hub.read("cold-1", temperature=-18.0, ghost=1.0)
+    hub.read("cold-1", ghost=Reason.NO_REPLY)
+    assert [point.point for point in hub.status().points if point.device == "cold-1"] == ["temperature"]
+    assert hub.status().points[0].quality == "good"
+
+
 def test_a_bad_value_is_shown_with_its_reason_and_the_age_of_the_last_good_one() -> None:
     hub = Stepped()
     hub.read("cold-1", temperature=-18.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,19 @@ def test_judging_agrees_with_a_model_that_looks_at_every_second(
         if contrary and now - (contrary_since or 0) >= (off_delay if model_active else on_delay):
             model_active, contrary_since = not model_active, None
         assert (life.state in ACTIVE) is model_active
+
+
+_LIMIT = st.one_of(st.integers(-5, 5), st.floats(-5, 5))
+
+
+@given(_LIMIT, _LIMIT, _LIMIT, _LIMIT, st.one_of(_LIMIT, st.floats()), st.booleans())
+def test_a_value_that_is_calm_is_one_that_changes_nothing(
+    limit: float, clear: float, low: float, clear_low: float, value: float, standing: bool
+) -> None:
+    above, below = Above(limit, min(limit, clear)), Below(low, max(low, clear_low))
+    for condition in (above, below, Outside(below, above), Equals(value), SilentFor(5)):
+        first, last = condition.calm(standing)
+        if first <= value <= last:
+            assert condition.holds(value, standing) == standing
+        elif isinstance(condition, Above | Below) and not isnan(value):
+            assert condition.holds(value, standing) != standing, "every other number must be judged"

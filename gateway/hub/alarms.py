@@ -2,6 +2,7 @@
 
 The state of an alarm that is not normal is stored under `alarm/<id>` with the decision that changed it. What is
 restored at start is merged: it raises nothing again and never undoes what has happened since the start.
+A number that is calm (rules/condition.py) costs a comparison; every other value is judged.
 """
 
 from __future__ import annotations
@@ -9,15 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import NamedTuple
 
 from gateway.model import AlarmState, AlarmView, Reading, StateChange, Value
 from gateway.records import encode
+from gateway.rules.condition import NOWHERE
 from gateway.rules.judge import Life, Rule, deadline, elapse, fresh, judge, unknown
-from gateway.rules.lifecycle import Change, after, refusal
+from gateway.rules.lifecycle import ACTIVE, Change, after, refusal
 from gateway.rules.responses import Response
 
 STATE_PREFIX = "alarm/"
+_NUMBER = (float, int)  # by itself, since `float | int` in the loop is made anew for each value
 
 
 class Target(NamedTuple):
@@ -35,6 +39,14 @@ class _Alarm:
     target: Target
     life: Life
     view: AlarmView
+    low: float = inf  # from here to `high` a number changes nothing
+    high: float = -inf
+
+    def live(self, life: Life) -> None:
+        """Go on with this life."""
+        self.life = life
+        calm = NOWHERE if life.pending is not None else self.rule.condition.calm(life.state in ACTIVE)
+        self.low, self.high = calm
 
 
 class Changed(NamedTuple):
@@ -56,32 +68,48 @@ class Alarms:
             for rule, targets in rules
             for target in targets
         }
-        self._by_point: dict[tuple[str, str], list[_Alarm]] = {}
+        self._by_point: dict[str, dict[str, list[_Alarm]]] = {}  # by device, then by point
         for alarm in self._alarms.values():
-            self._by_point.setdefault((alarm.target.device, alarm.target.point), []).append(alarm)
+            alarm.live(alarm.life)
+            of_device = self._by_point.setdefault(alarm.target.device, {})
+            of_device.setdefault(alarm.target.point, []).append(alarm)
         self.wake = self._next_deadline()
 
-    def take(self, reading: Reading) -> Iterator[Changed]:
+    def take(self, reading: Reading) -> list[Changed]:
         """The transitions that follow from a reading."""
-        device = reading.device
+        changes: list[Changed] = []
+        of_device = self._by_point.get(reading.device)
+        if of_device is None:
+            return changes
         for name, value in reading.values.items():
-            for alarm in self._by_point.get((device, name), ()):
-                before = alarm.life
-                alarm.life, change = judge(alarm.rule, before, value, reading.mono)
-                if alarm.life is not before:
-                    self._note_deadline(alarm)
+            for alarm in of_device.get(name, ()):
+                if isinstance(value, _NUMBER) and alarm.low <= value <= alarm.high:
+                    continue
+                change = self._judge(alarm, value, reading.mono)
                 if change is not None:
-                    yield self._change(alarm, change, reading.mono, reading.ts, value)
+                    changes.append(self._change(alarm, change, reading.mono, reading.ts, value))
         for name in reading.bad:
-            for alarm in self._by_point.get((device, name), ()):
-                alarm.life = unknown(alarm.rule, alarm.life)
+            for alarm in of_device.get(name, ()):
+                alarm.live(unknown(alarm.rule, alarm.life))
+        return changes
+
+    def _judge(self, alarm: _Alarm, value: Value, mono: float) -> Change | None:
+        before = alarm.life
+        life, change = judge(alarm.rule, before, value, mono)
+        if life is not before:
+            alarm.live(life)
+            self._note_deadline(alarm)
+        return change
 
     def elapse(self, mono: float, ts: int) -> Iterator[Changed]:
         """The transitions that follow from the passing of time alone."""
         if mono < self.wake:
             return
         for alarm in self._alarms.values():
-            alarm.life, change = elapse(alarm.rule, alarm.life, mono)
+            before = alarm.life
+            life, change = elapse(alarm.rule, before, mono)
+            if life is not before:
+                alarm.live(life)
             if change is not None:
                 yield self._change(alarm, change, mono, ts, alarm.view.value)
         self.wake = self._next_deadline()
@@ -94,7 +122,7 @@ class Alarms:
         state = after(alarm.life.state, change, latch=alarm.rule.latch)
         if state is None:
             return refusal(alarm.life.state, change)
-        alarm.life = alarm.life._replace(state=state)
+        alarm.live(alarm.life._replace(state=state))
         return self._change(alarm, change, mono, ts, alarm.view.value)
 
     def numbered(self, view: AlarmView) -> StateChange:
@@ -119,7 +147,7 @@ class Alarms:
                 yield StateChange(key, None)
             elif alarm.view.seq == 0:  # nothing has happened to it in this run
                 alarm.view = view
-                alarm.life = alarm.life._replace(state=view.state)
+                alarm.live(alarm.life._replace(state=view.state))
                 yield view
 
     def corrected(self, is_in_era: Callable[[str, int], bool], by_ms: int) -> Iterator[AlarmView]:

@@ -121,11 +121,12 @@ class Hub:
         turned = self._time.look(now, self._numbering.last)
         if now.trust is not self._time.trust:
             now = now._replace(trust=self._time.trust)
+        clock = None if turned is None else self._clock_turned(turned, now)
         decision = self._handlers[type(fact)](fact, now)
-        if turned is not None:
-            decision = _joined(self._clock_turned(turned, now), decision)
-        if decision.records:
-            decision = self._with_time(decision, now)
+        if clock is not None:
+            decision = _joined(clock, decision)
+        if decision.records and now.mono >= self._time.save_at:
+            decision = decision._replace(state=decision.state + self._time.save(now))
         self.wake = min(self._alarms.wake, self._health_due, self._outputs.wake)
         if not self.started:
             self.wake = min(self.wake, self._start.mono + RECOVERY_WAIT_S)
@@ -143,8 +144,11 @@ class Hub:
             made += self._numbering.telemetry(recorded, now)
         for switch in self._outputs.failed(reading):
             made.append(self._output_event(switch, "failed", now))
-        decision = self._alarm_changes(self._alarms.take(reading), now)
-        return decision._replace(records=(*made, *decision.records)) if made else decision
+        changes = self._alarms.take(reading)
+        if not changes:
+            return Decision(tuple(made))
+        decision = self._alarm_changes(changes, now)
+        return decision._replace(records=(*made, *decision.records))
 
     def _tick(self, _: Tick, now: Moment) -> Decision:
         decision = self._alarm_changes(self._alarms.elapse(now.mono, now.ts), now)
@@ -177,11 +181,6 @@ class Hub:
                 state.append(self._alarms.numbered(view))
                 notices.append(view)
         return Decision(tuple(made), tuple(state), notices=tuple(notices))
-
-    def _with_time(self, decision: Decision, now: Moment) -> Decision:
-        """The trusted time is kept with what is stored anyway."""
-        saved = self._time.save(now)
-        return decision._replace(state=(*decision.state, *saved)) if saved else decision
 
     # -- alarms and outputs
 
@@ -331,7 +330,7 @@ class Hub:
         made = [] if self.started else [self._started_event(Recovered("unknown", None, {}), now)]
         text = records.event("stopped", why=fact.why, telemetry=self._numbering.last[Lane.TELEMETRY])
         last = self._numbering.event(text, now)
-        return Decision((*made, last), self._time.save(now, at_once=True), notices=(self._report(now),))
+        return Decision((*made, last), self._time.save(now), notices=(self._report(now),))
 
 
 def _joined(first: Decision, second: Decision) -> Decision:

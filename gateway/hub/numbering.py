@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from gateway.hub.timekeeping import KNOWN, STEP_MS
 from gateway.model import Dropped, Lane, Moment, Reading, Record, Trust
-from gateway.records import gateway_fact, telemetry
+from gateway.records import Telemetry, gateway_fact
 
 MAX_NOT_STORED = 50_000
 """Records that may wait for the journal; beyond it telemetry is dropped, counted, and said as a gap."""
@@ -21,6 +21,7 @@ class Numbering:
     def __init__(self, run: str) -> None:
         self._run = run
         self._seq = {Lane.EVENT: 1, Lane.TELEMETRY: 0}
+        self._text = Telemetry().text
         self._gap: Dropped | None = None
         self.not_stored = 0
         self.dropped = 0
@@ -42,7 +43,7 @@ class Numbering:
             self._gap = gap._replace(last=seq, records=gap.records + 1)
             self.dropped += 1
             return ()
-        made = (self._record(Lane.TELEMETRY, seq, reading.ts, reading.mono, telemetry(reading), now),)
+        made = (self._record(Lane.TELEMETRY, seq, reading.ts, reading.mono, self._text(reading), now),)
         if self._gap is None:
             return made
         gap, self._gap = self._gap, None

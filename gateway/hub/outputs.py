@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import NamedTuple
 
 from gateway.model import AlarmState, Reading, Reason, Value, Write
@@ -24,6 +25,7 @@ class Outputs:
 
     def __init__(self, safe: Mapping[OutputPoint, Value]) -> None:
         self._safe = safe
+        self._devices = frozenset(output.device for output in safe)
         self._wanted = dict(safe)
         self._owners = Owners()
         self._retry_at: dict[OutputPoint, float] = {}
@@ -31,7 +33,7 @@ class Outputs:
     @property
     def wake(self) -> float:
         """When (monotonic) `due_retries` is next worth a call."""
-        return min(self._retry_at.values(), default=float("inf"))
+        return min(self._retry_at.values()) if self._retry_at else inf
 
     def respond(self, alarm: str, state: AlarmState, response: Response) -> list[Switch]:
         """What has to be written because `alarm`, which calls for `response`, is now in `state`."""
@@ -49,7 +51,9 @@ class Outputs:
 
     def failed(self, reading: Reading) -> list[Switch]:
         """The outputs of which `reading` says for the first time that they did not take their value."""
-        news = []
+        news: list[Switch] = []
+        if reading.device not in self._devices:
+            return news
         for output, wanted in self._wanted.items():
             if output.device != reading.device:
                 continue

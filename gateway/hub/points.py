@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from gateway.model import DeviceAbout, PointStatus, Reading, Reason, Value
 
 _STALE_AFTER = 3.0  # intervals without a good value
 
 
-@dataclass(slots=True)
 class _Known:
-    value: Value | None = None
-    good_mono: float | None = None
-    reason: Reason | None = None
+    """What is known of one device."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self.names = names
+        self.good: dict[str, Reading] = {}  # point -> the last reading with a good value of it
+        self.bad: dict[str, Reason] = {}  # the points whose newest reading is bad
+
+    def take(self, reading: Reading) -> None:
+        values = reading.values
+        if values.keys() <= self.names:
+            self.good.update(dict.fromkeys(values, reading))
+        else:
+            self.good.update((name, reading) for name in values if name in self.names)
+        if self.bad:
+            for name in values:
+                self.bad.pop(name, None)
+        if reading.bad:
+            self.bad.update((name, reason) for name, reason in reading.bad.items() if name in self.names)
 
 
 class Points:
@@ -23,23 +36,19 @@ class Points:
     def __init__(self, devices: tuple[DeviceAbout, ...], every_s: Mapping[str, float]) -> None:
         self._devices = devices
         self._every_s = every_s
-        self._known = {(device.device, point.name): _Known() for device in devices for point in device.points}
+        self._known = {device.device: _Known(frozenset(point.name for point in device.points)) for device in devices}
 
     def take(self, reading: Reading) -> None:
         """Remember what `reading` says; names that the device does not have are passed over."""
-        for name, value in reading.values.items():
-            known = self._known.get((reading.device, name))
-            if known is not None:
-                known.value, known.good_mono, known.reason = value, reading.mono, None
-        for name, reason in reading.bad.items():
-            known = self._known.get((reading.device, name))
-            if known is not None:
-                known.reason = reason
+        known = self._known.get(reading.device)
+        if known is not None:
+            known.take(reading)
 
     def value(self, device: str, point: str) -> Value | None:
         """The last good value, None before the first."""
-        known = self._known.get((device, point))
-        return known.value if known is not None else None
+        known = self._known.get(device)
+        reading = known.good.get(point) if known is not None else None
+        return reading.values[point] if reading is not None else None
 
     def status(self, mono: float) -> tuple[PointStatus, ...]:
         """All points as they stand at monotonic time `mono`."""
@@ -50,12 +59,11 @@ class Points:
         )
 
     def _point_status(self, device: DeviceAbout, name: str, kind: str, unit: str, mono: float) -> PointStatus:
-        known = self._known[device.device, name]
-        age = None if known.good_mono is None else max(0.0, mono - known.good_mono)
-        if known.reason is not None:
-            quality: str = known.reason
-        elif age is None:
-            quality = "waiting"
-        else:
+        known = self._known[device.device]
+        reading = known.good.get(name)
+        value = reading.values[name] if reading is not None else None
+        age = max(0.0, mono - reading.mono) if reading is not None else None
+        quality: str = known.bad.get(name, "waiting")
+        if name not in known.bad and age is not None:
             quality = "stale" if age > _STALE_AFTER * self._every_s[device.device] else "good"
-        return PointStatus(device.device, name, kind, unit, device.zone, known.value, age, quality)
+        return PointStatus(device.device, name, kind, unit, device.zone, value, age, quality)

@@ -55,7 +55,7 @@ class HubRoom:
     name = "hub"
 
     def __init__(self, plan: Plan, clock: Clock, rooms: Rooms) -> None:
-        self._plan = plan
+        self._safety = plan.safety_devices
         self._clock = clock
         self._rooms = rooms
         self._inbox: SimpleQueue[Fact] = SimpleQueue()
@@ -93,7 +93,6 @@ class HubRoom:
                     self._pass_on_batch()
                     return
                 self._drain()
-                self.beat = self._clock.mono()
             self._pass_on_batch()
 
     def _wait(self) -> None:
@@ -116,11 +115,13 @@ class HubRoom:
             self._urgent.append(TICK)
 
     def _sort(self, fact: Fact) -> None:
-        urgent = isinstance(fact, Command) or (isinstance(fact, Reading) and fact.device in self._plan.safety_devices)
+        urgent = fact.device in self._safety if isinstance(fact, Reading) else isinstance(fact, Command)
         (self._urgent if urgent else self._usual).append(fact)
 
     def _decide(self, fact: Fact) -> None:
-        decision = self._hub.handle(fact, self._clock.now())
+        now = self._clock.now()
+        self.beat = now.mono
+        decision = self._hub.handle(fact, now)
         for write in decision.writes:
             self._rooms.write(write)
         if self._held is None:

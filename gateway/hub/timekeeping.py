@@ -20,7 +20,7 @@ from gateway.model import Correction, Lane, Moment, StateChange, TimeKnown, Trus
 from gateway.records import encode, event
 
 STEP_MS = 1000
-SAVE_EVERY_S = 60.0
+SAVE_EVERY_S, LOOK_EVERY_S = 60.0, 1.0
 HEARD_FOR_S = 600.0  # how long another source's word is good for
 MAX_ERAS = 64
 MAX_CORRECTIONS = 256
@@ -97,7 +97,7 @@ class Timekeeper:
         self._was_known = False
         self._heard: Trust = Trust.GPS
         self._heard_until = self._date_at = float("-inf")
-        self._save_at = float("-inf")
+        self.save_at = float("-inf")  # when (monotonic) the trusted time is worth a write again
         self._corrections: list[str] = []  # their keys, oldest first
         self._eras: list[Era] = []
         self.trust = self._judge(now)
@@ -148,11 +148,12 @@ class Timekeeper:
         self._begin(last)
         return settled._replace(state=(*settled.state, *self._stored_eras(True)))
 
-    def save(self, now: Moment, at_once: bool = False) -> tuple[StateChange, ...]:
-        """The trusted time as state of the journal, when that is worth a write again: the next start's floor."""
-        if self.trust not in KNOWN or (now.mono < self._save_at and not at_once):
+    def save(self, now: Moment) -> tuple[StateChange, ...]:
+        """The time, if it is trusted, as state of the journal: the floor of the next start."""
+        if self.trust not in KNOWN:
+            self.save_at = now.mono + LOOK_EVERY_S
             return ()
-        self._save_at = now.mono + SAVE_EVERY_S
+        self.save_at = now.mono + SAVE_EVERY_S
         return (StateChange(TRUSTED_KEY, str(now.ts)),)
 
     def _judge(self, now: Moment) -> Trust:

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import NamedTuple
 
 from gateway.model import Reading, Reason, Value
@@ -22,11 +23,27 @@ REPEAT_S = 60.0
 _NO_STEP = 1.000001  # 4.2 - 4.0 is a little more than 0.2 in binary, and 0.2 to whoever wrote it
 
 
+_NUMBER = (float, int)  # by itself, since `float | int` would be made anew for each value
+
+
 class Limit(NamedTuple):
     """A change up to `deadband` (in the point's unit) is none; after `max_every_s` seconds a record is due anyway."""
 
     deadband: float = 0.0
     max_every_s: float = REPEAT_S
+
+
+class _Recorded(NamedTuple):
+    """What was recorded last, and when it is recorded again; numbers from `low` to `high` are no change."""
+
+    due: float
+    value: Value
+    low: float = inf
+    high: float = -inf
+
+    def has(self, value: Value) -> bool:
+        """Whether `value` is no change."""
+        return (isinstance(value, _NUMBER) and self.low <= value <= self.high) or value == self.value
 
 
 class Reporter:
@@ -38,39 +55,36 @@ class Reporter:
     def __init__(self, limits: Mapping[str, Limit], every_s: float) -> None:
         self._limits = limits
         self._slack_s = every_s / 2
-        self._values: dict[str, tuple[Value, float]] = {}  # with a Limit: what was recorded last, and when (monotonic)
+        self._values: dict[str, _Recorded] = {}  # of the points with a Limit
         self._bad: dict[str, tuple[Reason, float]] = {}  # of the points that were bad in their last record
 
     def worth(self, reading: Reading) -> Reading | None:
         """The reading with the points that are worth a record now, which count as recorded; None if there are none."""
         if not self._limits and not self._bad and not reading.bad:
             return reading if reading.values else None
-        values = {name: value for name, value in reading.values.items() if self._says_more(name, value, reading.mono)}
-        bad = {name: reason for name, reason in reading.bad.items() if self._is_news(name, reason, reading.mono)}
+        known, mono = self._values, reading.mono
+        values: dict[str, Value] = {}
+        for name, value in reading.values.items():
+            last = known.get(name)
+            if last is not None and mono < last.due and last.has(value):
+                continue
+            values[name] = value
+            if name in self._limits:
+                known[name] = self._recorded(self._limits[name], value, mono)
+            self._bad.pop(name, None)
+        bad = {name: reason for name, reason in reading.bad.items() if self._is_news(name, reason, mono)}
         return reading._replace(values=values, bad=bad) if values or bad else None
 
-    def _says_more(self, name: str, value: Value, mono: float) -> bool:
-        was_bad = self._bad.pop(name, None) is not None
-        limit = self._limits.get(name)
-        if limit is None:
-            return True
-        last = None if was_bad else self._values.get(name)
-        if last is not None and not _moved(value, last[0], limit.deadband):
-            due = last[1] + max(limit.max_every_s - self._slack_s, self._slack_s)
-            if mono < due:
-                return False
-        self._values[name] = value, mono
-        return True
+    def _recorded(self, limit: Limit, value: Value, mono: float) -> _Recorded:
+        due = mono + max(limit.max_every_s - self._slack_s, self._slack_s)
+        if limit.deadband and isinstance(value, int | float):
+            return _Recorded(due, value, value - limit.deadband * _NO_STEP, value + limit.deadband * _NO_STEP)
+        return _Recorded(due, value)
 
     def _is_news(self, name: str, reason: Reason, mono: float) -> bool:
         last = self._bad.get(name)
         if last is not None and last[0] is reason and mono < last[1] + REPEAT_S - self._slack_s:
             return False
         self._bad[name] = reason, mono
+        self._values.pop(name, None)
         return True
-
-
-def _moved(value: Value, last: Value, deadband: float) -> bool:
-    if deadband and isinstance(value, int | float) and isinstance(last, int | float):
-        return abs(value - last) > deadband * _NO_STEP
-    return value != last

@@ -1,14 +1,20 @@
 """Conditions: whether a value is a reason for alarm, given whether the alarm already stands (the way back is longer).
 
 A limit is exceeded by being beyond it, not by reaching it. An alarm that stands ends at its clear limit or better.
+`calm` is what lets most values pass without a judgement: numbers from the first to the second, both included, for which
+`holds` is what the alarm is already.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf, nextafter
 from typing import TypeAlias
 
 from gateway.model import Value
+
+NOWHERE = (inf, -inf)
+"""Every value must be judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,10 @@ class Above:
         if not isinstance(value, int | float):
             return None
         return value > (self.clear if standing else self.limit)
+
+    def calm(self, standing: bool) -> tuple[float, float]:
+        """The numbers that change nothing."""
+        return (nextafter(self.clear, inf), inf) if standing else (-inf, self.limit)
 
     def __str__(self) -> str:
         return f"above {self.limit:g}" + (f" (ends at {self.clear:g})" if self.clear != self.limit else "")
@@ -41,6 +51,10 @@ class Below:
             return None
         return value < (self.clear if standing else self.limit)
 
+    def calm(self, standing: bool) -> tuple[float, float]:
+        """The numbers that change nothing."""
+        return (-inf, nextafter(self.clear, -inf)) if standing else (self.limit, inf)
+
     def __str__(self) -> str:
         return f"below {self.limit:g}" + (f" (ends at {self.clear:g})" if self.clear != self.limit else "")
 
@@ -57,6 +71,10 @@ class Outside:
         low = self.low.holds(value, standing)
         return None if low is None else low or self.high.holds(value, standing)
 
+    def calm(self, standing: bool) -> tuple[float, float]:
+        """The numbers that change nothing."""
+        return NOWHERE if standing else (self.low.limit, self.high.limit)
+
     def __str__(self) -> str:
         return f"{self.low} or {self.high}"
 
@@ -71,6 +89,10 @@ class Equals:
         """Whether the alarm should stand."""
         return value == self.value
 
+    def calm(self, standing: bool) -> tuple[float, float]:  # noqa: ARG002 - a word is no number
+        """None."""
+        return NOWHERE
+
     def __str__(self) -> str:
         return f"equals {self.value}"
 
@@ -84,6 +106,10 @@ class SilentFor:
     def holds(self, value: Value, standing: bool) -> bool | None:  # noqa: ARG002 - any good value ends the silence
         """False: a good value has just arrived."""
         return False
+
+    def calm(self, standing: bool) -> tuple[float, float]:  # noqa: ARG002 - every good value is heard
+        """None."""
+        return NOWHERE
 
     def __str__(self) -> str:
         return f"silent for {self.seconds:g} s"
