@@ -80,8 +80,8 @@ def numbers(answer: Backlog) -> list[tuple[str, int]]:
     return [(row.run, row.record.seq) for row in answer.rows]
 
 
-def storage(commit_every: float = 1.0, max_size: int = 50 * MB, keep_acknowledged: float = 7 * 86400.0) -> Storage:
-    return Storage(commit_every=commit_every, max_size=max_size, keep_acknowledged=keep_acknowledged)
+def storage(commit_every: float = 1.0, max_size: int = 50 * MB, **ages: float) -> Storage:
+    return Storage(commit_every=commit_every, max_size=max_size, event_share=10, **ages)
 
 
 class HandClock:

@@ -249,12 +249,11 @@ def test_a_full_budget_drops_acknowledged_telemetry_first_and_says_nothing(path:
 
 
 def test_unacknowledged_telemetry_that_must_go_is_a_gap_with_its_exact_range_and_events_stay(path: Path) -> None:
-    store = opened(path, max_size=2 * MB, uplinks=("one", "two"))
+    store = opened(path, max_size=2 * MB, uplinks=("one",))
     store.commit(group(*map(event, range(1, 101))), (), NOW)
-    store.acknowledge(Acked("one", Lane.TELEMETRY, ((row_id(1, 1), row_id(1, 30)),)))
     dropped = fill(store, 1, 4001)
     assert dropped[0][:3] == ("run-1", Lane.TELEMETRY, 1)
-    assert {gap.uplinks for gap in dropped} == {("two",), ("one", "two")}
+    assert {gap.uplinks for gap in dropped} == {("one",)}
     assert all(one.last + 1 == two.first for one, two in pairwise(dropped))
     assert all(gap.records == gap.last - gap.first + 1 and gap.reason == "storage_full" for gap in dropped)
     left = [seq for _, seq in numbers(backlog(store, Lane.TELEMETRY, limit=5000, uplink="one"))]
@@ -262,6 +261,35 @@ def test_unacknowledged_telemetry_that_must_go_is_a_gap_with_its_exact_range_and
     assert len(backlog(store, Lane.EVENT, uplink="one").rows) == 100
     assert path.stat().st_size <= 2 * MB
     assert store.ledger.backlog("one") == len(left) + 100
+    store.close()
+
+
+def test_a_dead_uplink_is_moved_on_alone_when_it_holds_back_more_than_its_share(path: Path) -> None:
+    store = opened(path, max_size=4 * MB, uplinks=("alive", "dead"))
+    dropped: list[Dropped] = []
+    for start in range(1, 4001, 50):
+        dropped += fill(store, start, start + 50)
+        if start not in range(601, 1001):  # a short outage of the other one
+            store.acknowledge(
+                Acked("alive", Lane.TELEMETRY, ((row_id(1, max(1, start - 450)), row_id(1, start + 49)),))
+            )
+    assert {(gap.uplinks, gap.reason) for gap in dropped} == {(("dead",), "uplink_behind")}
+    assert dropped[0].first == 1
+    assert all(one.last + 1 == two.first for one, two in pairwise(dropped))
+    left = [seq for _, seq in numbers(backlog(store, Lane.TELEMETRY, limit=5000, uplink="dead"))]
+    assert left == list(range(dropped[-1].last + 1, 4001))
+    assert 800 < len(left) < 1000  # at 1.4 kB: half of what the budget leaves to telemetry
+    assert store.ledger.rows() > len(left) + 500  # the other half keeps what both have had
+    store.close()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4])
+def test_events_have_their_share_of_the_budget(path: Path, share: float) -> None:
+    store = Store(path, "run-1", "boot-1", ("platform",), 2 * MB, share)
+    store.open(NOW)
+    fill(store, 1, 4001)
+    pages = store._space.live_pages(store._handle()) / store._space._max_pages
+    assert 1 - share - 0.05 < pages <= 1 - share
     store.close()
 
 

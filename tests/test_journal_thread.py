@@ -163,7 +163,7 @@ def test_health_counts_rows_waiting_and_backlog(path: Path) -> None:
 
 def test_old_rows_are_forgotten_in_passing(path: Path) -> None:
     clock = HandClock()
-    with running(path, clock, storage(keep_acknowledged=60.0)) as scene:
+    with running(path, clock, storage(keep_acknowledged=60.0, keep_events=0.0)) as scene:
         scene.post(event(1, clock.now().ts), event(2, clock.now().ts + 30_000))
         rows = scene.stored(2).rows
         scene.journal.post(Acked("platform", Lane.EVENT, ((rows[0].id, rows[1].id),)))
@@ -171,6 +171,37 @@ def test_old_rows_are_forgotten_in_passing(path: Path) -> None:
         scene.ask(Lane.EVENT)
         scene.ask(Lane.EVENT)
         assert count(path, "event") == 1
+
+
+DAY_S = 86_400.0
+AGES = [  # lane, keep_acknowledged, keep_telemetry, keep_events, and whether a row of ten days stays
+    (Lane.TELEMETRY, 7, 7, 400, False),
+    (Lane.TELEMETRY, 30, 7, 400, True),
+    (Lane.TELEMETRY, 7, 14, 7, True),
+    (Lane.EVENT, 7, 14, 7, False),
+    (Lane.EVENT, 7, 7, 14, True),
+    (Lane.EVENT, 14, 7, 7, True),
+]
+
+
+@pytest.mark.parametrize(("lane", "acknowledged", "of_telemetry", "of_events", "stays"), AGES)
+def test_each_lane_has_its_age_and_the_replay_window_is_the_least_for_both(
+    path: Path, lane: Lane, acknowledged: int, of_telemetry: int, of_events: int, stays: bool
+) -> None:
+    clock = HandClock()
+    options = storage(
+        keep_acknowledged=acknowledged * DAY_S, keep_telemetry=of_telemetry * DAY_S, keep_events=of_events * DAY_S
+    )
+    with running(path, clock, options) as scene:
+        old = clock.now().ts - int(10 * DAY_S) * 1000
+        scene.post(event(1, old), telemetry(1, old), event(2, old - int(1000 * DAY_S) * 1000))
+        for row in scene.stored(2).rows:
+            if row.record != event(2, old - int(1000 * DAY_S) * 1000):
+                scene.journal.post(Acked("platform", row.record.lane, ((row.id, row.id),)))
+        clock.advance(20.0)
+        scene.ask(lane)
+        scene.ask(lane)
+        assert count(path, lane) == stays + (lane is Lane.EVENT)  # what is not acknowledged stays, however old
 
 
 class OurBugError(Exception):

@@ -42,8 +42,17 @@ class Storage:
     ] = 1.0
     max_size: Annotated[Size, Within(ge=1_000_000), Doc("The most that the journal takes of the disk")] = 1_000_000_000
     keep_acknowledged: Annotated[
-        Duration, Within(ge=0), Doc("How long records are kept after every uplink has them")
+        Duration, Within(ge=0), Doc("How long records are kept at least after every uplink has them")
     ] = 7 * 86400.0
+    keep_telemetry: Annotated[
+        Duration, Within(ge=0), Doc("How long telemetry is kept that every uplink has, as far as there is space")
+    ] = 7 * 86400.0
+    keep_events: Annotated[
+        Duration, Within(ge=0), Doc("How long events are kept that every uplink has, as far as there is space")
+    ] = 400 * 86400.0
+    event_share: Annotated[
+        int, Within(ge=1, le=50), Doc("Percent of max_size that telemetry leaves to events, at least")
+    ] = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,9 +162,9 @@ class Ledger:
         """How many rows a lane has."""
         return self._count(GONE, lane)
 
-    def backlog(self, uplink: str) -> int:
-        """How many rows an uplink does not have."""
-        return sum(self._count(uplink, lane) for lane in Lane)
+    def backlog(self, uplink: str, lane: Lane | None = None) -> int:
+        """How many rows an uplink does not have, of one lane or of both."""
+        return sum(self._count(uplink, each) for each in Lane if lane in {None, each})
 
     def _count(self, name: str, lane: Lane) -> int:
         """How many ids of all runs, up to their ends, are not in a set."""

@@ -1,7 +1,8 @@
 """What goes when it is old or the space is used up, a slice at a time, and the gaps that this leaves.
 
 Order when space is short: acknowledged telemetry, then telemetry that some uplink does not have, each oldest first.
-Events go only where telemetry has nothing left to give, the last tenth of the budget is theirs: the oldest first,
+An uplink that holds back more than its share of the budget is moved on by itself first.
+Events go only where telemetry has nothing left to give, a share of the budget is theirs: the oldest first,
 whoever has it. What the chain of events loses without a gap is always its beginning (chain.py).
 Pages that become free are used again; the file never shrinks, because VACUUM would write it all once more.
 
@@ -17,7 +18,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from gateway.journal import chaining
-from gateway.journal.ledger import Ledger, run_of, seq_of
+from gateway.journal.ledger import Ledger, last_of_run, run_of, seq_of
 from gateway.journal.ranges import Ranges
 from gateway.model import Dropped, Lane
 
@@ -90,6 +91,21 @@ def delete_rows(db: sqlite3.Connection, draft: Ledger, lane: Lane, rows: Iterabl
 
 def _first_unsent(draft: Ledger, lane: Lane) -> float:
     return next((unsent.first for unsent in draft.unsent(lane)), math.inf)
+
+
+def pass_over(_db: sqlite3.Connection, draft: Ledger, uplink: str, rows: int, reason: str) -> Slice:
+    """Let an uplink do without its oldest `rows` of telemetry; the rows stay for the others."""
+    dropped = []
+    for first, last in list(draft.missing(uplink, Lane.TELEMETRY, 0, draft.top(Lane.TELEMETRY))):
+        start = first
+        while start <= last and rows > 0:
+            end = min(last, last_of_run(run_of(start)), start + rows - 1)
+            run, records = draft.runs.get(run_of(start), ""), end - start + 1
+            dropped.append(Dropped(run, Lane.TELEMETRY, seq_of(start), seq_of(end), records, (uplink,), reason))
+            draft.acknowledge(uplink, Lane.TELEMETRY, ((start, end),))
+            rows -= records
+            start = end + 1
+    return Slice(0, tuple(dropped))
 
 
 def _delete_some(

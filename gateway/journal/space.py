@@ -1,7 +1,7 @@
 """How much the journal may take: one budget over database, WAL, ballast and the files set aside, and what the disk has.
 
-Telemetry may fill nine tenths of what the budget leaves for the database, events the rest as well. Where the disk has
-less to give than the budget, it counts as full before it is: the WAL needs room to be played in.
+Telemetry may fill what the budget leaves for the database, but for the share of the events; those may fill it all.
+Where the disk has less to give than the budget, it counts as full before it is: the WAL needs room to be played in.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ BUSY_S = 1.0
 """How long another program may hold the file before it counts as a failure."""
 
 _WAL_BYTES = 4 << 20
-_TELEMETRY_SHARE = 0.9
-_FULL_SHARE = 0.95
 _RELIEF_SHARE = 0.01  # so much more than needed goes at once, or every commit would need another relief
 _MARGIN_PAGES = 16
 
@@ -28,8 +26,10 @@ log = logging.getLogger(__name__)
 class Space:
     """The space of the journal at `path`, whose files may take `max_size` bytes together."""
 
-    def __init__(self, path: Path, max_size: int) -> None:
+    def __init__(self, path: Path, max_size: int, event_share: float) -> None:
         self.max_size = max_size
+        self._telemetry_share = 1 - event_share
+        self._full_share = 1 - event_share / 2
         self.wal_bytes = min(_WAL_BYTES, max_size // 8)  # where SQLite's own checkpoints begin
         self._ballast_bytes = self.wal_bytes * 5 // 4  # lets a full WAL be played in on a full disk
         self._path = path
@@ -54,9 +54,13 @@ class Space:
 
     def relieved_pages(self, db: sqlite3.Connection) -> int | None:
         """To how many live pages telemetry must shrink the database; None while it is within its share."""
-        if self.live_pages(db) <= self._max_pages * _TELEMETRY_SHARE:
+        if self.live_pages(db) <= self._max_pages * self._telemetry_share:
             return None
-        return int(self._max_pages * (_TELEMETRY_SHARE - _RELIEF_SHARE))
+        return int(self._max_pages * (self._telemetry_share - _RELIEF_SHARE))
+
+    def uplink_pages(self, uplinks: int) -> int:
+        """How many pages of telemetry one of so many uplinks may keep from being forgotten."""
+        return int(self._max_pages * self._telemetry_share / uplinks)
 
     def roomy_pages(self, db: sqlite3.Connection, wanted_bytes: int) -> int:
         """To how many live pages the database must shrink to take so many bytes without growing."""
@@ -65,7 +69,7 @@ class Space:
 
     def is_full(self, db: sqlite3.Connection) -> bool:
         """Whether even the share of the events is used up."""
-        return self.live_pages(db) > self._max_pages * _FULL_SHARE
+        return self.live_pages(db) > self._max_pages * self._full_share
 
     def cut_wal(self, db: sqlite3.Connection) -> None:
         """Play the WAL in and cut it, where it is twice as long as SQLite's own checkpoints should leave it."""

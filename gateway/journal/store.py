@@ -50,12 +50,14 @@ log = logging.getLogger(__name__)
 class Store:
     """The journal of one run in the file at `path`, within `max_size` bytes. All methods may raise JournalDown."""
 
-    def __init__(self, path: Path, run: str, boot: str, uplinks: tuple[str, ...], max_size: int) -> None:
+    def __init__(
+        self, path: Path, run: str, boot: str, uplinks: tuple[str, ...], max_size: int, event_share: float = 0.1
+    ) -> None:
         self.ledger = Ledger(uplinks)
         self._path = path
         self._run = run
         self._boot = boot
-        self._space = Space(path, max_size)
+        self._space = Space(path, max_size, event_share)
         self._db: sqlite3.Connection | None = None
         self._number = 0  # of the run; 0 until it is enrolled
         self._wish = 0  # the number that rows were told with before it was enrolled
@@ -275,7 +277,24 @@ class Store:
         """Delete, a few slices at a time, what keeps telemetry within its share of the budget; gives the gaps."""
         with self._border():
             pages = self._space.relieved_pages(self._handle())
-        return () if pages is None else self._shrink(pages, _SLICES_AT_ONCE, now_ts)
+            live = self._space.live_pages(self._handle())
+            share = self._space.uplink_pages(max(1, len(self.ledger.uplinks)))
+        dropped: tuple[Dropped, ...] = ()
+        if live > share and len(self.ledger.uplinks) > 1:
+            dropped = self._move_on(share, live, now_ts)
+        return dropped if pages is None else dropped + self._shrink(pages, _SLICES_AT_ONCE, now_ts)
+
+    def _move_on(self, share: int, live: int, now_ts: int) -> tuple[Dropped, ...]:
+        """Move on the uplinks that hold back more than `share` pages; a gap for each of them alone."""
+        rows = self.ledger.rows() * share // live  # as if all rows were of one size
+        dropped: tuple[Dropped, ...] = ()
+        for uplink in self.ledger.uplinks:
+            excess = self.ledger.backlog(uplink, Lane.TELEMETRY) - rows
+            if excess > 0:
+                work = partial(retention.pass_over, uplink=uplink, rows=excess + rows // 100, reason="uplink_behind")
+                cut = self._slice(work, now_ts)
+                dropped += cut.dropped if cut is not None else ()
+        return dropped
 
     def make_room(self, wanted_bytes: int, now_ts: int) -> tuple[Dropped, ...]:
         """Free pages inside the file for about this many bytes, where the disk has no more to give; gives the gaps."""
@@ -284,10 +303,12 @@ class Store:
             pages = self._space.roomy_pages(self._handle(), wanted_bytes)
         return self._shrink(pages, _SLICES_AT_MOST, now_ts)
 
-    def forget_old(self, now_ts: int, keep_s: float) -> bool:
-        """Delete a slice of the rows that all uplinks have had for `keep_s` seconds; whether there may be more."""
+    def forget_old(self, now_ts: int, telemetry_s: float, events_s: float | None = None) -> bool:
+        """Delete a slice of the rows that all uplinks have and that are so old; whether there may be more."""
+        ages = {Lane.TELEMETRY: telemetry_s, Lane.EVENT: telemetry_s if events_s is None else events_s}
         cuts = [
-            self._slice(partial(retention.delete_old, lane=lane, now_ts=now_ts, keep_s=keep_s), now_ts) for lane in Lane
+            self._slice(partial(retention.delete_old, lane=lane, now_ts=now_ts, keep_s=age), now_ts)
+            for lane, age in ages.items()
         ]
         return any(cut is not None and cut.rows >= retention.SLICE_ROWS for cut in cuts)
 

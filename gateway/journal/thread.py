@@ -82,7 +82,7 @@ class JournalThread:
         tell_hub: Callable[[Fact], None],
         tell_senders: Sequence[Callable[[ToSenders], None]],
     ) -> None:
-        self._store = Store(path, run, boot, uplinks, options.max_size)
+        self._store = Store(path, run, boot, uplinks, options.max_size, options.event_share / 100)
         self._run = run
         self._uplinks = uplinks
         self._options = options
@@ -260,7 +260,10 @@ class JournalThread:
 
     def _tidy(self, now: float) -> None:
         """What is old goes, in slices; the files are kept in shape."""
-        more = self._store.forget_old(self._clock.now().ts, self._options.keep_acknowledged)
+        keep = self._options
+        telemetry_s = max(keep.keep_telemetry, keep.keep_acknowledged)
+        events_s = max(keep.keep_events, keep.keep_acknowledged)
+        more = self._store.forget_old(self._clock.now().ts, telemetry_s, events_s)
         self._store.tend()
         self._tidy_at = now if more else now + TIDY_EVERY_S
 
