@@ -190,8 +190,14 @@ class Store:
         """The head of the chain of events."""
         return self._end.head
 
-    def commit(self, group: Waiting, lost: Sequence[Dropped], now_ts: int) -> tuple[Row, ...]:
-        """Store a group with the gaps `lost` before it in one transaction; gives its rows when they are on the disk."""
+    def commit(
+        self, group: Waiting, lost: Sequence[Dropped], now_ts: int, *, with_acks: bool = True
+    ) -> tuple[Row, ...]:
+        """Store a group with the gaps `lost` before it in one transaction; gives its rows when they are on the disk.
+
+        Without acknowledgements it costs a page less.
+        """
+        with_acks = with_acks or bool(lost or group.holes)
         for hole in group.holes:
             self.ledger.give_up(hole.lane, *self._ids(hole.first, hole.last))
         with self._border(), self._transaction() as db:
@@ -204,7 +210,7 @@ class Store:
             self._change_state(db, group.state)
             self._gaps.announce(db, group.events)
             self._gaps.note(db, now_ts, lost)
-            kept = self._keep(db, self.ledger)
+            kept = self._keep(db, self.ledger) if with_acks else self._kept
         self._kept, self._end = kept, end
         self._gaps.announced(group.events)
         self._gaps.committed(lost)

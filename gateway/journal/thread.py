@@ -3,7 +3,8 @@
 - A group is committed `commit_every` after its first record came, at once if there is an event in it. Hub and senders
   are told `Stored` when the commit has returned, never before.
 - One wake-up per group: `post` rings only where the thread does not look by itself soon enough. Acknowledgements never
-  ring; they go to the disk with the next group, at the latest after ACKS_AT_LATEST_S, and when stopping.
+  ring; they go to the disk with the first group after ACKS_AT_EARLIEST_S, at the latest after ACKS_AT_LATEST_S, and
+  when stopping.
 - After a failure the records wait in bounded memory, the oldest telemetry goes first, and the disk is tried again every
   RETRY_S. Failed and restored are told once each; what was given up is told as a gap, which is on the disk by then. Of
   what every uplink had by that time the gap says so: only the journal misses it.
@@ -52,7 +53,7 @@ MAX_LOST = 200
 """Gaps that wait with them; more become one."""
 
 RETRY_S = 5.0
-ACKS_AT_LATEST_S = 10.0
+ACKS_AT_EARLIEST_S, ACKS_AT_LATEST_S = 5.0, 10.0
 TIDY_EVERY_S = 10.0
 HEALTH_EVERY_S = 1.0
 MAX_IDLE_S = 10.0
@@ -246,10 +247,12 @@ class JournalThread:
 
     def _store_group(self) -> None:
         lost, told = tuple(self._lost), dict(self._waiting.told)
-        rows = self._store.commit(self._waiting, lost, self._clock.now().ts)
+        acks_are_due = self._acks_are_due()
+        rows = self._store.commit(self._waiting, lost, self._clock.now().ts, with_acks=acks_are_due)
         events = len(self._waiting.events)
         self._waiting.clear()
-        self._acked_since = None
+        if acks_are_due:
+            self._acked_since = None
         self._lost.clear()
         self._commits += 1
         if rows:
@@ -257,6 +260,10 @@ class JournalThread:
             self._tell_all(Stored(rows[:events] + rows[events + told[Lane.TELEMETRY] :]))
         self._tell_dropped(lost)
         self._tell_dropped(self._store.relieve(self._clock.now().ts))
+
+    def _acks_are_due(self) -> bool:
+        since = self._acked_since
+        return since is not None and (self._stopping or self._clock.mono() >= since + ACKS_AT_EARLIEST_S)
 
     def _tidy(self, now: float) -> None:
         """What is old goes, in slices; the files are kept in shape."""
