@@ -89,9 +89,8 @@ def written(folder: Path, rows: int) -> None:
         store.acknowledge(Acked("platform", Lane.TELEMETRY, ((stored[0].id, stored[-1].id),)))
     store.close()
     per_value = (disk_bytes() - before) / (600 * rows * 10)
-    print(
-        f"disk: {per_value:.0f} bytes per value at {rows * 10} values per commit ({len(TEXT) / 10:.0f} in the text; goal {GOAL_BYTES} at 1,000)"
-    )
+    print(f"disk: {per_value:.0f} bytes per value at {rows * 10} values per commit", end="")
+    print(f" ({len(TEXT) / 10:.0f} in the text; goal {GOAL_BYTES} at 1,000)")
 
 
 def disk_bytes() -> int:
