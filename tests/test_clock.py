@@ -20,6 +20,7 @@ from gateway.correction import Corrections
 from gateway.hub.decide import Hub
 from gateway.model import (
     AlarmView,
+    Backlog,
     Correction,
     Decision,
     Fact,
@@ -68,12 +69,13 @@ class Site:
     def now(self) -> Moment:
         return Moment(self.mono, self.true_ts() + self.off_ms, self.trust)
 
-    def start(self, boot: str | None = None) -> None:
+    def start(self, boot: str | None = None, *, recovered: bool = True) -> None:
         self.boot = boot or self.boot
         self._runs += 1
         self.run = f"run{self._runs}"
         self.hub = Hub(replace(plan(), run=self.run, boot=self.boot), self.now())
-        self.tell(Recovered("kept", None, dict(self.stored)))
+        if recovered:
+            self.tell(Recovered("kept", None, dict(self.stored)))
 
     def tell(self, fact: Fact, after_s: float = 0.0) -> Decision:
         self.mono += after_s
@@ -281,7 +283,30 @@ def test_a_run_that_starts_with_a_good_clock_corrects_the_one_before_it_at_once(
     site.start()
     assert [event["of_run"] for event in site.named("clock_corrected")] == ["run1"]
     assert site.off(site.corrections.of(site.rows[0])) == 0
-    assert "clock/eras" not in site.stored
+    assert not [key for key in site.stored if key.startswith("clock/eras")]
+
+
+def test_a_run_that_ends_before_the_journal_has_opened_is_corrected_and_forgets_no_other() -> None:
+    site = Site(-T0, Trust.UNSYNCED)
+    site.read()
+    site.start(recovered=False)
+    site.read()
+    site.tell(Stopping("at once"))
+    site.start()
+    site.synchronise()
+    assert [event["of_run"] for event in site.named("clock_corrected")] == ["run1", "run2", "run3"]
+    assert {site.off(site.corrections.of(row)) for row in site.rows} == {0}
+
+
+def test_a_clock_that_never_settles_fills_no_memory() -> None:
+    site = Site(-T0, Trust.UNSYNCED)
+    for number in range(1000):
+        site.off_ms = -T0 + number * 5000
+        site.read()
+    assert len(site.stored["clock/eras/run1"]) < 10_000
+    site.synchronise()
+    assert len(site.named("clock_corrected")) <= 128
+    assert {site.off(site.corrections.of(row)) for row in site.rows} == {0}, "one correction is enough for all"
 
 
 def test_the_backlog_of_an_earlier_run_leaves_corrected_after_a_restart(tmp_path: Path) -> None:
@@ -304,9 +329,9 @@ def test_the_backlog_of_an_earlier_run_leaves_corrected_after_a_restart(tmp_path
     assert sent(outbox, "telemetry") == [("estimated", site.true_ts(early[1].mono_ms / 1000))]
 
 
-def connected() -> Outbox:
+def connected(run: str = "run1") -> Outbox:
     about = plan().about
-    outbox = Outbox("run1", contract.Topics.of(about), Board(about, "platform"), Options(20, 0.0, 100))
+    outbox = Outbox(run, contract.Topics.of(about), Board(about, "platform"), Options(20, 0.0, 100))
     outbox.connected(Up(1, "5"))
     return outbox
 
@@ -318,7 +343,7 @@ def sent(outbox: Outbox, topic: str) -> list[tuple[str, int]]:
         assert isinstance(message, Message)
         outbox.window.launch(message, 10.0)
         payload = json.loads(message.publication.payload)
-        if message.publication.topic.endswith(f"/{topic}"):
+        if topic in message.publication.topic and message.lane is not None:
             found += [(payload["tq"], record["ts"]) for record in payload.get("records", [payload])]
     return found
 
@@ -337,6 +362,20 @@ def test_what_waits_in_a_sender_leaves_corrected_and_apart_from_what_needs_no_co
     again.stored(site.rows, 0.0)
     again.corrections.learn(Correction("run1", 1_001_500, T0))
     assert [trust for trust, _ in sent(again, "event")][:2] == ["estimated", "synced"]
+
+
+def test_the_doubtful_backlog_of_an_earlier_run_waits_for_what_the_hub_knows_of_its_clock() -> None:
+    site = Site(-T0, Trust.UNSYNCED)
+    site.read()
+    outbox = connected("run2")
+    for lane, question in outbox.questions(0.0):
+        rows = tuple(row for row in site.rows if row.record.lane is lane)
+        outbox.answered(question.number, Backlog(lane, rows, 10, done=True))
+    assert sent(outbox, "event") == sent(outbox, "telemetry") == []
+    assert outbox.due_at(20.0, 30.0) is None, "nothing to wake up for"
+    outbox.corrections.learn(Correction("run1", 1_001_500, T0))
+    outbox.handed_over(Record(Lane.EVENT, 1, T0, Trust.SYNCED, 1_002_000, '{"event":"started"}'), 0.0)
+    assert sorted(trust for trust, _ in sent(outbox, "")) == ["estimated", "estimated", "synced"]
 
 
 # ---------------------------------------------------------------- jumps while running
@@ -399,8 +438,10 @@ def test_the_last_trusted_time_is_kept_with_what_is_stored_anyway_and_is_the_nex
     assert site.newest() == Trust.SYNCED
 
 
-@pytest.mark.parametrize("key", ["clock/trusted", "clock/eras", "clock/correction/run1/5"])
-@pytest.mark.parametrize("text", ["", "{}", "[]", "null", "garbage", '{"boot":"boot-1","eras":[[1]]}', '["a",1]'])
+@pytest.mark.parametrize("key", ["clock/trusted", "clock/eras/run0", "clock/correction/run1/5"])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "null", "garbage", '{"boot":"boot-1","since":1,"eras":[[1]]}', '["a",1]']
+)
 def test_state_that_is_not_ours_breaks_nothing(key: str, text: str) -> None:
     site = Site()
     site.stored[key] = text

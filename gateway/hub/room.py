@@ -142,6 +142,8 @@ class HubRoom:
     def _pass_on(self, decision: Decision) -> None:
         """Records and state to the journal, events and notices to the uplinks; telemetry alone can wait for company."""
         events = [record for record in decision.records if record.lane is Lane.EVENT]
+        for notice in decision.notices:  # first: what is known of the clock comes before `started`
+            self._rooms.uplinks(notice)
         if events or decision.state:
             self._pass_on_batch()
             self._rooms.journal(decision)
@@ -151,8 +153,6 @@ class HubRoom:
             self._batch.append(decision)
             if len(self._batch) >= MAX_BATCH:
                 self._pass_on_batch()
-        for notice in decision.notices:
-            self._rooms.uplinks(notice)
 
     def _pass_on_batch(self) -> None:
         if self._batch:

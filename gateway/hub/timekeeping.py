@@ -2,8 +2,8 @@
 
 - Trust: what the clock says of itself, but never below the floor; a clock that was known in this run and neither lost
   its offset nor jumped since is `estimated`; a hardware clock does not count any more once wall time has jumped.
-- A stretch of records with one doubtful clock is an era. Eras are stored with the decision that begins or ends one, so
-  that a later run of the same boot can still settle them: monotonic time runs on.
+- A stretch of records with one doubtful clock is an era. A run's eras are stored with the first record after a change,
+  so that a later run of the same boot can still settle them: monotonic time runs on.
 - When the time becomes known, every era of this boot is settled: a Correction per run for what is sent from now on, and
   what each era was off by, for those who have its records already.
 - Slow slewing is no jump: only what happens from one look to the next is compared.
@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from gateway.correction import DOUBTFUL, recalled, stored
@@ -22,12 +22,12 @@ from gateway.records import encode, event
 STEP_MS = 1000
 SAVE_EVERY_S, LOOK_EVERY_S = 60.0, 1.0
 HEARD_FOR_S = 600.0  # how long another source's word is good for
-MAX_ERAS = 64
+MAX_ERAS = 64  # of a run; and of so many earlier runs
 MAX_CORRECTIONS = 256
 
 KNOWN = frozenset({Trust.SYNCED, Trust.GPS})
 TRUSTED_KEY = "clock/trusted"
-ERAS_KEY = "clock/eras"
+ERAS_PREFIX = "clock/eras/"
 
 
 class Era(NamedTuple):
@@ -97,12 +97,13 @@ class Timekeeper:
         self._was_known = False
         self._heard: Trust = Trust.GPS
         self._heard_until = self._date_at = float("-inf")
-        self.save_at = float("-inf")  # when (monotonic) the trusted time is worth a write again
+        self._started_ms = round(now.mono * 1000)
+        self._eras_changed = False
+        self.save_at = float("-inf")  # when (monotonic) `save` is worth a call
         self._corrections: list[str] = []  # their keys, oldest first
         self._eras: list[Era] = []
         self.trust = self._judge(now)
-        if self.trust in DOUBTFUL:
-            self._eras.append(Era(run, self.trust, round(self._offset_ms), 1, 1))
+        self._begin({Lane.EVENT: 0, Lane.TELEMETRY: 0})
 
     def look(self, now: Moment, last: Mapping[Lane, int]) -> Turned | None:
         """What became of the clock since the last look; None if nothing. `last`: the last numbers given in this run."""
@@ -127,10 +128,14 @@ class Timekeeper:
         self._corrections = [
             key for key, _ in sorted(recalled(state), key=lambda kept: kept[1].until_mono_ms + kept[1].offset_ms)
         ]
-        earlier = [era for era in _eras(state.get(ERAS_KEY), self._boot) if era.run != self._run]
-        self._eras = [*earlier, *self._eras]
-        turned = self._turn(now, last, 0)
-        return turned or Turned(state=self._stored_eras(ERAS_KEY in state))
+        kept = {key.removeprefix(ERAS_PREFIX): text for key, text in state.items() if key.startswith(ERAS_PREFIX)}
+        kept.pop(self._run, None)
+        earlier = sorted(_earlier(run, text, self._boot) for run, text in kept.items())[-MAX_ERAS:]
+        self._eras = [era for _, eras in earlier for era in eras] + self._eras
+        there = {era.run for era in self._eras}
+        gone = tuple(StateChange(ERAS_PREFIX + run, None) for run in kept if run not in there)
+        turned = self._turn(now, last, 0) or Turned()
+        return turned._replace(state=gone + turned.state)
 
     def heard(self, fact: TimeKnown, now: Moment, last: Mapping[Lane, int]) -> Turned | None:
         """Another source knows the time: either it confirms the clock, or it dates what was recorded until now."""
@@ -146,15 +151,20 @@ class Timekeeper:
         self._close(last)
         settled = self._settle(now, round(known_ms))
         self._begin(last)
-        return settled._replace(state=(*settled.state, *self._stored_eras(True)))
+        return settled
 
     def save(self, now: Moment) -> tuple[StateChange, ...]:
-        """The time, if it is trusted, as state of the journal: the floor of the next start."""
-        if self.trust not in KNOWN:
-            self.save_at = now.mono + LOOK_EVERY_S
-            return ()
-        self.save_at = now.mono + SAVE_EVERY_S
-        return (StateChange(TRUSTED_KEY, str(now.ts)),)
+        """What is to be stored with the next record: this run's eras, and the time if it is trusted, the next floor."""
+        state: list[StateChange] = []
+        if self._eras_changed:
+            self._eras_changed = False
+            own = [era[1:] for era in self._eras if era.run == self._run]
+            text = encode({"boot": self._boot, "since": self._started_ms, "eras": own}) if own else None
+            state.append(StateChange(ERAS_PREFIX + self._run, text))
+        if self.trust in KNOWN:
+            state.append(StateChange(TRUSTED_KEY, str(now.ts)))
+        self.save_at = now.mono + (SAVE_EVERY_S if self.trust in KNOWN else LOOK_EVERY_S)
+        return tuple(state)
 
     def _judge(self, now: Moment) -> Trust:
         if now.ts < self._floor_ts:
@@ -179,18 +189,24 @@ class Timekeeper:
             return None
         self._close(last)
         self._begin(last)
-        return Turned(by_ms, state=self._stored_eras(True) if self._eras else ())
+        return Turned(by_ms)
 
     def _close(self, last: Mapping[Lane, int]) -> None:
         if self._eras and self._eras[-1].run == self._run and self._eras[-1].last_event is None:
             ended = self._eras[-1]._replace(last_event=last[Lane.EVENT], last_telemetry=last[Lane.TELEMETRY])
             self._eras[-1] = ended
+            self._note_eras()
 
     def _begin(self, last: Mapping[Lane, int]) -> None:
         if self.trust in DOUBTFUL:
             firsts = last[Lane.EVENT] + 1, last[Lane.TELEMETRY] + 1
             self._eras.append(Era(self._run, self.trust, round(self._offset_ms), *firsts))
-            del self._eras[:-MAX_ERAS]
+            del self._eras[: -2 * MAX_ERAS]
+            self._note_eras()
+
+    def _note_eras(self) -> None:
+        self._eras_changed = True
+        self.save_at = float("-inf")
 
     def _settle(self, now: Moment, offset_ms: int) -> Turned:
         """All eras are over: those of no clock, and those of a hardware clock that was wrong, are corrected."""
@@ -200,19 +216,16 @@ class Timekeeper:
             for era in self._eras
             if era.trust is Trust.UNSYNCED or abs(offset_ms - era.offset_ms) >= STEP_MS
         )
+        state = [StateChange(ERAS_PREFIX + run, None) for run in dict.fromkeys(era.run for era in self._eras)]
         self._eras.clear()
+        self._eras_changed = False
         runs = dict.fromkeys(one.era.run for one in settled)
         corrections = tuple(Correction(run, until_mono_ms, offset_ms) for run in runs)
-        state = [stored(correction) for correction in corrections]
-        self._corrections += [change.key for change in state]
+        state += [stored(correction) for correction in corrections]
+        self._corrections += [stored(correction).key for correction in corrections]
         old, self._corrections = self._corrections[:-MAX_CORRECTIONS], self._corrections[-MAX_CORRECTIONS:]
         state += [StateChange(key, None) for key in old]
-        return Turned(0, settled, corrections, (*state, *self._stored_eras(True)))
-
-    def _stored_eras(self, were_stored: bool) -> tuple[StateChange, ...]:
-        if self._eras:
-            return (StateChange(ERAS_KEY, encode({"boot": self._boot, "eras": self._eras})),)
-        return (StateChange(ERAS_KEY, None),) if were_stored else ()
+        return Turned(0, settled, corrections, tuple(state))
 
 
 def _trusted_ts(text: str | None) -> int:
@@ -222,15 +235,18 @@ def _trusted_ts(text: str | None) -> int:
         return 0
 
 
-def _eras(text: str | None, boot: str) -> Iterator[Era]:
-    """The eras that another run of this boot has left; of another boot nothing can be said any more."""
+def _earlier(run: str, text: str, boot: str) -> tuple[int, list[Era]]:
+    """When (monotonic ms) an earlier run of this boot began, and its eras; of another boot nothing can be said."""
     try:
-        kept = json.loads(text or "{}")
-        if not boot or kept.get("boot") != boot:
-            return
-        for run, trust, offset_ms, *firsts, last_event, last_telemetry in kept["eras"]:
-            first_event, first_telemetry = map(int, firsts)
-            lasts = [None if last is None else int(last) for last in (last_event, last_telemetry)]
-            yield Era(str(run), Trust(trust), int(offset_ms), first_event, first_telemetry, lasts[0], lasts[1])
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return
+        kept = json.loads(text)
+        if boot and kept["boot"] == boot:
+            return int(kept["since"]), [_era(run, *era) for era in kept["eras"]]
+    except (ValueError, TypeError, KeyError):
+        pass
+    return 0, []
+
+
+def _era(run: str, trust: str, offset_ms: int, *numbers: int | None) -> Era:
+    first_event, first_telemetry, last_event, last_telemetry = numbers
+    lasts = [None if last is None else int(last) for last in (last_event, last_telemetry)]
+    return Era(run, Trust(trust), int(offset_ms), int(first_event or 1), int(first_telemetry or 1), lasts[0], lasts[1])

@@ -6,7 +6,8 @@
 - When a connection ends, events that are not acknowledged stay in memory (a bounded number) and go first over the next
   one; everything else is read from the journal again. Meanwhile no telemetry is kept here.
 - Telemetry is sent only when it is stored; an event also when the disk has taken a second over it (early.py).
-- A record of a time when the clock was not trusted leaves with its corrected time, as soon as that is known.
+- A record of a time when the clock was not trusted leaves with its corrected time, as soon as that is known. Those of
+  an earlier run wait for the hub's first event, `started`: what can be said of their time comes before it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gateway.correction import Corrections
+from gateway.correction import DOUBTFUL, Corrections
 from gateway.model import Backlog, Lane, Record, Row
 from gateway.uplink import contract
 from gateway.uplink.board import Board
@@ -59,6 +60,8 @@ class Outbox:
         self.board = board
         self.window = Window()
         self.corrections = Corrections()
+        self._run = run
+        self._hub_started = False
         self._early = EarlyEvents(run)
         self._lanes = {Lane.EVENT: LaneQueue(KEEP_EVENTS), Lane.TELEMETRY: LaneQueue(KEEP_TELEMETRY)}
         self._aside = {Lane.EVENT: Aside(), Lane.TELEMETRY: Aside()}
@@ -89,6 +92,7 @@ class Outbox:
 
     def handed_over(self, record: Record, now: float) -> None:
         """The hub made an event; the journal has it in hand, too."""
+        self._hub_started = self._hub_started or record.seq == 1
         self._early.handed_over(record, now)
 
     def stored(self, rows: Iterable[Row], now: float) -> None:
@@ -188,6 +192,8 @@ class Outbox:
             return self._event(self._early.take(), hist=False)
         if self.window.has_room_for_bulk(hist=True) and not stopping:
             for row in queue.chunk:
+                if self._must_wait(row):
+                    break
                 queue.take_chunk()
                 return self._event(row, hist=True)
         return None
@@ -219,12 +225,19 @@ class Outbox:
 
     def _next_backlog(self, now: float) -> Message | None:
         queue = self._lanes[Lane.TELEMETRY]
-        if not queue.has_chunk or not self.window.has_room_for_bulk(hist=True) or not self._pace.allows(now):
+        if not self._has_backlog() or not self.window.has_room_for_bulk(hist=True) or not self._pace.allows(now):
             return None
         rows = self._batch(queue.chunk).rows
         queue.take_chunk(len(rows))
         self._pace.spend(len(rows))
         return self._telemetry(rows, hist=True)
+
+    def _has_backlog(self) -> bool:
+        queue = self._lanes[Lane.TELEMETRY]
+        return queue.has_chunk and not self._must_wait(next(iter(queue.chunk)))
+
+    def _must_wait(self, row: Row) -> bool:
+        return not self._hub_started and row.run != self._run and row.record.trust in DOUBTFUL
 
     def _batch(self, rows: Iterable[Row]) -> Batch:
         broker = self._limits.max_packet if self._limits is not None else 0
@@ -267,7 +280,7 @@ class Outbox:
             return [aside.due_at()]
         since = queue.live_since
         linger = None if since is None else since + self._options.linger_s
-        backlog = self._pace.due_at() if queue.has_chunk and self.window.has_room_for_bulk(hist=True) else None
+        backlog = self._pace.due_at() if self._has_backlog() and self.window.has_room_for_bulk(hist=True) else None
         return [aside.due_at(), linger, backlog]
 
     def events_are_done(self) -> bool:
