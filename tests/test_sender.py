@@ -36,7 +36,7 @@ from gateway.model import (
 )
 from gateway.uplink import contract
 from gateway.uplink.board import Board
-from gateway.uplink.lanes import CHUNK
+from gateway.uplink.lanes import ASK_AGAIN_S, CHUNK
 from gateway.uplink.outbox import KEEP_EVENTS, Options, Outbox, Refused, ranges
 from gateway.uplink.pace import Pace
 from gateway.uplink.sender import HEALTH_EVERY_S, Post, Sender
@@ -203,6 +203,39 @@ def test_an_early_event_that_is_stored_while_it_is_on_its_way_is_acknowledged_by
     assert desk.journal.acked[Lane.EVENT] == {1}
     desk.answer_all()
     assert desk.names() == []
+
+
+def test_an_early_event_that_is_stored_while_the_journal_is_asked_is_not_sent_again() -> None:
+    desk = Desk()
+    desk.connect()
+    desk.tell(event(1))
+    desk.tell(later=1.1)
+    desk.store(event(1))
+    desk.answer_all()
+    assert [payload["seq"] for payload in desk.payloads("event")] == [1]
+
+
+def test_an_early_event_on_its_way_is_not_read_back_from_the_journal() -> None:
+    desk = Desk(window=4, keepalive=3600.0)
+    desk.connect()
+    while desk.names() and desk.names()[0] != "event":
+        desk.ack()
+    desk.tell(event(1))
+    desk.tell(later=1.1)
+    desk.store(event(1))
+    desk.store(*(event(seq) for seq in range(2, 3 * KEEP_EVENTS)))
+    held = desk.wire.sent.pop(0)
+    assert held[2].topic.endswith("event")
+    desk.questions.clear()
+    desk.tell(later=ASK_AGAIN_S + 1)
+    for _ in range(5):
+        desk.answer_all()
+        desk.ack_all()
+    assert desk.journal.unacked(Lane.EVENT) == [1]
+    desk.wire.sent.append(held)
+    desk.ack()
+    assert not desk.journal.unacked(Lane.EVENT)
+    assert desk.journal.twice == 0
 
 
 def test_an_event_that_is_handed_over_after_it_was_stored_is_not_sent_again() -> None:
@@ -559,6 +592,23 @@ def test_all_alarms_that_stand_are_told_again_on_each_connection_and_those_that_
     }
     assert shown["room-1-warm"] == (b"", True)
     assert json.loads(shown["any-smoke@smoke-1.smoke"][0])["state"] == "ack_active"
+
+
+@pytest.mark.parametrize("on_its_way", [True, False])
+def test_that_an_alarm_is_over_outlives_the_connection(on_its_way: bool) -> None:
+    desk = Desk(window=1)
+    desk.connect_in_peace()
+    desk.tell(alarm(AlarmState.UNACK_ACTIVE))
+    desk.ack_all()
+    if not on_its_way:
+        desk.store(event(1))
+    desk.tell(alarm(AlarmState.NORMAL))
+    assert desk.names() == ["alarm/room-1-warm" if on_its_way else "event"]
+    desk.tell(Down(1, "lost", ""))
+    desk.wire.sent.clear()
+    desk.connect(receive_maximum=20)
+    desk.ack()
+    assert "alarm/room-1-warm" in desk.names()
 
 
 def test_retained_topics_of_what_is_gone_are_cleared_once_the_hub_has_spoken() -> None:
