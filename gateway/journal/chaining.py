@@ -26,7 +26,11 @@ _INSERT = "INSERT INTO event VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
 def recall(db: sqlite3.Connection) -> End | None:
     """The last link in the file; None without any."""
     row = db.execute("SELECT link, hash, id FROM chain ORDER BY link DESC LIMIT 1").fetchone()
-    return None if row is None else End(Head(row[0], row[1]), row[2])
+    if row is None:
+        return None
+    if not isinstance(row[1], bytes) or not isinstance(row[2], int):
+        raise TypeError("a link of the chain is none")
+    return End(Head(row[0], row[1]), row[2])
 
 
 def anchor(db: sqlite3.Connection, end: End) -> None:

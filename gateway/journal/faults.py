@@ -21,6 +21,7 @@ class JournalDamaged(JournalDown):
 
 
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")  # the -shm file meets ENOSPC under its own name
+_NO_TEXT = "decode to UTF-8"  # of sqlite3 itself, which has no name for it
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _READ_ONLY = ("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")
 
@@ -36,6 +37,18 @@ def translated(path: Path) -> Iterator[None]:
         raise explained(error, path) from error
 
 
+@contextmanager
+def expecting_sound() -> Iterator[None]:
+    """What no journal ever holds, read from one, leaves this block as JournalDamaged."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise JournalDamaged(
+            f"the journal is damaged ({type(error).__name__}: {error})",
+            "the SD card or disk may be failing: check dmesg",
+        ) from error
+
+
 def explained(error: Exception, path: Path) -> JournalDown:
     """The JournalDown, JournalFull or JournalDamaged that `error` means for the file at `path`.
 
@@ -46,7 +59,7 @@ def explained(error: Exception, path: Path) -> JournalDown:
     detail = f"{name or type(error).__name__}: {error}"
     if name.startswith(_FULL) or number in {errno.ENOSPC, errno.EDQUOT}:
         return JournalFull(f"the disk is full ({detail})", f"free space beside {path}, or lower storage: max_size")
-    if name.startswith(_DAMAGED):
+    if name.startswith(_DAMAGED) or _NO_TEXT in str(error):
         return JournalDamaged(f"the journal is damaged ({detail})", "the SD card or disk may be failing: check dmesg")
     if name == "SQLITE_READONLY_DBMOVED" or number == errno.ENOENT:
         return JournalDown(f"the journal was moved or deleted while in use ({detail})", f"leave {path} in its place")

@@ -58,6 +58,15 @@ class Gaps:
             self._told -= texts
 
 
+def is_gap(text: str) -> bool:
+    """Whether this is the text of a gap."""
+    try:
+        _parse(text)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False
+    return True
+
+
 def _parse(text: str) -> Dropped:
     gap = json.loads(text)
     gap.pop("event")

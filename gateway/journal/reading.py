@@ -52,10 +52,13 @@ def _id(row: Row) -> int:
     return row.id
 
 
+_COLUMNS = (int, int, bytes, int, bytes)
+
+
 def row_of(lane: Lane, run: str | None, columns: tuple[int, int, bytes, int, bytes]) -> Row | None:
     """None if it is damaged. Of the text it can be checked that it is JSON, and a batch must not be without that."""
     number, ts, trust, mono_ms, text = columns
-    if run is None:
+    if run is None or tuple(map(type, columns)) != _COLUMNS:
         return None
     try:
         json.loads(text)

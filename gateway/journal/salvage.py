@@ -7,6 +7,7 @@ over: the new one goes on from its last link, and what is older stands in the ne
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 from gateway.journal import chaining, reading
 from gateway.journal.chaining import End
+from gateway.journal.gaps import is_gap
 from gateway.journal.ledger import Ledger, last_of_run, row_id, run_of, seq_of
 from gateway.journal.ranges import Ranges
 from gateway.model import Dropped, Lane, Row
@@ -53,14 +55,19 @@ def carry_over(bad: Path, db: sqlite3.Connection, ledger: Ledger, max_bytes: int
     found = nothing()
     with suppress(sqlite3.DatabaseError), closing(_opened(bad)) as source:
         source.set_progress_handler(lambda: time.monotonic() > ends, 10_000)
-        runs = list(_readable(source, "SELECT no, run, boot, started_ts FROM runs"))
+        runs = list(_readable(source, "SELECT no, run, boot, started_ts FROM runs", (int, str, str, int)))
         is_start = not ledger.runs
         for no, run, _, _ in runs:
             ledger.runs.setdefault(no, run)
-        acked = list(_readable(source, "SELECT uplink, lane, first, last FROM acked"))
-        state = list(_readable(source, "SELECT key, text FROM state"))
-        gaps = list(_readable(source, "SELECT id, ts, text, announced FROM gaps WHERE announced = 0"))
-        with suppress(sqlite3.DatabaseError):
+        acked = [
+            kept
+            for kept in _readable(source, "SELECT uplink, lane, first, last FROM acked", (str, str, int, int))
+            if kept[1] in set(Lane) and 0 <= kept[2] <= kept[3]
+        ]
+        state = [row for row in _readable(source, "SELECT key, text FROM state", (str, str)) if _is_json(row[1])]
+        unannounced = "SELECT id, ts, text, announced FROM gaps WHERE announced = 0"
+        gaps = [row for row in _readable(source, unannounced, (int, int, str, int)) if is_gap(row[2])]
+        with suppress(sqlite3.DatabaseError, TypeError):
             found = found._replace(end=chaining.recall(source))
         db.executemany("INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?)", runs)
         db.executemany("INSERT OR IGNORE INTO gaps VALUES (?, ?, ?, ?)", gaps)
@@ -95,9 +102,20 @@ def _opened(bad: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{bad.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
 
 
-def _readable(source: sqlite3.Connection, select: str) -> Iterator[Any]:
-    with suppress(sqlite3.DatabaseError, UnicodeDecodeError):
-        yield from source.execute(select)
+def _readable(source: sqlite3.Connection, select: str, types: tuple[type, ...]) -> Iterator[Any]:
+    """The rows that can be read, and hold what such rows hold."""
+    with suppress(sqlite3.DatabaseError):
+        for row in source.execute(select):
+            if tuple(map(type, row)) == types:
+                yield row
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _carry_lane(

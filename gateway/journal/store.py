@@ -113,7 +113,7 @@ class Store:
             opening.migrate(db)
             self._inode = self._path.stat().st_ino
             self._hear_wish(db)
-            with self._transaction():
+            with faults.expecting_sound(), self._transaction():
                 base, lost, is_salvaged = self._salvaged(db, existed)
                 draft, self._kept = enrolment.recall(db, base)
                 number, previous = enrolment.enrol(
@@ -125,7 +125,8 @@ class Store:
                 kept = self._keep(db, draft)
                 db.execute(f"PRAGMA user_version = {opening.SCHEMA}")  # writes, whatever it was before
             self._space.fit(db)  # not before: a full file must open, to be relieved
-            dropped = self._gaps.recall(db)
+            with faults.expecting_sound():
+                dropped = self._gaps.recall(db)
             self._state = dict(db.execute("SELECT key, text FROM state"))
         self.ledger, self._number, self._kept, self._lost, self._end = draft, number, kept, (), end
         fate = "salvaged" if is_salvaged else "new" if self._fresh else "kept"
