@@ -425,7 +425,7 @@ def wreck(path: Path, *shares: float) -> None:
 
 def test_what_can_be_read_of_a_damaged_file_is_carried_over_and_the_rest_is_a_gap(path: Path) -> None:
     store = opened(path)
-    store.commit(group(*map(event, range(1, 21)), alarm="raised"), (), NOW)
+    store.commit(group(*map(event, range(1, 21)), alarm='"raised"'), (), NOW)
     store.commit(group(*map(heavy, range(1, 1001))), (), NOW)
     store.acknowledge(Acked("platform", Lane.TELEMETRY, ((row_id(1, 1), row_id(1, 100)),)))
     store.acknowledge(Acked("platform", Lane.EVENT, ((row_id(1, 1), row_id(1, 19)),)))
@@ -435,7 +435,7 @@ def test_what_can_be_read_of_a_damaged_file_is_carried_over_and_the_rest_is_a_ga
     wreck(path, 0.4, 0.7)
     again = Store(path, "run-2", "boot-1", ("platform",), 50_000_000)
     found, dropped = again.open(NOW)
-    assert (found.fate, found.state, found.previous) == ("salvaged", {"alarm": "raised"}, ("run-1", 20, 1000))
+    assert (found.fate, found.state, found.previous) == ("salvaged", {"alarm": '"raised"'}, ("run-1", 20, 1000))
     assert numbers(backlog(again, Lane.EVENT)) == [("run-1", 20)]
     assert query(path, "SELECT count(*) FROM event") == [(20,)]
     left = {seq for _, seq in numbers(backlog(again, Lane.TELEMETRY))}
@@ -454,7 +454,7 @@ def test_what_can_be_read_of_a_damaged_file_is_carried_over_and_the_rest_is_a_ga
 
 def test_a_running_daemon_carries_over_what_can_be_read_and_knows_exactly_what_is_lost(path: Path) -> None:
     store = opened(path, uplinks=("one", "two"))
-    store.commit(group(*map(event, range(1, 6)), *map(heavy, range(1, 1001)), alarm="raised"), (), NOW)
+    store.commit(group(*map(event, range(1, 6)), *map(heavy, range(1, 1001)), alarm='"raised"'), (), NOW)
     store.acknowledge(Acked("one", Lane.TELEMETRY, ((row_id(1, 1), row_id(1, 1000)),)))
     pragma(store._handle(), "wal_checkpoint(TRUNCATE)")
     store._abandon()
@@ -471,21 +471,21 @@ def test_a_running_daemon_carries_over_what_can_be_read_and_knows_exactly_what_i
     store.close()
     again = Store(path, "run-2", "boot-1", ("one", "two"), 50_000_000)
     found, untold = again.open(NOW)
-    assert (found.fate, found.state) == ("kept", {"alarm": "raised"})
+    assert (found.fate, found.state) == ("kept", {"alarm": '"raised"'})
     assert sorted(untold) == sorted(dropped)
     again.close()
 
 
 def test_a_start_that_was_cut_off_between_the_old_and_the_new_file_is_made_up_for(path: Path) -> None:
     store = opened(path)
-    store.commit(group(*map(event, range(1, 21)), alarm="raised"), (), NOW)
+    store.commit(group(*map(event, range(1, 21)), alarm='"raised"'), (), NOW)
     store.close()
     damage.set_aside(path, NOW, 50_000_000)
     with closing(sqlite3.connect(path)) as db:
         migrations.bring_up_to_date(db)
     again = Store(path, "run-2", "boot-1", ("platform",), 50_000_000)
     found, _ = again.open(NOW)
-    assert (found.fate, found.state) == ("salvaged", {"alarm": "raised"})
+    assert (found.fate, found.state) == ("salvaged", {"alarm": '"raised"'})
     assert len(backlog(again, Lane.EVENT).rows) == 20
     again.close()
 
