@@ -1,4 +1,8 @@
-"""The outputs: what each should be now, and what has to be written because that changed or did not take."""
+"""The outputs: what each should be now, and what has to be written because that changed or did not take.
+
+An output that cannot be written, or that says it is something else than it should be, is written again until it is
+right: a lost write, a board that lost its power, a hand on the relay.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +33,15 @@ class Outputs:
         self._wanted = dict(safe)
         self._owners = Owners()
         self._retry_at: dict[OutputPoint, float] = {}
+        self._written_at: dict[OutputPoint, float] = {}
 
     @property
     def wake(self) -> float:
         """When (monotonic) `due_retries` is next worth a call."""
         return min(self._retry_at.values()) if self._retry_at else inf
 
-    def respond(self, alarm: str, state: AlarmState, response: Response) -> list[Switch]:
-        """What has to be written because `alarm`, which calls for `response`, is now in `state`."""
+    def respond(self, alarm: str, state: AlarmState, response: Response, mono: float) -> list[Switch]:
+        """What has to be written because `alarm`, which calls for `response`, is in `state` since `mono`."""
         if wants(state):
             self._owners.claim(alarm, response)
         else:
@@ -46,6 +51,7 @@ class Outputs:
             wanted = self._owners.wanted(output, self._safe[output])
             if wanted != self._wanted[output]:
                 self._wanted[output] = wanted
+                self._written_at[output] = mono
                 switches.append(Switch(Write(*output, wanted), self._owners.why(output) or alarm))
         return switches
 
@@ -57,19 +63,28 @@ class Outputs:
         for output, wanted in self._wanted.items():
             if output.device != reading.device:
                 continue
-            if reading.bad.get(output.point) is Reason.WRITE_FAILED:
+            if self._is_wrong(output, wanted, reading):
                 if output not in self._retry_at:
                     news.append(Switch(Write(*output, wanted), self._owners.why(output)))
-                self._retry_at[output] = reading.mono + RETRY_S
-            elif output.point in reading.values:
+                    self._retry_at[output] = reading.mono + RETRY_S
+            elif reading.values.get(output.point) == wanted:
                 self._retry_at.pop(output, None)
         return news
+
+    def _is_wrong(self, output: OutputPoint, wanted: Value, reading: Reading) -> bool:
+        """Whether the output did not take its value, or says another although it has had the time to take it."""
+        if reading.bad.get(output.point) is Reason.WRITE_FAILED:
+            return True
+        said = reading.values.get(output.point)
+        settled = reading.mono >= self._written_at.get(output, -RETRY_S) + RETRY_S
+        return said is not None and said != wanted and settled
 
     def due_retries(self, mono: float) -> tuple[Write, ...]:
         """The failed writes that are due again."""
         due = [output for output, at in self._retry_at.items() if at <= mono]
         for output in due:
             self._retry_at[output] = mono + RETRY_S
+            self._written_at[output] = mono
         return tuple(Write(*output, self._wanted[output]) for output in due)
 
     def reopened(self, link: str) -> tuple[Write, ...]:
