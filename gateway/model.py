@@ -358,6 +358,7 @@ class UplinkHealth:
     sent: int
     acked: int
     last_ack: int | None
+    dropped_commands: int = 0
 
 
 Health: TypeAlias = LinkHealth | JournalHealth | UplinkHealth
@@ -450,7 +451,11 @@ class Correction(NamedTuple):
     offset_ms: int
 
 
-Notice: TypeAlias = AlarmView | HealthReport | Correction
+class AlarmsKnown(NamedTuple):
+    """The alarms of the run before are merged: what is retained at a broker beyond those that stand is left over."""
+
+
+Notice: TypeAlias = AlarmView | AlarmsKnown | HealthReport | Correction
 """What every uplink should know now, but what is no record."""
 
 

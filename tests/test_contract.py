@@ -85,6 +85,7 @@ def event_texts() -> Iterator[str]:
     for reply in (Reply("c-1", "done", ""), Reply("c-1", "refused", "already acknowledged")):
         yield records.command(asked, reply)
     yield records.event("clock_stepped", by_ms=-3_600_000)
+    yield records.event("alarm_removed", alarm="room-1-warm")
     for era in (Era("aa11", Trust.UNSYNCED, -5, 1, 1), Era("aa11", Trust.RTC, 5, 1, 1, 7, 0)):
         yield Settled(era, 3_600_000, 12_345).text("5b3a2f90-1c1e-4f0e-9d51-0c7a3f6d2e11")
     for fact in (

@@ -88,8 +88,11 @@ def plan() -> Plan:
 class Stepped:
     """A hub, a moment that only the test moves, and what became of the facts."""
 
-    def __init__(self, state: dict[str, str] | None = None, *, recovered: bool = True) -> None:
+    def __init__(
+        self, state: dict[str, str] | None = None, *, recovered: bool = True, trust: Trust = Trust.SYNCED
+    ) -> None:
         self.mono = 1000.0
+        self.trust = trust
         self.wall_shift_ms = 0
         self.hub = Hub(plan(), self.now())
         self.records: list[Record] = []
@@ -98,7 +101,7 @@ class Stepped:
             self.tell(Recovered("kept", PreviousRun("run1", 7, 99), self.stored))
 
     def now(self) -> Moment:
-        return Moment(self.mono, T0 + int(self.mono * 1000) + self.wall_shift_ms, Trust.SYNCED)
+        return Moment(self.mono, T0 + int(self.mono * 1000) + self.wall_shift_ms, self.trust)
 
     def tell(self, fact: Fact, after_s: float = 0.0) -> Decision:
         self.mono += after_s
@@ -196,7 +199,7 @@ def test_the_siren_stays_on_until_the_last_latched_alarm_is_reset() -> None:
     hub.command("reset", alarm="any-smoke@smoke-2.smoke")
     assert hub.status().outputs == {"siren.output": "off"}
     assert not hub.stored_alarms()
-    assert hub.events()[-2]["by"] == "Ada"
+    assert hub.events()[-3]["by"] == "Ada"
 
 
 def test_a_link_that_comes_back_gets_its_outputs_switched_again() -> None:
@@ -220,6 +223,43 @@ def test_an_output_that_fails_is_said_once_and_tried_again_each_second() -> None
     assert hub.tell(Tick(), 5.0).writes == ()
 
 
+def test_an_output_that_says_it_is_not_what_it_should_be_is_written_again() -> None:
+    hub = Stepped()
+    hub.read("smoke-1", smoke="alarm")
+    hub.read("siren", 0.1, output="off")
+    assert hub.events()[-1]["result"] == "switched", "a poll that was on its way is no failure"
+    hub.read("siren", 1.0, output="off")
+    assert hub.events()[-1]["result"] == "failed"
+    assert hub.tell(Tick(), 1.1).writes == (Write("gpio", "siren", "output", "on"),)
+    hub.read("siren", 0.1, output="off")
+    assert hub.tell(Tick(), 1.1).writes == (Write("gpio", "siren", "output", "on"),), "until it is right"
+    hub.read("siren", 0.1, output="on")
+    assert hub.tell(Tick(), 5.0).writes == ()
+    hub.read("siren", 0.1, output="off")
+    assert hub.tell(Tick(), 1.1).writes == (Write("gpio", "siren", "output", "on"),), "it dropped out"
+
+
+def test_a_failed_write_is_tried_again_although_a_poll_succeeds() -> None:
+    hub = Stepped()
+    hub.read("smoke-1", smoke="alarm")
+    hub.read("siren", 0.1, output=Reason.WRITE_FAILED)
+    hub.read("siren", 0.1, output="off")
+    assert hub.tell(Tick(), 1.1).writes == (Write("gpio", "siren", "output", "on"),)
+
+
+def test_an_alarm_restored_after_its_first_reading_is_not_ended_by_a_delay_of_before() -> None:
+    first = Stepped()
+    first.read("cold-1", temperature=-10.0)
+    first.tell(Tick(), 61)
+    assert first.status().alarms[0].alarm == "warm"
+    hub = Stepped(first.stored, recovered=False)
+    hub.read("cold-1", temperature=-10.0)
+    hub.tell(Recovered("kept", None, dict(first.stored)), 0.5)
+    hub.tell(Tick(), 120)
+    assert hub.status().alarms[0].state is AlarmState.UNACK_ACTIVE
+    assert "cleared" not in [event.get("change") for event in hub.events()]
+
+
 def test_a_restart_neither_forgets_nor_raises_again() -> None:
     first = Stepped()
     first.read("smoke-1", smoke="alarm")
@@ -237,6 +277,7 @@ def test_the_stored_state_of_a_rule_that_is_gone_is_removed() -> None:
     hub = Stepped({"alarm/old-rule": '{"state":"unack_active"}', "alarm/warm": "garbage"})
     assert not hub.stored_alarms()
     assert hub.status().alarms == ()
+    assert {"event": "alarm_removed", "alarm": "old-rule"} in hub.events(), "and the platform is told"
 
 
 def test_a_point_that_a_device_does_not_have_is_not_shown() -> None:
@@ -381,6 +422,60 @@ def test_a_repeated_command_is_answered_again_and_carried_out_once() -> None:
             answer(reply)
     assert [reply.result for reply in replies] == ["done", "done"]
     assert [event["event"] for event in hub.events()].count("command") == 1
+
+
+def test_a_repeated_command_is_not_carried_out_after_a_restart_either() -> None:
+    hub = Stepped()
+    hub.read("smoke-1", smoke="alarm")
+    replies: list[Reply] = []
+    again = Command("7", "acknowledge", {"alarm": "any-smoke@smoke-1.smoke"}, "p", "platform", None, replies.append)
+    hub.tell(again)
+    hub.read("smoke-1", smoke="normal")
+    hub.command("reset", alarm="any-smoke@smoke-1.smoke")
+    hub.read("smoke-1", smoke="alarm")
+    restarted = Stepped(hub.stored)
+    for answer, reply in restarted.tell(again).replies:
+        answer(reply)
+    assert replies == [Reply("7", "done", "")]
+    assert restarted.status().alarms[0].state is AlarmState.UNACK_ACTIVE, "nobody has seen the new alarm"
+
+
+def test_only_the_latest_commands_are_remembered() -> None:
+    hub = Stepped()
+    for number in range(300):
+        hub.tell(Command(str(number), "acknowledge", {"alarm": "nix"}, "p", "platform", None, print))
+    kept = [key for key in hub.stored if key.startswith("command/")]
+    assert kept == [f"command/p/{number}" for number in range(300 - 256, 300)]
+    assert [key for key in Stepped(hub.stored).stored if key.startswith("command/")] == kept
+
+
+def test_with_a_clock_that_is_not_set_no_command_is_taken_for_expired() -> None:
+    hub = Stepped(trust=Trust.UNSYNCED)
+    hub.read("smoke-1", smoke="alarm")
+    decision = hub.tell(Command("1", "acknowledge", {"alarm": "any-smoke@smoke-1.smoke"}, "p", "platform", 5, print))
+    assert decision.replies[0][1].result == "done"
+    assert "expiry was not checked" in decision.replies[0][1].detail
+
+
+def test_what_one_fact_leads_to_is_in_the_order_of_its_numbers() -> None:
+    hub = Stepped()
+    for step in (
+        hub.read("smoke-1", smoke="alarm"),
+        hub.tell(Command("1", "acknowledge", {"alarm": "any-smoke@smoke-1.smoke"}, "p", "platform", None, print)),
+        hub.read("smoke-1", smoke="normal"),
+        hub.tell(Command("2", "reset", {"alarm": "any-smoke@smoke-1.smoke"}, "p", "platform", None, print)),
+        hub.tell(Stopping("by hand")),
+    ):
+        numbers = [record.seq for record in step.records if record.lane is Lane.EVENT]
+        assert numbers == sorted(numbers) != []
+
+
+def test_a_gap_that_is_open_when_the_run_ends_is_told_before_it() -> None:
+    hub = Stepped()
+    for index in range(MAX_NOT_STORED + 10):
+        hub.read("cold-1", 1, temperature=-18.0 - index)
+    hub.tell(Stopping("by hand"))
+    assert [event["event"] for event in hub.events()[-2:]] == ["gap", "stopped"]
 
 
 def test_the_last_event_of_a_run_numbers_its_telemetry() -> None:

@@ -16,6 +16,7 @@ from uplink_scene import ABOUT, ROOT, RUN, TS, MemoryJournal, alarm, event, read
 from gateway.config.schema import Uplink
 from gateway.model import (
     Acked,
+    AlarmsKnown,
     AlarmState,
     Backlog,
     BacklogWanted,
@@ -611,12 +612,14 @@ def test_that_an_alarm_is_over_outlives_the_connection(on_its_way: bool) -> None
     assert "alarm/room-1-warm" in desk.names()
 
 
-def test_retained_topics_of_what_is_gone_are_cleared_once_the_hub_has_spoken() -> None:
+def test_retained_topics_of_what_is_gone_are_cleared_once_the_alarms_are_known() -> None:
     desk = Desk()
     desk.connect_in_peace()
-    desk.tell(later=5)
-    assert desk.wire.subscribed == [((f"{ROOT}/command", 1),)], "a fresh daemon does not know its alarms yet"
-    desk.tell(event(1), alarm(AlarmState.UNACK_ACTIVE))
+    desk.tell(event(1), later=5)
+    assert desk.wire.subscribed == [((f"{ROOT}/command", 1),)], "with a late journal it does not know its alarms yet"
+    desk.ack_all()
+    desk.wire.sent.clear()
+    desk.tell(alarm(AlarmState.UNACK_ACTIVE), AlarmsKnown())
     assert desk.wire.subscribed[-1] == ((f"{ROOT}/alarm/+", 0), (f"{ROOT}/about/+", 0))
     desk.ack_all()
     for topic in ("alarm/room-1-warm", "alarm/old", "about/cold-1", "about/gone"):
@@ -631,6 +634,18 @@ def test_retained_topics_of_what_is_gone_are_cleared_once_the_hub_has_spoken() -
 
 
 COMMAND = {"id": "c-1", "name": "reset", "args": {"alarm": "x"}, "issuer": "maria", "expires": TS}
+
+
+def test_a_flood_of_commands_is_said_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk(commands=("reset",))
+    desk.connect_in_peace()
+    for number in range(50):
+        command = {**COMMAND, "id": f"c-{number}"}
+        desk.tell(Received(1, f"{ROOT}/command", json.dumps(command).encode(), retain=False))
+    assert len(desk.told(Command)) == 20
+    assert caplog.text.count("dropped unread") == 1
+    desk.tell(later=2)
+    assert desk.told(UplinkHealth)[-1].dropped_commands == 30
 
 
 def test_a_command_reaches_the_hub_and_its_answer_goes_out_with_its_id() -> None:

@@ -142,12 +142,15 @@ class Alarms:
             if not key.startswith(STATE_PREFIX):
                 continue
             alarm = self._alarms.get(key.removeprefix(STATE_PREFIX))
+            if alarm is not None and alarm.view.seq:  # what has happened to it in this run counts
+                continue
             view = None if alarm is None else _restored(alarm.view, text)
             if alarm is None or view is None:
                 yield StateChange(key, None)
-            elif alarm.view.seq == 0:  # nothing has happened to it in this run
+            else:
                 alarm.view = view
-                alarm.live(alarm.life._replace(state=view.state))
+                alarm.live(alarm.life._replace(state=view.state, pending=None))  # a delay of another state
+                self._note_deadline(alarm)
                 yield view
 
     def corrected(self, is_in_era: Callable[[str, int], bool], by_ms: int) -> Iterator[AlarmView]:
@@ -155,6 +158,10 @@ class Alarms:
         for view in self.standing():
             if by_ms and is_in_era(view.run, view.seq):
                 yield replace(view, since=view.since + by_ms)
+
+    def has(self, alarm_id: str) -> bool:
+        """Whether a rule of this configuration makes this alarm."""
+        return alarm_id in self._alarms
 
     def standing(self) -> tuple[AlarmView, ...]:
         """The alarms that are not normal."""

@@ -12,13 +12,15 @@ from dataclasses import replace
 from typing import Any
 
 from gateway import records
-from gateway.hub.alarms import Alarms, Changed
+from gateway.hub.alarms import STATE_PREFIX, Alarms, Changed
+from gateway.hub.answered import AnsweredCommands
 from gateway.hub.numbering import Numbering
 from gateway.hub.outputs import Outputs, Switch
 from gateway.hub.plan import Plan
 from gateway.hub.points import Points
 from gateway.hub.timekeeping import Timekeeper, Turned
 from gateway.model import (
+    AlarmsKnown,
     AlarmView,
     Command,
     Decision,
@@ -48,6 +50,7 @@ from gateway.model import (
     Stored,
     Tick,
     TimeKnown,
+    Trust,
     Unstored,
     UplinkDown,
     UplinkHealth,
@@ -60,10 +63,11 @@ from gateway.rules.lifecycle import Change
 HEALTH_EVERY_S = 60.0
 FIRST_HEALTH_S = 5.0
 RECOVERY_WAIT_S = 5.0  # how long the hub waits for the journal before it says that it starts without
-REMEMBERED_COMMANDS = 256
 
 ACTS = {"acknowledge": Change.ACKNOWLEDGED, "reset": Change.RESET}
 """The commands and what they do to an alarm."""
+
+NOT_CHECKED = "its expiry was not checked: this gateway's clock is not set"
 
 
 class Hub:
@@ -81,7 +85,7 @@ class Hub:
         self._links: dict[str, LinkHealth] = {}
         self._uplinks: dict[str, UplinkHealth] = {}
         self._journal: JournalHealth | None = None
-        self._replies: dict[tuple[str, str], Reply] = {}
+        self._commands = AnsweredCommands()
         self._health_due = now.mono + FIRST_HEALTH_S
         self._time = Timekeeper(plan.run, plan.boot, now)
         self._readings = 0
@@ -196,16 +200,16 @@ class Hub:
             made.append(event)
             state.append(self._alarms.numbered(view))
             notices.append(view)
-            for switch in self._respond(view):
+            for switch in self._respond(view, now):
                 writes.append(switch.write)
                 made.append(self._output_event(switch, "switched", now))
         return Decision(tuple(made), tuple(state), tuple(writes), tuple(notices)) if made else Decision()
 
-    def _respond(self, view: AlarmView) -> list[Switch]:
+    def _respond(self, view: AlarmView, now: Moment) -> list[Switch]:
         response_id = self._alarms.response(view.alarm)
         if response_id is None:
             return []
-        return self._outputs.respond(view.alarm, view.state, self._plan.responses[response_id])
+        return self._outputs.respond(view.alarm, view.state, self._plan.responses[response_id], now.mono)
 
     def _output_event(self, switch: Switch, result: str, now: Moment) -> Record:
         return self._numbering.event(records.output(switch.write, result, switch.why), now)
@@ -226,12 +230,16 @@ class Hub:
         for restored in self._alarms.restore(fact.state):
             if isinstance(restored, StateChange):
                 state.append(restored)
+                alarm = restored.key.removeprefix(STATE_PREFIX)
+                if not self._alarms.has(alarm):
+                    made.append(self._numbering.event(records.event("alarm_removed", alarm=alarm), now))
                 continue
             notices.append(restored)
-            for switch in self._respond(restored):
+            for switch in self._respond(restored, now):
                 writes.append(switch.write)
                 made.append(self._output_event(switch, "switched", now))
-        decision = Decision(tuple(made), tuple(state), tuple(writes), tuple(notices))
+        state += self._commands.restore(fact.state)
+        decision = Decision(tuple(made), tuple(state), tuple(writes), (*notices, AlarmsKnown()))
         turned = self._time.recovered(fact.state, now, self._numbering.last)
         return _joined(decision, self._clock_turned(turned, now._replace(trust=self._time.trust)))
 
@@ -251,20 +259,22 @@ class Hub:
     # -- people and platforms
 
     def _command(self, command: Command, now: Moment) -> Decision:
-        known = self._replies.get((command.issuer, command.id))
+        known = self._commands.answered(command)
         if known is not None:  # a platform repeats what it had no answer to
             return Decision(replies=((command.answer, known),))
         decision, refusal = self._act(command, now)
-        reply = Reply(command.id, "refused" if refusal else "done", refusal)
-        self._replies[command.issuer, command.id] = reply
-        if len(self._replies) > REMEMBERED_COMMANDS:
-            del self._replies[next(iter(self._replies))]
+        doubt = NOT_CHECKED if command.expires is not None and now.trust is Trust.UNSYNCED else ""
+        reply = Reply(command.id, "refused" if refusal else "done", refusal or doubt)
         event = self._numbering.event(records.command(command, reply), now)
-        return decision._replace(records=(event, *decision.records), replies=((command.answer, reply),))
+        return decision._replace(
+            records=(*decision.records, event),
+            state=(*decision.state, *self._commands.remember(command, reply)),
+            replies=((command.answer, reply),),
+        )
 
     def _act(self, command: Command, now: Moment) -> tuple[Decision, str]:
         """What the command leads to, and why it is refused ("" if it is not)."""
-        if command.expires is not None and command.expires < now.ts:
+        if command.expires is not None and command.expires < now.ts and now.trust is not Trust.UNSYNCED:
             return Decision(), "expired"
         change = ACTS.get(command.name)
         if change is None:
@@ -328,6 +338,7 @@ class Hub:
 
     def _stopping(self, fact: Stopping, now: Moment) -> Decision:
         made = [] if self.started else [self._started_event(Recovered("unknown", None, {}), now)]
+        made += self._numbering.open_gap(now)
         text = records.event("stopped", why=fact.why, telemetry=self._numbering.last[Lane.TELEMETRY])
         last = self._numbering.event(text, now)
         return Decision((*made, last), self._time.save(now), notices=(self._report(now),))

@@ -49,6 +49,11 @@ class Numbering:
         gap, self._gap = self._gap, None
         return (self.event(gateway_fact(gap), now), *made)
 
+    def open_gap(self, now: Moment) -> tuple[Record, ...]:
+        """The event of a gap that has not ended, so that it is told before the run does."""
+        gap, self._gap = self._gap, None
+        return () if gap is None else (self.event(gateway_fact(gap), now),)
+
     def stored(self, count: int) -> None:
         """The journal has confirmed `count` records."""
         self.not_stored = max(0, self.not_stored - count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.model import DeviceAbout, PointStatus, Reading, Reason, Value
+from gateway.model import DeviceAbout, PointStatus, Reading, Reason
 
 _STALE_AFTER = 3.0  # intervals without a good value
 
@@ -43,12 +43,6 @@ class Points:
         known = self._known.get(reading.device)
         if known is not None:
             known.take(reading)
-
-    def value(self, device: str, point: str) -> Value | None:
-        """The last good value, None before the first."""
-        known = self._known.get(device)
-        reading = known.good.get(point) if known is not None else None
-        return reading.values[point] if reading is not None else None
 
     def status(self, mono: float) -> tuple[PointStatus, ...]:
         """All points as they stand at monotonic time `mono`."""

@@ -273,4 +273,6 @@ def _uplink(uplink: UplinkHealth) -> Json:
     }
     if uplink.last_ack is not None:
         fields["last_ack"] = uplink.last_ack
+    if uplink.dropped_commands:
+        fields["dropped_commands"] = uplink.dropped_commands
     return fields

@@ -20,6 +20,7 @@ from gateway.config import schema
 from gateway.model import (
     About,
     Acked,
+    AlarmsKnown,
     AlarmView,
     Backlog,
     BacklogWanted,
@@ -74,7 +75,7 @@ class Stop(NamedTuple):
 Said: TypeAlias = Stored | Unstored | JournalRestored | Answer
 """What the journal says."""
 
-Post: TypeAlias = Said | Record | AlarmView | HealthReport | Correction | Reply | Heard | Stop
+Post: TypeAlias = Said | Record | AlarmView | AlarmsKnown | HealthReport | Correction | Reply | Heard | Stop
 """What the sender's inbox takes."""
 
 
@@ -112,6 +113,7 @@ class Sender:
         self._told: set[str] = set()
         self._complaints: set[tuple[Lane | None, int]] = set()
         self._refusal = ""
+        self._flooded = self._dropped_commands = 0
         self._sweep = Sweep()
         self._stop_by: float | None = None
         self._goodbye = False
@@ -168,10 +170,11 @@ class Sender:
             case Stored() | Unstored() | JournalRestored() | Answer():
                 self._journal_said(message, now)
             case Record():
-                self._sweep.hub_spoke()
                 self._outbox.handed_over(message, now)
             case Landed():
                 self._landed(message, now)
+            case AlarmsKnown():
+                self._sweep.alarms_known()
             case AlarmView():
                 self._outbox.board.alarm(message)
             case HealthReport():
@@ -275,8 +278,9 @@ class Sender:
                 log.info("uplink %s: clearing %s, which is gone", self._uplink, received.topic)
             return
         if not self._commands.allows(self._clock.mono()):
-            log.debug("uplink %s: too many commands; one is dropped", self._uplink)
+            self._too_many_commands()
             return
+        self._flooded = 0
         self._commands.spend(1)
         asked = commands.command(
             received.payload, received.retain, self._uplink, self._options.commands, self._inbox.put
@@ -287,6 +291,17 @@ class Sender:
         log.warning("uplink %s: a command is refused: %s", self._uplink, asked.why)
         if asked.id is not None:
             self._outbox.board.reply(Reply(asked.id, "refused", asked.why))
+
+    def _too_many_commands(self) -> None:
+        """Dropped unread; said once for each flood, which the health counts."""
+        self._flooded += 1
+        self._dropped_commands += 1
+        if self._flooded == 1:
+            log.warning(
+                "uplink %s: more than %g commands a second; the rest is dropped unread. See who sends them",
+                self._uplink,
+                COMMANDS_PER_S,
+            )
 
     # ------------------------------------------------------------ what goes out
 
@@ -358,4 +373,8 @@ class Sender:
         state = self._down.what if self._up is None else self._refusal or "online"
         version = self._up.version if self._up is not None else ""
         in_flight = len(self._outbox.window)
-        self._tell_hub(UplinkHealth(self._uplink, state, version, in_flight, self._sent, self._acked, self._last_ack))
+        self._tell_hub(
+            UplinkHealth(
+                self._uplink, state, version, in_flight, self._sent, self._acked, self._last_ack, self._dropped_commands
+            )
+        )

@@ -1,7 +1,7 @@
 """When to look for retained topics of our own that are no more. Pure.
 
-Once on each connection, for a few seconds; but not before the hub has spoken: a fresh daemon does not know its alarms
-yet, and would clear those that still stand.
+Once on each connection, for a few seconds; but not before the hub knows its alarms: while the journal is late a fresh
+daemon would clear those that still stand.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Sweep:
 
     def __init__(self) -> None:
         self._at: float | None = None
-        self._hub_spoke = False
+        self._alarms_known = False
         self.is_on = False
 
-    def hub_spoke(self) -> None:
-        """The hub has made its first event, so its alarms are known from now on."""
-        self._hub_spoke = True
+    def alarms_known(self) -> None:
+        """The alarms of the run before are merged into those of this one."""
+        self._alarms_known = True
 
     def connected(self, now: float) -> None:
         """A connection begins at the monotonic time `now`."""
@@ -42,7 +42,7 @@ class Sweep:
     @property
     def due_at(self) -> float | None:
         """When (monotonic) the next step comes; None if none does by itself."""
-        return self._at if self._hub_spoke else None
+        return self._at if self._alarms_known else None
 
     def step(self, now: float) -> Step | None:
         """The step to take now, if any."""
