@@ -5,7 +5,8 @@ One request a connection: a JSON object on one line, `{"ask": "status"}` or `{"a
 be served.
 
 - It decides nothing: it posts to the hub and passes on its answer.
-- A client gets `CLIENT_S` seconds and `MAX_REQUEST` bytes; a slow, silent or garbled one costs itself alone that time.
+- Clients are served one after the other. Each gets `CLIENT_S` seconds and `MAX_REQUEST` bytes for its request; a slow
+  or silent one costs the others no more than that.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -96,11 +98,11 @@ class Control:
         listener.listen(_BACKLOG)
 
     def _serve(self, client: socket.socket) -> None:
-        client.settimeout(CLIENT_S)
         try:
             answer = self._answer(_read_line(client))
         except SitewardenError as error:
             answer = {"error": error.what, "hint": error.hint}
+        client.settimeout(CLIENT_S)
         client.sendall(encode(answer).encode() + b"\n")
 
     def _answer(self, request: dict[str, Any]) -> Json:
@@ -132,7 +134,9 @@ def _status_query(answer: Callable[[Status], None]) -> Fact:
 
 def _read_line(client: socket.socket) -> dict[str, Any]:
     data = b""
+    until = time.monotonic() + CLIENT_S
     while not data.endswith(b"\n"):
+        client.settimeout(max(0.001, until - time.monotonic()))
         chunk = client.recv(4096)
         if not chunk:
             break

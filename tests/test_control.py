@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -117,7 +118,7 @@ def test_smoke_and_commands_overtake_other_readings() -> None:
     room.run()
     first = told.journal_inbox.get(timeout=0)
     assert [json.loads(record.text).get("event") for record in first.records] == [None, "alarm", "output"]
-    assert json.loads(told.journal_inbox.get(timeout=0).records[0].text)["event"] == "command"
+    assert json.loads(told.journal_inbox.get(timeout=0).records[-1].text)["event"] == "command"
     assert order == [""]
 
 
@@ -178,6 +179,21 @@ def test_a_garbled_request_gets_a_clear_answer(state_dir: Path, sent: bytes, err
 def test_a_client_that_hangs_up_does_no_harm(state_dir: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.connect(str(socket_path(state_dir)))
+    assert ask(state_dir, {"ask": "status"})["run"] == "run2"
+
+
+def test_a_client_that_sends_a_byte_now_and_then_holds_up_the_others_for_two_seconds_at_most(state_dir: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as slow:
+        slow.connect(str(socket_path(state_dir)))
+        slow.settimeout(0.2)
+        until = SystemClock().mono() + WITHIN_S
+        answer = b""
+        while not answer:
+            assert SystemClock().mono() < until, "it is not served for ever"
+            with suppress(BrokenPipeError):
+                slow.sendall(b"x")
+            with suppress(TimeoutError, ConnectionResetError):
+                answer = slow.recv(4096) or b"closed"
     assert ask(state_dir, {"ask": "status"})["run"] == "run2"
 
 
