@@ -59,9 +59,12 @@ class _Floats(dict[float, str]):
     def __missing__(self, value: float) -> str:
         if not isfinite(value):
             raise ValueError(f"{value} is no JSON")
+        text = float.__repr__(value)
+        if value == 0:  # 0.0 and -0.0 are one key
+            return text
         if len(self) >= _REMEMBERED:
             self.clear()
-        text = self[value] = float.__repr__(value)
+        self[value] = text
         return text
 
 
