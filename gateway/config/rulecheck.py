@@ -29,6 +29,7 @@ def check_responses(draft: Draft) -> None:
     """Note what is wrong with the responses in the draft's tree."""
     known = draft.tree.section("devices")
     for name, response in draft.responses.items():
+        seen: dict[tuple[str, str], str] = {}
         for written in response.set:
             where = ("responses", name, "set", written)
             device, dot, point = written.partition(".")
@@ -40,6 +41,11 @@ def check_responses(draft: Draft) -> None:
                     draft.tree.blame_key(where, f"{device} has no output to switch; {_outputs_hint(draft)}")
                 elif dot and point not in names:
                     draft.tree.blame_key(where, f"{device} has no output {shown(point)}; {suggestion(point, names)}")
+                for output in (point,) if dot else names:
+                    other = seen.setdefault((device, output), written)
+                    if other != written:
+                        draft.tree.blame_key(where, f"switches what {shown(other)} switches; name each output once")
+                        break
 
 
 def _outputs_hint(draft: Draft) -> str:
