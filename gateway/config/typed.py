@@ -220,9 +220,12 @@ def required(kind: type[Any]) -> list[str]:
 
 
 def _own_fields(kind: object) -> dict[str, tuple[object, str]]:
-    """The fields of a dataclass by their keys: their types and descriptions."""
-    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
-        return {}
+    """The fields of a dataclass by their keys: their types and descriptions; none of anything else."""
+    return _described(kind) if isinstance(kind, type) and dataclasses.is_dataclass(kind) else {}
+
+
+@lru_cache(maxsize=128)  # asked for every device, and evaluated from text
+def _described(kind: type[Any]) -> dict[str, tuple[object, str]]:
     hints = get_type_hints(kind, include_extras=True)
     return {
         it.name.removesuffix("_"): (hints[it.name], _description(hints[it.name]))
