@@ -294,6 +294,22 @@ def test_a_bad_value_is_shown_with_its_reason_and_the_age_of_the_last_good_one()
     hub.read("cold-1", 10, temperature=Reason.NO_REPLY)
     temperature = hub.status().points[0]
     assert (temperature.value, temperature.age_s, temperature.quality) == (-18.0, 10.0, "no_reply")
+    hub.read("cold-1", 10, temperature=-17.0)
+    temperature = hub.status().points[0]
+    assert (temperature.value, temperature.age_s, temperature.quality) == (-17.0, 0.0, "good")
+
+
+def test_a_bad_value_restarts_a_delay_that_was_running() -> None:
+    hub = Stepped()
+    hub.read("cold-1", temperature=-10.0)
+    hub.read("cold-1", 50, temperature=Reason.NO_REPLY)
+    hub.tell(Tick(), 20)
+    assert hub.status().alarms == ()
+    hub.read("cold-1", temperature=-10.0)
+    hub.tell(Tick(), 59.9)
+    assert hub.status().alarms == ()
+    hub.tell(Tick(), 0.1)
+    assert [alarm.alarm for alarm in hub.status().alarms] == ["warm"]
 
 
 def test_a_value_that_is_not_renewed_is_stale_not_good() -> None:
