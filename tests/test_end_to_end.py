@@ -15,6 +15,7 @@ from consumer import Consumer
 from daemon import Daemon, write_profile
 from modbus_responder import TcpDevices
 
+from gateway.cli import main
 from gateway.demo.broker import Broker
 
 CONFIG = """
@@ -96,7 +97,7 @@ def test_a_register_becomes_an_acknowledged_record_and_an_alarm(site: tuple[Daem
 
 
 def test_a_command_acknowledges_the_alarm_and_is_answered(site: tuple[Daemon, Consumer, TcpDevices]) -> None:
-    _, consumer, _ = site
+    daemon, consumer, _ = site
     root = "sitewarden/v1/dc3/gw1"
     consumer.wait_for(lambda: f"{root}/alarm/always" in consumer.latest, 10, "the alarm's state")
     command = {"id": "c-1", "name": "acknowledge", "args": {"alarm": "always"}, "issuer": "Ada"}
@@ -107,6 +108,8 @@ def test_a_command_acknowledges_the_alarm_and_is_answered(site: tuple[Daemon, Co
     consumer.wait_for(lambda: json.loads(consumer.latest[f"{root}/alarm/always"])["state"] == "ack_active", 5, "state")
     acknowledged = {"event": "alarm", "change": "acknowledged", "by": "Ada"}
     consumer.wait_for(lambda: consumer.event(**acknowledged) is not None, 5, "the event")
+    assert daemon.stop() == 0
+    assert main(["journal", "verify", "--state", str(daemon.state)]) == 0, "events stand in the order of their numbers"
 
 
 def test_a_kill_in_the_middle_of_the_stream_loses_nothing_that_was_committed(
