@@ -345,7 +345,7 @@ def test_the_wal_is_cut_when_a_reader_that_held_it_has_gone(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM runs").fetchall()
-        fill(store, 1, 4001)
+        fill(store, 1, 2001)
         store.tend()
         wal = Path(f"{path}-wal")
         assert wal.stat().st_size > 2 * MB

@@ -11,6 +11,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from gateway.errors import JournalDown
 from gateway.journal import ballast, damage
 
 BUSY_S = 1.0
@@ -31,6 +32,7 @@ class Space:
         self._telemetry_share = 1 - event_share
         self._full_share = 1 - event_share / 2
         self.wal_bytes = min(_WAL_BYTES, max_size // 8)  # where SQLite's own checkpoints begin
+        self._wal_limit = max(4 * self.wal_bytes, max_size // 4)
         self._ballast_bytes = self.wal_bytes * 5 // 4  # lets a full WAL be played in on a full disk
         self._path = path
         self._max_pages = 0
@@ -39,7 +41,11 @@ class Space:
     def fit(self, db: sqlite3.Connection) -> None:
         """Lay ballast where there is room for it, and limit the database to what budget and disk leave it now."""
         ballast.lay(self._path, self._ballast_bytes)
-        others = self.wal_bytes + self._ballast_bytes + sum(map(damage.size_bytes, damage.bad_files(self._path)))
+        others = (
+            max(self.wal_bytes, self._wal_size())
+            + self._ballast_bytes
+            + sum(map(damage.size_bytes, damage.bad_files(self._path)))
+        )
         disk = os.statvfs(self._path.parent)
         reserved = self._ballast_bytes - ballast.size_bytes(self._path) + self.wal_bytes - self._wal_size()
         growth = max(0, disk.f_bavail * disk.f_frsize - reserved)
@@ -86,6 +92,18 @@ class Space:
         """How much of a damaged journal may be carried over: a part of the budget, and of what the disk has."""
         disk = os.statvfs(self._path.parent)
         return min(self.max_size // 4, disk.f_bavail * disk.f_frsize // 2)
+
+    def expect_bounded_wal(self) -> None:
+        """Raise JournalDown where the WAL has grown to a quarter of the budget (half of a small one).
+
+        It cannot be cut while another program keeps reading the same moment of the file.
+        """
+        size = self._wal_size()
+        if size > self._wal_limit:
+            raise JournalDown(
+                f"another program has been reading the journal for so long that its WAL has {size // 1_000_000} MB",
+                f"end the program that has {self._path} open (fuser {self._path})",
+            )
 
     def throw_ballast(self) -> None:
         """The disk is full: give it some room."""

@@ -109,6 +109,8 @@ class Store:
             self._db = db = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
             opening.configure(db, self._space.wal_bytes)
             if existed:
+                self._space.cut_wal(db)
+                self._space.expect_bounded_wal()
                 damage.check(db, self._path)
             opening.migrate(db)
             self._inode = self._path.stat().st_ino
@@ -203,6 +205,7 @@ class Store:
             self.ledger.give_up(hole.lane, *self._ids(hole.first, hole.last))
         with self._border(), self._transaction() as db:
             self._expect_in_place()
+            self._space.expect_bounded_wal()
             for gap in lost:  # a commit that seemed to fail may have stored them
                 retention.delete(db, self.ledger, gap.lane, *self._ids(gap.first, gap.last))
             events = ((row_id(self._number, event.seq), event) for event in group.events)

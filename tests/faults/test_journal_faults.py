@@ -366,6 +366,40 @@ def test_another_program_that_locks_the_file_is_named(path: Path) -> None:
         scene.stored(2)
 
 
+def test_a_reader_that_never_ends_stops_the_journal_before_its_wal_takes_the_disk(path: Path) -> None:
+    clock = HandClock()
+    with running(path, clock, storage(max_size=8 * MB)) as scene:
+        scene.post(event(1))
+        scene.stored(1)
+        wal, seq = Path(f"{path}-wal"), 0
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM runs").fetchall()
+            while not scene.hub.so_far(JournalFailed):
+                scene.post(*map(heavy, range(seq + 1, seq + 51)))
+                seq += 50
+                clock.advance(1.0)
+                scene.ask(Lane.EVENT if seq < 500 else Lane.TELEMETRY, limit=1)
+                assert wal.stat().st_size < 5 * MB
+            failed = scene.hub.so_far(JournalFailed)[0]
+            assert "another program has been reading" in failed.what
+            assert "fuser" in failed.hint
+            size = wal.stat().st_size
+            for _ in range(5):
+                retry(scene, clock)
+                scene.ask(Lane.TELEMETRY, limit=1)
+            assert wal.stat().st_size == size
+            assert scene.sender.so_far(Unstored)
+            reader.execute("ROLLBACK")
+        retry(scene, clock)
+        scene.hub.wait(JournalRestored)
+        assert wal.stat().st_size < 2 * MB
+        left = [row.record.seq for row in scene.ask(Lane.TELEMETRY, limit=100_000).rows]
+        dropped = max((gap.last for gap in scene.hub.so_far(Dropped)), default=0)  # the WAL counts in the budget
+        assert left == list(range(dropped + 1, seq + 1))
+        assert len(left) > 1500
+
+
 # ---------------------------------------------------------------- a damaged file
 
 
