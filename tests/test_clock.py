@@ -24,7 +24,6 @@ from gateway.model import (
     Correction,
     Decision,
     Fact,
-    HealthReport,
     Lane,
     Moment,
     Reading,
@@ -89,7 +88,7 @@ class Site:
         for notice in decision.notices:
             if isinstance(notice, Correction):
                 self.corrections.learn(notice)
-            elif not isinstance(notice, HealthReport):
+            elif isinstance(notice, AlarmView):
                 self.views[notice.alarm] = notice
         return decision
 
