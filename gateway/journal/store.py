@@ -10,8 +10,10 @@ Invariants:
 - The ledger in memory becomes what a transaction made of it only when that has been committed. Acknowledgements are
   true anyway: they go into it at once, and to the disk with the next commit.
 - After a failure the handle is closed and never used again; `open` makes a new one, checks the file, and ends with a
-  real write and sync. A damaged file is set aside with its WAL, and the state is written into the new one.
-- The database never grows past its budget (max_page_count), and a tenth of that is for events alone (retention.py).
+  real write and sync. A damaged file is set aside with its WAL; what it still gives and the state are in the new one
+  in the same transaction as the run, or the next start tries again.
+- Every event is one link of the hash chain (chain.py), in the transaction that inserts it.
+- The database never grows past its budget (max_page_count), a share of which is for events alone (retention.py).
 
 No auto_vacuum: its pointer pages would be written with most commits, to return space that the budget has anyway.
 """
