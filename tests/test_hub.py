@@ -517,7 +517,7 @@ def test_no_story_loses_an_active_alarm_or_leaves_the_siren_without_an_owner(ste
     """The model remembers only the last good word of each detector, and whether somebody ended its latch since."""
     hub = Stepped()
     siren, smoke, latched = "off", {"smoke-1": "normal", "smoke-2": "normal"}, {"smoke-1": False, "smoke-2": False}
-    for what, device, word in steps:
+    for number, (what, device, word) in enumerate(steps):
         if what == "restart":
             hub, siren = Stepped(hub.stored, recovered=False), "off"
             decision = hub.tell(Recovered("kept", None, dict(hub.stored)))
@@ -533,7 +533,7 @@ def test_no_story_loses_an_active_alarm_or_leaves_the_siren_without_an_owner(ste
         else:
             alarm = f"any-smoke@{device}.smoke"
             before = {view.alarm: view.state for view in hub.status().alarms}.get(alarm)
-            decision = hub.tell(Command(f"{hub.mono}{len(hub.records)}", what, {"alarm": alarm}, "A", "", None, print))
+            decision = hub.tell(Command(f"c{number}", what, {"alarm": alarm}, "A", "", None, print))
             if what == "reset" and before is AlarmState.LATCHED_ACK:
                 latched[device] = False
         for write in decision.writes:
