@@ -20,7 +20,7 @@ from jsonschema import Draft202012Validator
 from uplink_scene import ROOT, Platform, Scene, Waiter, alarm, event, reading, running, until
 
 from gateway.demo.broker import Broker
-from gateway.model import AlarmState, Lane, Stored, UplinkDown
+from gateway.model import AlarmsKnown, AlarmState, Lane, Stored, UplinkDown
 from gateway.uplink import contract
 
 CONTRACT = Path(contract.__file__).parent.parent / "contract"
@@ -213,7 +213,7 @@ def test_a_clean_stop_says_stopped_and_retained_alarms_of_another_life_are_clear
         broker.publish(f"{ROOT}/{topic}", b"{}", retain=True)
     with running(f"mqtt://127.0.0.1:{port}") as scene:
         scene.wait_up()
-        scene.sender.post(event(1))
+        scene.sender.post(AlarmsKnown())
         until(lambda: set(broker.retained()) == {f"{ROOT}/{name}" for name in ("status", "about", "about/cold-1")})
         online = json.loads(broker.retained()[f"{ROOT}/status"])
     stopped = json.loads(broker.retained()[f"{ROOT}/status"])
