@@ -14,6 +14,29 @@ NO_SKIPS = os.environ.get("SITEWARDEN_NO_SKIPS") == "1"
 os.environ["PATH"] += os.pathsep + "/usr/sbin"  # where Debian keeps mosquitto, and not on an ordinary user's PATH
 
 
+SLOW_FILES = frozenset(
+    {
+        "test_cli_journal.py",
+        "test_cli_run.py",
+        "test_clock_end_to_end.py",
+        "test_demo.py",
+        "test_dev_script.py",
+        "test_end_to_end.py",
+        "test_footprint.py",
+        "test_no_silent_skips.py",
+        "test_packaging.py",
+        "test_uplink_mosquitto.py",
+    }
+)
+"""Whole processes start, stop and are killed in these: `./dev test -m "not slow"` leaves them and tests/faults/ out."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.name in SLOW_FILES or item.path.parent.name == "faults":
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("mosquitto") and shutil.which("mosquitto") is None:
         pytest.skip("mosquitto is not installed: sudo apt install mosquitto")
