@@ -21,9 +21,10 @@ from gateway.hub.room import HubRoom
 from gateway.journal.statelock import JOURNAL_FILE, StateLock
 from gateway.journal.thread import JournalThread
 from gateway.journal.thread import Post as JournalPost
-from gateway.links.choice import link
+from gateway.links.choice import link, shared_threads
 from gateway.links.device import LinkDevice
 from gateway.links.poller import Poller
+from gateway.links.shared import SharedThread
 from gateway.model import Json, Notice, Record, Reply, Status, Write
 from gateway.supervisor import Stage, Supervisor
 from gateway.uplink.connector import MqttWire
@@ -85,13 +86,14 @@ class Gateway:
             [sender.post for sender in rooms.senders],
         )
         rooms.journal = journal.post
-        rooms.pollers = {link_id: self._poller(link_id) for link_id in config.links}
+        shared = shared_threads(config, self._clock)
+        rooms.pollers = {link_id: self._poller(link_id, shared.get(link_id)) for link_id in config.links}
         self._supervisor = Supervisor(
             (
                 Stage((journal,), JOURNAL_STOP_S),
                 Stage((*rooms.senders, *wires), UPLINK_STOP_S),
                 Stage((self._hub,), HUB_STOP_S),
-                Stage(tuple(rooms.pollers.values()), LINK_STOP_S),
+                Stage((*dict.fromkeys(shared.values()), *rooms.pollers.values()), LINK_STOP_S),
                 Stage((Control(socket_path(state_dir), self._hub.post),), CONTROL_STOP_S),
             ),
             vital=self._hub,
@@ -113,7 +115,7 @@ class Gateway:
         rooms.senders.append(sender)
         return wire
 
-    def _poller(self, link_id: str) -> Poller:
+    def _poller(self, link_id: str, shared: SharedThread | None) -> Poller:
         devices = {name: device for name, device in self._config.devices.items() if device.link == link_id}
         uses = [(use, device.every) for device in devices.values() for use in device.built.pins]
         return Poller(
@@ -123,6 +125,7 @@ class Gateway:
             self._clock,
             self._hub.post,
             self._hub.behind,
+            shared=shared,
         )
 
     @property

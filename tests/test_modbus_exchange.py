@@ -43,6 +43,7 @@ from modbus_responder import (
 from gateway.config import schema
 from gateway.driver import Family, Registers, Table
 from gateway.errors import LinkDown, NoReply, Refused
+from gateway.links.foresight import Foresight
 from gateway.links.framing import Ask, RtuAnswer
 from gateway.links.modbus import Exchange
 from gateway.links.port import Pace
@@ -64,7 +65,7 @@ def tcp_part(port: int) -> schema.TcpLink:
 
 def registers_of(link: SerialLine | TcpPeer) -> Registers:
     offered = link.offer(Family.REGISTERS)
-    assert isinstance(offered, Exchange)
+    assert isinstance(offered, Exchange | Foresight)
     return offered
 
 
@@ -477,8 +478,8 @@ def test_a_reply_byte_by_byte_on_tcp_is_right(server: TcpDevices, peer: TcpPeer)
 
 def test_transactions_go_on_past_their_last_number(server: TcpDevices, peer: TcpPeer) -> None:
     registers = registers_of(peer)
-    assert isinstance(registers, Exchange)
-    registers._transaction = 0xFFFE
+    assert isinstance(registers, Foresight)
+    registers._exchange._transaction = 0xFFFE
     server.then(right, tcp(lambda _t, u, p: mbap(0xFFFF, u, p)))
     assert read_is_right(registers)
     assert fault_of(lambda: registers.read(1, Table.HOLDING, 100, 4)) == "wrong_transaction"

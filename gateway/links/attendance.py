@@ -2,6 +2,8 @@
 
 - A device that does not answer costs its own polls. A driver's bug stays its own: one traceback, the others go on.
 - A reading carries the time at which its values arrived. An old value is never told again.
+- A link in good order can be attended without waiting: `ask_ahead` sends, `take_reply` takes. At the first thing that
+  is not as it was, both say so, and the poll is made by waiting, where it harms no other link.
 """
 
 from __future__ import annotations
@@ -15,12 +17,15 @@ from gateway.clock import Clock
 from gateway.driver import Edge, Family, Heard, Output, Polled, Pushed
 from gateway.errors import LinkDown, NoReply, Refused, SitewardenError
 from gateway.links.device import Attended, LinkDevice
+from gateway.links.foresight import Foresight
 from gateway.links.schedule import Schedule, Turn
 from gateway.links.silence import Silence
-from gateway.model import DeviceBack, DeviceHealth, DeviceLost, Fact, Moment, Reason, Value, Write
+from gateway.model import DeviceBack, DeviceHealth, DeviceLost, Fact, Moment, Reason, Value, Values, Write
 
 log = logging.getLogger(__name__)
 
+_STRAYS = 2  # after so many a driver is known to ask now this, now that
+_STEADY = 3  # polls in a row that went as the ones before: then a link is in good order
 _DEAF_S = 10.0  # how long a talking device is not listened to after its driver failed
 
 
@@ -42,6 +47,10 @@ class Attendance:
         self._silences = {device.id: Silence(device.every, 0.0) for device in talking}
         self._deaf_until: dict[str, float] = {}
         self._offers: Mapping[Family, Any] = {}
+        self._foresight: Foresight | None = None
+        self._under_way: tuple[Attended, float] | None = None  # who was asked ahead, and when
+        self._steady = 0
+        self._strays = 0  # polls on a shared thread that asked something else, and so kept it waiting
 
     @property
     def families(self) -> set[Family]:
@@ -61,6 +70,8 @@ class Attendance:
     def begin(self, offers: Mapping[Family, Any]) -> None:
         """The link is open: outputs go to their safe values, and devices that wait for a greeting get it."""
         self._offers = offers
+        self._foresight = _foresight(offers)
+        self._under_way, self._steady = None, 0
         self.write_safe_values()
         for each in self._devices.values():
             driver = each.device.driver
@@ -107,7 +118,7 @@ class Attendance:
     def _ask(self, each: Attended, asked_at: float) -> None:
         each.polls += 1
         try:
-            values = each.ask(self._offers[each.device.driver.family]) if each.ask is not None else {}
+            values = self._values(each)
             reading = each.reading(values, self._clock.now())
         except LinkDown:
             raise
@@ -119,8 +130,24 @@ class Attendance:
         each.response_ms = (reading.mono - asked_at) * 1000
         self._is_well(each, self._schedule.answered(each.device.id, self._clock.mono()))
 
+    def _values(self, each: Attended) -> Values:
+        """What its driver makes of it; what the driver asked is kept for the next time."""
+        offer, ahead = self._offers[each.device.driver.family], self._foresight
+        if each.ask is None:
+            return {}
+        if ahead is None:
+            return each.ask(offer)
+        ahead.listen()
+        try:
+            return each.ask(offer)
+        finally:
+            asked = ahead.asked()
+            self._steady = self._steady + 1 if asked and asked == each.script else 0
+            each.script = asked
+
     def _failed(self, each: Attended, error: Exception) -> None:
         """A poll without values: the device is bad, and lost if that happens again and again."""
+        self._steady = 0
         now = self._clock.now()
         self._tell(each.bad(self._blame(each, error), now))
         bug = not isinstance(error, SitewardenError)
@@ -157,6 +184,58 @@ class Attendance:
     def _say_lost(self, each: Attended, what: str, hint: str) -> None:
         log.warning("device %s is lost: %s (%s)", each.device.id, what, hint)
         self._tell(DeviceLost(each.device.id, what, hint))
+
+    # -- asking without waiting
+
+    @property
+    def in_good_order(self) -> bool:
+        """Whether the devices answer, and their drivers ask the same each time."""
+        return self._steady >= _STEADY and self._strays < _STRAYS
+
+    @property
+    def deadline(self) -> float:
+        """Until when (monotonic s) a reply may come to what was asked ahead; infinity if nothing was."""
+        return math.inf if self._foresight is None else self._foresight.deadline
+
+    def ask_ahead(self) -> bool:
+        """Send what the device whose turn it is will ask; False if that is not known. Raises LinkDown."""
+        now = self._clock.mono()
+        turn = self._schedule.due(now)
+        if turn is None:
+            return True
+        each = self._devices[turn.device]
+        if not turn.safety and self._hold():
+            self.held += 1
+            self._schedule.skip(turn.device, now)
+        elif each.script and self._foresight is not None:
+            self._under_way = each, now
+            self._foresight.begin(each.script)
+        else:
+            return False
+        return True
+
+    def take_reply(self) -> bool:
+        """Take what has come, and poll the device once all has; False at anything unusual. Raises LinkDown."""
+        ahead = self._foresight
+        if ahead is None or self._under_way is None or not ahead.advance():
+            return False
+        if not ahead.complete:
+            return True
+        self._finish_turn()
+        self._strays += ahead.strayed
+        return self._steady > 0
+
+    def take_back(self) -> None:
+        """Attend by waiting again, and end the poll that is under way, if one is. Raises LinkDown."""
+        self._finish_turn()
+        self._steady = 0
+
+    def _finish_turn(self) -> None:
+        """Poll the device that was asked ahead, if one was, with what has come; waits for the rest."""
+        if self._under_way is not None:
+            each, asked_at = self._under_way
+            self._under_way = None
+            self._ask(each, asked_at)
 
     # -- hearing
 
@@ -241,6 +320,12 @@ class Attendance:
 
     def _say_not_written(self, each: Attended, point: str) -> None:
         self._tell(each.bad(Reason.WRITE_FAILED, self._clock.now(), point))
+
+
+def _foresight(offers: Mapping[Family, Any]) -> Foresight | None:
+    """What can ask ahead, where that is all the devices use."""
+    offer = offers.get(Family.REGISTERS)
+    return offer if isinstance(offer, Foresight) and len(offers) == 1 else None
 
 
 def _is_for(heard: Heard, each: Attended) -> bool:

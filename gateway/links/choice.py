@@ -1,13 +1,15 @@
-"""The link that a part of the configuration asks for; its library is imported only then."""
+"""The link that a part of the configuration asks for, its library imported only then; and which links share threads."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from gateway.clock import Clock
 from gateway.config import schema
 from gateway.driver import PinUse
 from gateway.links.port import Link
+from gateway.links.shared import LINKS_PER_THREAD, SharedThread
 
 
 def link(name: str, part: schema.Link, uses: Iterable[tuple[PinUse, float]], folder: Path) -> Link:
@@ -29,3 +31,12 @@ def link(name: str, part: schema.Link, uses: Iterable[tuple[PinUse, float]], fol
             from gateway.links.replay import Replay  # noqa: PLC0415 - see above
 
             return Replay(folder / part.capture, loop=part.loop)
+
+
+def shared_threads(config: schema.Config, clock: Clock) -> Mapping[str, SharedThread]:
+    """The thread that each Modbus TCP link shares with others; as few as there may be, and as even as they can be."""
+    names = [name for name, part in config.links.items() if part.type == "tcp" and part.framing == "tcp"]
+    if len(names) < 2:
+        return {}
+    threads = [SharedThread(f"links {number}", clock) for number in range(1, -(-len(names) // LINKS_PER_THREAD) + 1)]
+    return {name: threads[place % len(threads)] for place, name in enumerate(names)}

@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any
 
 from gateway.driver import Driver, Output, Polled, Pushed
+from gateway.links.framing import Read
 from gateway.model import Bad, DeviceHealth, Moment, Reading, Reason, Value, Values
 
 
@@ -32,6 +33,7 @@ class Attended:
     failures: Counter[str] = field(default_factory=Counter)
     response_ms: float | None = None
     blamed: set[str] = field(default_factory=set)  # the faults that were logged and have not gone since
+    script: tuple[Read, ...] = ()  # what its driver asked at its last poll, if it only read
     written: dict[str, Value] = field(default_factory=dict)  # the last value for each output
 
     @property

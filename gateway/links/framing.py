@@ -14,11 +14,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from gateway.driver import Table
 from gateway.errors import NoReply
 
 _MOST = 1024  # bytes of noise that are looked at; a frame has 256 at most
 _REFUSAL_SIZE = 2
 _CABLE = "check A/B polarity, termination, earth and cable, and that no two devices have one unit id"
+
+
+class Read(NamedTuple):
+    """One question: the `size` registers or bits of a unit's table, from the 0-based `address` on."""
+
+    unit: int
+    table: Table
+    address: int
+    size: int  # how many
 
 
 class Ask(NamedTuple):

@@ -1,4 +1,4 @@
-"""One Modbus request, one checked reply; the only user of pymodbus, which is the codec. The wire is ours.
+"""One Modbus request, one checked reply; the only user of pymodbus, which builds requests. The wire is ours.
 
 - A value is given only from the reply that the request announces: unit, function, byte count, and CRC or transaction
   id are right. Everything else is a NoReply with the name of its fault.
@@ -7,13 +7,18 @@
   device that takes up to twice the timeout costs its poll, and its reply never meets another request. A device that
   is slower still needs a longer `timeout` on its link.
 - A request is sent once. Asking again is the poller's business.
+- On TCP a read may be sent before it is asked for, and its reply taken without waiting: how links share a thread. One
+  request at most is under way; a read of exactly what is under way waits for its reply, anything else first lets it
+  come.
 """
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Sequence
-from typing import Literal
+from contextlib import suppress
+from typing import Literal, NamedTuple
 
 from pymodbus.framer import FramerRTU, FramerSocket
 from pymodbus.pdu import DecodePDU, ModbusPDU
@@ -32,7 +37,7 @@ from pymodbus.pdu.register_message import (
 
 from gateway.driver import Table
 from gateway.errors import NoReply, Refused
-from gateway.links.framing import Ask, RtuAnswer, TcpAnswer
+from gateway.links.framing import Ask, Read, RtuAnswer, TcpAnswer
 from gateway.links.port import Pace, Port
 
 _READS: dict[Table, type[ModbusPDU]] = {
@@ -46,6 +51,7 @@ _MOST_BITS, _MOST_REGISTERS = 2000, 125  # in one read; in one write 1968 and 12
 _MOST_BITS_WRITTEN, _MOST_REGISTERS_WRITTEN = 1968, 123
 _QUIET_S = 0.02  # USB adapters hand bytes over in lumps of 16 ms: a shorter silence is none
 _RTU_OVERHEAD, _TCP_OVERHEAD = 3, 7  # unit and CRC; transaction, protocol, length and unit
+_MOST_REQUESTS = 1000  # that are kept ready: far more than the devices of one port are ever asked
 
 _EXCEPTIONS = {
     1: "illegal function",
@@ -62,17 +68,35 @@ _EXCEPTIONS = {
 _BUSY, _GATEWAY = frozenset({5, 6}), frozenset({10, 11})
 
 
+class _Request(NamedTuple):
+    """A request and what it announces; `frame` is all of it on RTU, and what follows the transaction id on TCP."""
+
+    ask: Ask
+    frame: bytes
+
+
+class _Sent(NamedTuple):
+    """A request whose reply is expected until `deadline` (monotonic s)."""
+
+    ask: Ask
+    answer: RtuAnswer | TcpAnswer
+    deadline: float
+    response_s: float
+    read: Read | None = None
+
+
 class Exchange:
     """The devices on one port, as `gateway.driver.Registers`; framing `rtu` fits serial lines and serial servers."""
 
     def __init__(self, port: Port, framing: Literal["rtu", "tcp"], pace: Pace) -> None:
         self._port = port
-        self._rtu = FramerRTU(DecodePDU(False)) if framing == "rtu" else None
-        self._tcp = FramerSocket(DecodePDU(False))
-        self._decoder = DecodePDU(False)
+        self._rtu = framing == "rtu"
+        self._framer = FramerRTU(DecodePDU(False)) if self._rtu else FramerSocket(DecodePDU(False))
         self._pace = pace
         self._echo = pace.echo  # as configured until the line shows it
         self._transaction = 0
+        self._requests: dict[Read, _Request] = {}
+        self._ahead: _Sent | None = None  # a read that nobody has asked for yet
         self._silent_until = 0.0
         self._owed: RtuAnswer | None = None  # what still collects the reply that did not come in time
 
@@ -81,12 +105,11 @@ class Exchange:
 
         Raises NoReply, Refused or LinkDown; ValueError when the request itself is impossible.
         """
-        bits = table in _BITS
-        _check(unit, address, count, _MOST_BITS if bits else _MOST_REGISTERS)
-        request = _READS[table](address=address, count=count, dev_id=unit)
-        size = (count + 7) // 8 if bits else 2 * count
-        reply = self._exchange(request, Ask(unit, bytes((request.function_code, size)), size + 2))
-        return [int(bit) for bit in reply.bits[:count]] if bits else reply.registers
+        wanted = Read(unit, table, address, count)
+        if self._ahead is not None and self._ahead.read == wanted:
+            sent, self._ahead = self._ahead, None
+            return _values(wanted, self._await(sent))
+        return _values(wanted, self._exchange(self._request(wanted)))
 
     def write(self, unit: int, table: Table, address: int, values: Sequence[int]) -> None:
         """Write registers (functions 6, 16) or coils (5, 15); returns when the device has confirmed.
@@ -97,27 +120,67 @@ class Exchange:
         _check(unit, address, len(values), _MOST_BITS_WRITTEN if bits else _MOST_REGISTERS_WRITTEN)
         request = _write_request(unit, table, address, values)
         head = bytes((request.function_code,)) + request.encode()[:4]  # all four are confirmed by these five bytes
-        self._exchange(request, Ask(unit, head, len(head)))
+        self._exchange(_Request(Ask(unit, head, len(head)), self._frame(request)))
 
-    def _exchange(self, request: ModbusPDU, ask: Ask) -> ModbusPDU:
-        self._settle()
-        answer, frame = self._prepare(request, ask)
-        overhead = _RTU_OVERHEAD if self._rtu else _TCP_OVERHEAD
-        response_s = self._pace.response_s(len(frame) + ask.size + overhead)
-        self._port.write(frame)
-        deadline = time.monotonic() + response_s
+    # -- ahead of the asking; on TCP alone, where a reply names its request
+
+    def send(self, wanted: Read) -> float:
+        """Send a read and return at once; until when (monotonic s) its reply may come. Raises LinkDown."""
+        sent = self._ahead = self._send(self._request(wanted), wanted)
+        return sent.deadline
+
+    def reply(self) -> Sequence[int] | None:
+        """What answers the read that was sent, if it has come; never waits. Raises NoReply, Refused or LinkDown."""
+        sent = self._ahead
+        if sent is None or sent.read is None:
+            return None
+        done = True
         try:
-            pdu = self._collect(answer, deadline)
-            if pdu is None:
-                self._await_late_reply(answer, deadline + response_s)
-                raise answer.fault(response_s)
+            pdu = sent.answer.feed(self._port.receive(0.0))
+            done = pdu is not None
         finally:
-            self._port.noise(answer.noise_bytes)
-        return self._decoded(ask, pdu)
+            if done:
+                self._ahead = None
+                self._port.noise(sent.answer.noise_bytes)
+        return _values(sent.read, _accepted(sent.ask, pdu)) if pdu is not None else None
+
+    def forget(self) -> None:
+        """Nobody wants the reply to what was sent ahead: it must not pass for the answer to a later question."""
+        self._ahead = None
+
+    # -- one exchange
+
+    def _request(self, wanted: Read) -> _Request:
+        """The request that reads this, made once."""
+        known = self._requests.get(wanted)
+        if known is not None:
+            return known
+        unit, table, address, count = wanted
+        bits = table in _BITS
+        _check(unit, address, count, _MOST_BITS if bits else _MOST_REGISTERS)
+        size = (count + 7) // 8 if bits else 2 * count
+        pdu = _READS[table](address=address, count=count, dev_id=unit)
+        request = _Request(Ask(unit, bytes((pdu.function_code, size)), size + 2), self._frame(pdu))
+        if len(self._requests) >= _MOST_REQUESTS:
+            self._requests.clear()
+        self._requests[wanted] = request
+        return request
+
+    def _frame(self, pdu: ModbusPDU) -> bytes:
+        frame = self._framer.buildFrame(pdu)
+        return frame if self._rtu else frame[2:]
+
+    def _exchange(self, request: _Request) -> bytes:
+        self._settle()
+        return self._await(self._send(request))
 
     def _settle(self) -> None:
         """Wait until the line may be used: no late reply is to come, and it is quiet for the gap."""
         port = self._port
+        if self._ahead is not None:
+            unwanted, self._ahead = self._ahead, None
+            with suppress(NoReply):
+                self._collect(unwanted.answer, unwanted.deadline)
         port.prepare()
         until = max(port.last + self._pace.gap_s, self._silent_until)
         give_up = None
@@ -133,13 +196,30 @@ class Exchange:
                 raise NoReply("noise", "the line is never quiet", hint)
         self._owed = None
 
-    def _prepare(self, request: ModbusPDU, ask: Ask) -> tuple[RtuAnswer | TcpAnswer, bytes]:
-        if self._rtu is not None:
-            frame = self._rtu.buildFrame(request)
-            return RtuAnswer(ask, frame, _whole, echo=self._echo), frame
-        self._transaction = self._transaction % 0xFFFF + 1
-        request.transaction_id = self._transaction
-        return TcpAnswer(ask, self._transaction), self._tcp.buildFrame(request)
+    def _send(self, request: _Request, read: Read | None = None) -> _Sent:
+        ask, frame = request
+        answer: RtuAnswer | TcpAnswer
+        if self._rtu:
+            answer = RtuAnswer(ask, frame, _whole, echo=self._echo)
+        else:
+            self._transaction = self._transaction % 0xFFFF + 1
+            answer = TcpAnswer(ask, self._transaction)
+            frame = self._transaction.to_bytes(2) + frame
+        response_s = self._pace.response_s(len(frame) + ask.size + (_RTU_OVERHEAD if self._rtu else _TCP_OVERHEAD))
+        self._port.write(frame)
+        return _Sent(ask, answer, time.monotonic() + response_s, response_s, read)
+
+    def _await(self, sent: _Sent) -> bytes:
+        """The PDU of the reply."""
+        answer = sent.answer
+        try:
+            pdu = self._collect(answer, sent.deadline)
+            if pdu is None:
+                self._await_late_reply(answer, sent.deadline + sent.response_s)
+                raise answer.fault(sent.response_s)
+        finally:
+            self._port.noise(answer.noise_bytes)
+        return _accepted(sent.ask, pdu)
 
     def _collect(self, answer: RtuAnswer | TcpAnswer, deadline: float) -> bytes | None:
         """The PDU of the reply; None at the deadline, or when a spoilt reply has come to its end."""
@@ -165,13 +245,19 @@ class Exchange:
             self._silent_until = quiet if answer.spoilt else until
             self._owed = answer
 
-    def _decoded(self, ask: Ask, pdu: bytes) -> ModbusPDU:
-        if pdu[0] & 0x80:
-            raise _refusal(ask, pdu[1])
-        reply = self._decoder.decode(pdu)
-        if reply is None:
-            raise NoReply("wrong_length", f"unit {ask.unit}: a reply that cannot be decoded")
-        return reply
+
+def _values(read: Read, pdu: bytes) -> Sequence[int]:
+    """The registers or bits in the PDU of a reply, whose length has been checked (Application Protocol, part 6)."""
+    if read.table in _BITS:
+        return [pdu[2 + i // 8] >> i % 8 & 1 for i in range(read.size)]
+    return struct.unpack_from(f">{read.size}H", pdu, 2)
+
+
+def _accepted(ask: Ask, pdu: bytes) -> bytes:
+    """The PDU, unless the device says no with it."""
+    if pdu[0] & 0x80:
+        raise _refusal(ask, pdu[1])
+    return pdu
 
 
 def _check(unit: int, address: int, count: int, most: int) -> None:

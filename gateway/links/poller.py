@@ -3,6 +3,8 @@
 - It touches neither disk nor broker. What it has to say is told as a fact, at once.
 - A link that is down is opened again for ever, after 1 to 30 s, and said lost once and back once. Its devices are bad
   meanwhile, and a write to one fails at once.
+- A link in good order is lent to a thread that serves many (shared.py), and comes back to this one, which waits for it,
+  at the first trouble.
 - Writes overtake polls. An output is at its safe value when the link opens, before the link is said to be back, and
   when the poller stops.
 """
@@ -10,6 +12,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,7 +22,8 @@ from gateway.clock import Clock
 from gateway.errors import LinkDown
 from gateway.links.attendance import Attendance
 from gateway.links.device import LinkDevice
-from gateway.links.port import Link
+from gateway.links.port import Link, Watched
+from gateway.links.shared import SharedThread
 from gateway.model import Fact, LinkBack, LinkHealth, LinkLost, Write
 
 log = logging.getLogger(__name__)
@@ -51,6 +55,7 @@ class Poller:
         tell: Callable[[Fact], None],
         hold: Callable[[], bool] = _never,
         retry_s: Sequence[float] = RETRY_S,
+        shared: SharedThread | None = None,
     ) -> None:
         self.name = f"link {link_id}"
         self._id = link_id
@@ -59,6 +64,8 @@ class Poller:
         self._clock = clock
         self._tell = tell
         self._retry_s = retry_s
+        self._shared = shared
+        self._safety = any(device.safety for device in devices)
         self._inbox: SimpleQueue[Write | None] = SimpleQueue()
         self._stopping = False
         self._up = False
@@ -109,6 +116,8 @@ class Poller:
         """Ask, hear and write until told to stop; raises LinkDown."""
         attendance = self._attendance
         while self._take_inbox():
+            if self._shared is not None and attendance.in_good_order and self._lend(self._shared):
+                continue
             asked = attendance.take_turn()
             if not asked:
                 longest = self._clock.mono() + _LONGEST_WAIT_S
@@ -116,10 +125,23 @@ class Poller:
             elif attendance.listens:
                 attendance.hear(self._link.wait(0.0))
             attendance.say_silences()
-            if self._clock.mono() >= self._health_due:
-                self._tell_health()
+            self._tell_health_if_due()
         with suppress(LinkDown):
             attendance.write_safe_values()
+
+    def _lend(self, shared: SharedThread) -> bool:
+        """Have the link served by `shared` until something is wrong; False if that cannot be. Raises LinkDown."""
+        link = self._link
+        if not isinstance(link, Watched) or min(link.watched) < 0:
+            return False
+        lent = _Lent(link.watched, self._attendance, self._tell_health_if_due, self._clock, safety=self._safety)
+        if not shared.lend(lent):
+            return False
+        if (error := lent.returned.get()) is not None:
+            raise error
+        self._attendance.take_back()
+        self._attendance.hear(link.wait(0.0))  # which ends the ringing of `wake`, and sees whether the peer has gone
+        return True
 
     def _is_lost(self, error: LinkDown) -> None:
         """Close the link, and say so unless that was said."""
@@ -155,9 +177,61 @@ class Poller:
             self._stopping = True
         return not self._stopping
 
+    def _tell_health_if_due(self) -> None:
+        if self._clock.mono() >= self._health_due:
+            self._tell_health()
+
     def _tell_health(self) -> None:
         self._health_due = self._clock.mono() + _HEALTH_S
         attendance = self._attendance
         noise = attendance.noise_bytes + self._link.noise_bytes
         health = attendance.health()
         self._tell(LinkHealth(self._id, self._up, health, self._opens, attendance.late, attendance.held, noise))
+
+
+class _Lent:
+    """A link in good order, as the thread that serves many sees it; its poller waits on `returned`."""
+
+    def __init__(
+        self,
+        watched: tuple[int, int],
+        attendance: Attendance,
+        tell_health_if_due: Callable[[], None],
+        clock: Clock,
+        *,
+        safety: bool,
+    ) -> None:
+        self.watched = watched
+        self.safety = safety
+        self.due = attendance.next_due()
+        self.returned: SimpleQueue[Exception | None] = SimpleQueue()
+        self._attendance = attendance
+        self._tell_health_if_due = tell_health_if_due
+        self._clock = clock
+        self._asked = False
+
+    def elapse(self) -> bool:
+        """Ask who is due; False if there is no reply to the last question yet."""
+        if self._asked or not self._attendance.ask_ahead():
+            return False
+        self._look()
+        return True
+
+    def take(self) -> bool:
+        """Take what has come."""
+        if not self._attendance.take_reply():
+            return False
+        self._look()
+        if not self._asked:
+            self._tell_health_if_due()
+        return True
+
+    def give_back(self, error: Exception | None) -> None:
+        """Let the poller go on."""
+        self.returned.put(error)
+
+    def _look(self) -> None:
+        """See whether a reply is under way, and what is to be done when."""
+        deadline = self._attendance.deadline
+        self._asked = deadline < math.inf
+        self.due = deadline if self._asked else self._attendance.next_due()

@@ -12,7 +12,7 @@ import os
 import select
 import time
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from gateway.driver import Family, Heard, Pins, Registers, Stream
 from gateway.errors import LinkDown
@@ -43,6 +43,15 @@ class Link(Protocol):
     @property
     def noise_bytes(self) -> int:
         """Bytes so far that belonged to no reply."""
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A link that another thread can watch for its poller, together with others."""
+
+    @property
+    def watched(self) -> tuple[int, int]:
+        """The file descriptors of the connection and of `wake`; -1: not there."""
 
 
 class Port(Protocol):
@@ -107,6 +116,11 @@ class Wire:
         self._fd = fd
         self.last = time.monotonic()
 
+    @property
+    def watched(self) -> tuple[int, int]:
+        """The file descriptors of the connection and of `wake`, for a thread that watches several; -1: not there."""
+        return self._fd, self._bell
+
     def listen(self) -> None:
         """From now on `wait` returns what arrives."""
         self._idling.modify(self._fd, select.POLLIN | select.POLLRDHUP)
@@ -140,6 +154,8 @@ class Wire:
 
     def receive(self, until: float) -> bytes:
         """What has arrived, waiting for it until `until`; empty only when nothing came by then. Raises LinkDown."""
+        if until <= 0.0:  # without waiting: whoever asks knows that there is something
+            return self._read()
         while True:
             ready = self._reading.poll(_ms(until))
             if not ready:

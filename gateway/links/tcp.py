@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from gateway.config import schema
 from gateway.driver import Family, Heard, Registers, Stream
 from gateway.errors import LinkDown
+from gateway.links.foresight import Foresight
 from gateway.links.port import Pace, Wire
 
 _UNACKNOWLEDGED_MS = 5_000  # what was sent and is not acknowledged for so long ends the connection
@@ -35,6 +36,11 @@ class TcpPeer:
     def noise_bytes(self) -> int:
         """Bytes so far that belonged to no reply."""
         return self._wire.noise_bytes
+
+    @property
+    def watched(self) -> tuple[int, int]:
+        """The file descriptors of the connection and of `wake`, for a thread that watches several; -1: not there."""
+        return self._wire.watched
 
     @property
     def last(self) -> float:
@@ -69,7 +75,8 @@ class TcpPeer:
         if family is Family.REGISTERS:
             from gateway.links.modbus import Exchange  # noqa: PLC0415 - pymodbus costs 30 ms: only where it is used
 
-            return Exchange(self, self._peer.framing, Pace(timeout_s=self._peer.timeout))
+            exchange = Exchange(self, self._peer.framing, Pace(timeout_s=self._peer.timeout))
+            return Foresight(exchange) if self._peer.framing == "tcp" else exchange
         self._asks = False
         self._wire.listen()
         return self._wire

@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from modbus_responder import RtuDevices, TcpDevices, values_of
 
 from gateway.config import schema
-from gateway.driver import Family, Table
+from gateway.driver import Family, Registers, Table
+from gateway.links.foresight import Foresight
 from gateway.links.modbus import Exchange
 from gateway.links.port import Pace, Wire
 from gateway.links.serial import SerialLine, pace
@@ -55,7 +56,7 @@ def devices(make: Callable[[], RtuDevices | TcpDevices]) -> Iterator[str | int]:
         process.join(5)
 
 
-def cost_us(registers: Exchange) -> float:
+def cost_us(registers: Registers) -> float:
     """CPU time of this thread for one exchange, in the best round."""
     expected = values_of(1, 3, 0, COUNT)
     rounds = []
@@ -87,7 +88,7 @@ def tcp() -> float:
         peer.open()
         try:
             registers = peer.offer(Family.REGISTERS)
-            assert isinstance(registers, Exchange)
+            assert isinstance(registers, Foresight)
             return cost_us(registers)
         finally:
             peer.close()

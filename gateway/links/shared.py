@@ -1,0 +1,160 @@
+"""One thread for many links: a wake-up serves all of their devices that are due on the same tick.
+
+- A link is lent to this thread while it is in good order, and given back to its own at the first thing that is not: a
+  reply that is late or wrong, a connection that ends, a write that was posted, bytes that nobody asked for, a driver
+  that asks something new. So nothing waits here: connecting, waiting for the slow, writing are done elsewhere.
+- All requests that are due are sent first, those of safety devices before others; then replies are taken as they come.
+- Whatever ends this thread gives all links back.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from gateway.clock import Clock
+
+LINKS_PER_THREAD = 32
+"""Links that share a thread at most: what the last one waits for on a common tick, some 0.2 ms a link."""
+
+_LONGEST_WAIT_S = 60.0
+_EVENTS = select.EPOLLIN | select.EPOLLRDHUP
+
+
+class Lent(Protocol):
+    """A link in good order. Everything is called by the shared thread alone; what is raised is for the link's own."""
+
+    @property
+    def watched(self) -> tuple[int, int]:
+        """The file descriptors of its connection and of what wakes its own thread."""
+
+    @property
+    def safety(self) -> bool:
+        """Whether it has safety devices."""
+
+    @property
+    def due(self) -> float:
+        """When (monotonic s) `elapse` is to be called."""
+
+    def elapse(self) -> bool:
+        """It is due: ask. False if the link needs its own thread."""
+
+    def take(self) -> bool:
+        """Bytes have come. False if the link needs its own thread."""
+
+    def give_back(self, error: Exception | None) -> None:
+        """The link belongs to its own thread again, which raises `error` if there is one."""
+
+
+class SharedThread:
+    """Serves the links that are lent to it. `lend` and `stop` may be called from any thread; `run` is the thread."""
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self.name = name
+        self._clock = clock
+        self._inbox: SimpleQueue[Lent] = SimpleQueue()
+        self._lent: list[Lent] = []
+        self._by_fd: dict[int, Lent] = {}
+        self._bell = -1  # an eventfd; it outlives `run`, so that nobody rings a closed or foreign one
+        self._running = False
+        self._stopping = False
+
+    def __del__(self) -> None:
+        if self._bell >= 0:
+            os.close(self._bell)
+
+    def lend(self, link: Lent) -> bool:
+        """Serve `link` until it is given back; False if this thread does not run."""
+        if self._ended():
+            return False
+        self._inbox.put(link)
+        os.eventfd_write(self._bell, 1)
+        if self._ended():  # meanwhile: it may not have seen this one
+            self._refuse()
+        return True
+
+    def _ended(self) -> bool:
+        return not self._running
+
+    def stop(self) -> None:
+        """Make `run` give all links back and return."""
+        self._stopping = True
+        if self._bell >= 0:
+            os.eventfd_write(self._bell, 1)
+
+    def run(self) -> None:
+        """Serve links until stopped."""
+        if self._bell < 0:
+            self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        with select.epoll() as watch:
+            watch.register(self._bell, select.EPOLLIN)
+            try:
+                self._running = True
+                while not self._stopping:
+                    self._serve(watch)
+            finally:
+                self._running = False
+                self._refuse()
+                for link in self._lent:
+                    link.give_back(None)
+                self._lent.clear()
+                self._by_fd.clear()
+
+    def _serve(self, watch: select.epoll) -> None:
+        """Ask whoever is due, then take what comes until the next is due."""
+        now = self._clock.mono()
+        for link in [link for link in self._lent if link.due <= now]:
+            self._do(watch, link, link.elapse)
+        now = self._clock.mono()
+        until = min((link.due for link in self._lent), default=math.inf)
+        for fd, _ in watch.poll(max(0.0, min(until - now, _LONGEST_WAIT_S))):
+            if fd == self._bell:
+                os.eventfd_read(fd)
+                self._admit(watch)
+                continue
+            spoke = self._by_fd.get(fd)
+            if spoke is None:
+                continue  # it was given back in this round
+            if fd == spoke.watched[0]:
+                self._do(watch, spoke, spoke.take)
+            else:
+                self._return(watch, spoke, None)
+
+    def _do(self, watch: select.epoll, link: Lent, act: Callable[[], bool]) -> None:
+        error = None
+        try:
+            if act():
+                return
+        except Exception as raised:  # noqa: BLE001 - it is raised again where it belongs, on the link's own thread
+            error = raised
+        self._return(watch, link, error)
+
+    def _admit(self, watch: select.epoll) -> None:
+        for link in self._arrived():
+            for fd in link.watched:
+                watch.register(fd, _EVENTS)
+                self._by_fd[fd] = link
+            self._lent.append(link)
+        self._lent.sort(key=lambda link: not link.safety)
+
+    def _return(self, watch: select.epoll, link: Lent, error: Exception | None) -> None:
+        for fd in link.watched:
+            watch.unregister(fd)
+            del self._by_fd[fd]
+        self._lent.remove(link)
+        link.give_back(error)
+
+    def _refuse(self) -> None:
+        """Give back what was lent too late."""
+        for link in self._arrived():
+            link.give_back(None)
+
+    def _arrived(self) -> Iterator[Lent]:
+        with suppress(Empty):
+            while True:
+                yield self._inbox.get_nowait()
