@@ -86,7 +86,7 @@ class Gateway:
             [sender.post for sender in rooms.senders],
         )
         rooms.journal = journal.post
-        shared = shared_threads(config, self._clock)
+        shared = shared_threads(config.links, self._clock)
         rooms.pollers = {link_id: self._poller(link_id, shared.get(link_id)) for link_id in config.links}
         self._supervisor = Supervisor(
             (

@@ -33,9 +33,9 @@ def link(name: str, part: schema.Link, uses: Iterable[tuple[PinUse, float]], fol
             return Replay(folder / part.capture, loop=part.loop)
 
 
-def shared_threads(config: schema.Config, clock: Clock) -> Mapping[str, SharedThread]:
+def shared_threads(links: Mapping[str, schema.Link], clock: Clock) -> Mapping[str, SharedThread]:
     """The thread that each Modbus TCP link shares with others; as few as there may be, and as even as they can be."""
-    names = [name for name, part in config.links.items() if part.type == "tcp" and part.framing == "tcp"]
+    names = [name for name, part in links.items() if part.type == "tcp" and part.framing == "tcp"]
     if len(names) < 2:
         return {}
     threads = [SharedThread(f"links {number}", clock) for number in range(1, -(-len(names) // LINKS_PER_THREAD) + 1)]
