@@ -9,79 +9,124 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import TypeAlias
 
 from drivers.modbus_profile import RegisterPoint
 from gateway.model import Bad, Reason, Value
 from gateway.units import STATE_WORDS
 
+Decode: TypeAlias = Callable[[Sequence[int]], Value | Bad]
+"""From the registers (0 to 65535) or the bit (0 or 1) of a point to its value."""
+
+Number: TypeAlias = int | float
+
 _SIGNED = {"int16": 0x8000, "int32": 1 << 31, "int64": 1 << 63}
+_FAULT, _OUTSIDE = Bad(Reason.SENSOR_FAULT), Bad(Reason.OUT_OF_RANGE)
+_LARGEST = sys.float_info.max
 
 
-def decode(point: RegisterPoint, raw: Sequence[int]) -> Value | Bad:
-    """The value of `point`, whose registers (0 to 65535) or bit (0 or 1) are `raw`."""
+def decoder(point: RegisterPoint) -> Decode:
+    """What reads `point`. All that depends on the point alone is worked out here, once."""
     if point.is_state:
-        return STATE_WORDS[point.kind][_is_on(point, raw[0]) != point.inverted]
-    bits = _bits(raw, point.order)
-    mask = (1 << 16 * len(raw)) - 1
-    if any(sentinel & mask == bits for sentinel in point.sentinels):
-        return Bad(Reason.SENSOR_FAULT)
-    number = _number(point.type, bits)
-    if number is None:
-        return Bad(Reason.SENSOR_FAULT)
-    value = _scaled(point, number)
-    if not math.isfinite(value):
-        return Bad(Reason.OUT_OF_RANGE)
-    below = point.minimum is not None and value < point.minimum
-    above = point.maximum is not None and value > point.maximum
-    return Bad(Reason.OUT_OF_RANGE) if below or above else value
+        return _state(point)
+    bits_of, number_of, scaled = _bits(point), _number(point.type), _scaling(point)
+    simple = point.width == 1 and point.order in ("ABCD", "CDAB") and point.type in ("uint16", "int16")
+    sign = _SIGNED.get(point.type, 0)
+    mask = (1 << 16 * point.width) - 1
+    sentinels = frozenset(sentinel & mask for sentinel in point.sentinels)
+    least = -_LARGEST if point.minimum is None else point.minimum
+    most = _LARGEST if point.maximum is None else point.maximum
+
+    def decode(raw: Sequence[int]) -> Value | Bad:
+        bits = bits_of(raw)
+        number = None if bits in sentinels else number_of(bits)
+        if number is None:
+            return _FAULT
+        value = scaled(number)
+        return value if least <= value <= most else _OUTSIDE  # what is infinite, or no number, is outside too
+
+    def decode_word(raw: Sequence[int]) -> Value | Bad:
+        """The same for what most sensors have, in half the time."""
+        word = raw[0]
+        if word in sentinels:
+            return _FAULT
+        value = scaled((word ^ sign) - sign)
+        return value if least <= value <= most else _OUTSIDE
+
+    return decode_word if simple else decode
 
 
-def _is_on(point: RegisterPoint, raw: int) -> bool:
-    return bool(raw >> point.bit & 1) if point.bit is not None else raw != 0
+def _state(point: RegisterPoint) -> Decode:
+    """The word for the bit that is meant."""
+    words = STATE_WORDS[point.kind]
+    off, on = words[point.inverted], words[not point.inverted]
+    shift, mask = (0, 0xFFFF) if point.bit is None else (point.bit, 1)
+    return lambda raw: on if raw[0] >> shift & mask else off
 
 
-def _bits(raw: Sequence[int], order: str) -> int:
+def _bits(point: RegisterPoint) -> Callable[[Sequence[int]], int]:
     """The registers as one unsigned number."""
-    words = raw[::-1] if order in ("CDAB", "DCBA") else raw
-    code = "<" if order in ("BADC", "DCBA") else ">"
-    return int.from_bytes(struct.pack(f"{code}{len(raw)}H", *words), "big")
+    if point.width == 1 and point.order in ("ABCD", "CDAB"):
+        return lambda raw: raw[0]
+    step = -1 if point.order in ("CDAB", "DCBA") else 1
+    pack = struct.Struct(f"{'<' if point.order in ('BADC', 'DCBA') else '>'}{point.width}H").pack
+    return lambda raw: int.from_bytes(pack(*raw[::step]), "big")
 
 
-def _number(kind: str, bits: int) -> int | float | None:
-    """The number that `bits` spell in this type; None where they spell none."""
+def _number(kind: str) -> Callable[[int], Number | None]:
+    """The number that bits spell in this type; None where they spell none."""
     match kind:
         case "float32":
-            single = float(struct.unpack(">f", bits.to_bytes(4, "big"))[0])
-            return shortest(single) if math.isfinite(single) else None
+            return _float32
         case "float64":
-            double = float(struct.unpack(">d", bits.to_bytes(8, "big"))[0])
-            return double if math.isfinite(double) else None
+            return _float64
         case "bcd16":
-            digits = f"{bits:04x}"
-            return int(digits) if digits.isdecimal() else None
+            return _bcd16
         case "offset10000":
-            return bits if bits < 10000 else 10000 - bits
+            return lambda bits: bits if bits < 10000 else 10000 - bits
         case "sign_magnitude16":
-            return -(bits & 0x7FFF) if bits & 0x8000 else bits
+            return lambda bits: -(bits & 0x7FFF) if bits & 0x8000 else bits
     sign = _SIGNED.get(kind, 0)
-    return (bits ^ sign) - sign
+    return lambda bits: (bits ^ sign) - sign
 
 
-def _scaled(point: RegisterPoint, number: int | float) -> int | float:  # noqa: PYI041 - the two are treated apart
+def _float32(bits: int) -> float | None:
+    single = float(struct.unpack(">f", bits.to_bytes(4, "big"))[0])
+    return shortest(single) if math.isfinite(single) else None
+
+
+def _float64(bits: int) -> float | None:
+    double = float(struct.unpack(">d", bits.to_bytes(8, "big"))[0])
+    return double if math.isfinite(double) else None
+
+
+def _bcd16(bits: int) -> int | None:
+    digits = f"{bits:04x}"
+    return int(digits) if digits.isdecimal() else None
+
+
+def _scaling(point: RegisterPoint) -> Callable[[Number], Number]:
     """`number * scale + offset`, freed of what binary fractions add to it."""
-    if isinstance(number, float) and point.decimals is None:
-        if (point.scale, point.offset) == (1.0, 0.0):
-            return number + 0.0
-        return float(f"{number * point.scale + point.offset:.15g}") + 0.0
-    places = point.decimals if point.decimals is not None else max(_places(point.scale), _places(point.offset))
-    if isinstance(number, int) and places == 0 and _whole(point.scale) and _whole(point.offset):
-        return number * int(point.scale) + int(point.offset)
-    value = number * point.scale + point.offset
-    if not math.isfinite(value):
-        return value
-    return round(value, places) + 0.0 if places else round(value)
+    scale, offset, decimals = point.scale, point.offset, point.decimals
+    if point.type in ("float32", "float64") and decimals is None:
+        if (scale, offset) == (1.0, 0.0):
+            return lambda number: number + 0.0
+        return lambda number: float(f"{number * scale + offset:.15g}") + 0.0
+    places = decimals if decimals is not None else max(_places(scale), _places(offset))
+    whole = float(scale).is_integer() and float(offset).is_integer()
+    if places == 0 and whole and point.type not in ("float32", "float64"):
+        factor, summand = int(scale), int(offset)
+        return lambda number: number * factor + summand
+    if places == 0:
+        return lambda number: _rounded(number * scale + offset)
+    return lambda number: round(number * scale + offset, places) + 0.0
+
+
+def _rounded(value: float) -> Number:
+    return round(value) if math.isfinite(value) else value
 
 
 def shortest(single: float) -> float:
@@ -94,10 +139,6 @@ def shortest(single: float) -> float:
         except OverflowError:  # rounded up beyond the largest float32
             continue
     return float(f"{single:.9g}") + 0.0
-
-
-def _whole(number: float) -> bool:
-    return float(number).is_integer()
 
 
 def _places(number: float) -> int:

@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, NamedTuple
 
-from drivers.modbus_decode import decode
+from drivers.modbus_decode import Decode, decoder
 from drivers.modbus_profile import Profile, RegisterPoint
 from gateway.driver import PROFILE, Family, Output, Polled, Registers, Table, point
 from gateway.errors import NoReply, Refused
@@ -63,6 +63,15 @@ class ModbusOptions:
                 raise ValueError(f"{option}: {self.profile.model} has no {name!r} there, but {_listed(known)}")
 
 
+class Pick(NamedTuple):
+    """What to take out of a block's reply for one point."""
+
+    name: str
+    first: int
+    end: int
+    decode: Decode
+
+
 class Block(NamedTuple):
     """One read request, of `size` registers or bits, and the points it answers in the order of their addresses."""
 
@@ -70,6 +79,7 @@ class Block(NamedTuple):
     address: int
     size: int
     points: tuple[tuple[str, RegisterPoint], ...]
+    picks: tuple[Pick, ...]
 
 
 class _Answer(NamedTuple):
@@ -120,7 +130,7 @@ class ModbusTable(Polled, Output):
         if len(faults) == len(answers):
             raise next((it for it in faults if isinstance(it, NoReply)), faults[0])
         self._blocks = tuple(block for it in answers for block in it.blocks)
-        return {name: value for it in answers for name, value in it.values.items()}
+        return answers[0].values if len(answers) == 1 else _together(answers)
 
     def write(self, link: Registers, point: str, value: Value) -> Values:
         """Switch the output `point` to "on" or "off", and read it back; Refused for anything else."""
@@ -132,7 +142,7 @@ class ModbusTable(Polled, Output):
             raise Refused(3, f"output {point!r} of unit {self._unit} cannot be {value!r}", "write on or off")
         table = Table(it.table)
         link.write(self._unit, table, it.address, (int((value == "on") != it.inverted),))
-        return {point: decode(it, link.read(self._unit, table, it.address, 1))}
+        return {point: decoder(it)(link.read(self._unit, table, it.address, 1))}
 
     def _ask(self, link: Registers, block: Block) -> _Answer:
         try:
@@ -141,10 +151,7 @@ class ModbusTable(Polled, Output):
             return _Answer(_all_bad(block, Reason.NO_REPLY), (block,), fault)
         except Refused as fault:
             return self._ask_parts(link, block, fault)
-        values = {}
-        for name, it in block.points:
-            first = it.address - block.address
-            values[name] = decode(it, raw[first : first + it.width])
+        values = {name: decode(raw[first:end]) for name, first, end, decode in block.picks}
         return _Answer(values, (block,), None)
 
     def _ask_parts(self, link: Registers, block: Block, fault: Refused) -> _Answer:
@@ -152,9 +159,13 @@ class ModbusTable(Polled, Output):
         answers = [self._ask(link, part) for part in halves(block)]
         if not answers:
             return _Answer(_all_bad(block, Reason.REFUSED), (block,), fault)
-        values = {name: value for it in answers for name, value in it.values.items()}
+        values = _together(answers)
         blocks = tuple(part for it in answers for part in it.blocks)
         return _Answer(values, blocks, fault if all(it.fault for it in answers) else None)
+
+
+def _together(answers: Iterable[_Answer]) -> dict[str, Value | Bad]:
+    return {name: value for it in answers for name, value in it.values.items()}
 
 
 def plan(points: Mapping[str, RegisterPoint], max_registers: int, max_gap: int) -> tuple[Block, ...]:
@@ -192,7 +203,8 @@ def halves(block: Block) -> tuple[Block, ...]:
 def _block(table: Table, points: Iterable[tuple[str, RegisterPoint]]) -> Block:
     points = tuple(points)
     first = points[0][1].address
-    return Block(table, first, _end(points) - first, points)
+    picks = tuple(Pick(name, it.address - first, it.address - first + it.width, decoder(it)) for name, it in points)
+    return Block(table, first, _end(points) - first, points, picks)
 
 
 def _end(points: Iterable[tuple[str, RegisterPoint]]) -> int:

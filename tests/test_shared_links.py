@@ -292,6 +292,9 @@ class Noted:
     def take(self) -> bool:
         raise AssertionError("nothing has come")
 
+    def conclude(self) -> bool:
+        raise AssertionError("nothing has come")
+
     def give_back(self, error: Exception | None) -> None:
         assert error is None
         self.returned.set()

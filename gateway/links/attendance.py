@@ -2,8 +2,8 @@
 
 - A device that does not answer costs its own polls. A driver's bug stays its own: one traceback, the others go on.
 - A reading carries the time at which its values arrived. An old value is never told again.
-- A link in good order can be attended without waiting: `ask_ahead` sends, `take_reply` takes. At the first thing that
-  is not as it was, both say so, and the poll is made by waiting, where it harms no other link.
+- A link in good order can be attended without waiting: `ask_ahead` sends, `take_reply` takes, `conclude` polls. At the
+  first thing that is not as it was they say so, and the poll is made by waiting, where it harms no other link.
 """
 
 from __future__ import annotations
@@ -132,14 +132,14 @@ class Attendance:
 
     def _values(self, each: Attended) -> Values:
         """What its driver makes of it; what the driver asked is kept for the next time."""
-        offer, ahead = self._offers[each.device.driver.family], self._foresight
-        if each.ask is None:
+        ask, offer, ahead = each.ask, self._offers[each.device.driver.family], self._foresight
+        if ask is None:
             return {}
         if ahead is None:
-            return each.ask(offer)
+            return ask(offer)
         ahead.listen()
         try:
-            return each.ask(offer)
+            return ask(offer)
         finally:
             asked = ahead.asked()
             self._steady = self._steady + 1 if asked and asked == each.script else 0
@@ -215,11 +215,13 @@ class Attendance:
         return True
 
     def take_reply(self) -> bool:
-        """Take what has come, and poll the device once all has; False at anything unusual. Raises LinkDown."""
+        """Take what has come, and ask on; False at anything unusual. Raises LinkDown."""
+        return self._foresight is not None and self._under_way is not None and self._foresight.advance()
+
+    def conclude(self) -> bool:
+        """Poll the device that was asked ahead, if all it asks has been answered; False at anything unusual."""
         ahead = self._foresight
-        if ahead is None or self._under_way is None or not ahead.advance():
-            return False
-        if not ahead.complete:
+        if ahead is None or not ahead.complete:
             return True
         self._finish_turn()
         self._strays += ahead.strayed

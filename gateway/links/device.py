@@ -35,6 +35,11 @@ class Attended:
     blamed: set[str] = field(default_factory=set)  # the faults that were logged and have not gone since
     script: tuple[Read, ...] = ()  # what its driver asked at its last poll, if it only read
     written: dict[str, Value] = field(default_factory=dict)  # the last value for each output
+    _names: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep what each reading needs."""
+        self._names = frozenset(point.name for point in self.device.driver.points)
 
     @property
     def talks(self) -> bool:
@@ -64,14 +69,15 @@ class Attended:
         """What it said at that moment; ValueError if its driver says what it must not."""
         good: dict[str, Value] = {}
         bad: dict[str, Reason] = {}
-        known = {point.name for point in self.device.driver.points}
         for name, value in values.items():
-            if name not in known or not _sound(value):
-                raise ValueError(f"the driver gives {value!r} for {name!r}; its points are {sorted(known)}")
             if isinstance(value, Bad):
                 bad[name] = value.reason
-            else:
+            elif _sound(value):
                 good[name] = value
+            else:
+                raise ValueError(f"the driver gives {value!r} for {name!r}")
+        if not values.keys() <= self._names:
+            raise ValueError(f"the driver gives {sorted(values)}; its points are {sorted(self._names)}")
         return Reading(self.device.id, at.mono, at.ts, good, bad)
 
     def bad(self, reason: Reason, at: Moment, point: str | None = None) -> Reading:
@@ -92,8 +98,8 @@ class Attended:
 
 def _sound(value: object) -> bool:
     """Whether it is a value that a reading may hold: JSON has no NaN and no infinity."""
-    if isinstance(value, float | int):
+    if isinstance(value, (int, float)):
         return isfinite(value)
     if isinstance(value, tuple):
         return len(value) == 2 and all(isinstance(each, float | int) and isfinite(each) for each in value)
-    return isinstance(value, str | Bad)
+    return isinstance(value, str)

@@ -219,7 +219,11 @@ class _Lent:
 
     def take(self) -> bool:
         """Take what has come."""
-        if not self._attendance.take_reply():
+        return self._attendance.take_reply()
+
+    def conclude(self) -> bool:
+        """Have the device polled once everything has come."""
+        if not self._attendance.conclude():
             return False
         self._look()
         if not self._asked:

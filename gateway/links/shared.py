@@ -3,7 +3,8 @@
 - A link is lent to this thread while it is in good order, and given back to its own at the first thing that is not: a
   reply that is late or wrong, a connection that ends, a write that was posted, bytes that nobody asked for, a driver
   that asks something new. So nothing waits here: connecting, waiting for the slow, writing are done elsewhere.
-- All requests that are due are sent first, those of safety devices before others; then replies are taken as they come.
+- All requests that are due are sent first, those of safety devices before others; then replies are taken as they come,
+  and told together: to be told one by one wakes the hub for each.
 - Whatever ends this thread gives all links back.
 """
 
@@ -45,7 +46,10 @@ class Lent(Protocol):
         """It is due: ask. False if the link needs its own thread."""
 
     def take(self) -> bool:
-        """Bytes have come. False if the link needs its own thread."""
+        """Bytes have come: take them. False if the link needs its own thread."""
+
+    def conclude(self) -> bool:
+        """Tell what the bytes amount to, if that is all of it. False if the link needs its own thread."""
 
     def give_back(self, error: Exception | None) -> None:
         """The link belongs to its own thread again, which raises `error` if there is one."""
@@ -112,6 +116,7 @@ class SharedThread:
             self._do(watch, link, link.elapse)
         now = self._clock.mono()
         until = min((link.due for link in self._lent), default=math.inf)
+        heard = []
         for fd, _ in watch.poll(max(0.0, min(until - now, _LONGEST_WAIT_S))):
             if fd == self._bell:
                 os.eventfd_read(fd)
@@ -120,19 +125,23 @@ class SharedThread:
             spoke = self._by_fd.get(fd)
             if spoke is None:
                 continue  # it was given back in this round
-            if fd == spoke.watched[0]:
-                self._do(watch, spoke, spoke.take)
-            else:
+            if fd != spoke.watched[0]:
                 self._return(watch, spoke, None)
+            elif self._do(watch, spoke, spoke.take):
+                heard.append(spoke)
+        for link in sorted(heard, key=_urgency):
+            if link.watched[0] in self._by_fd:
+                self._do(watch, link, link.conclude)
 
-    def _do(self, watch: select.epoll, link: Lent, act: Callable[[], bool]) -> None:
+    def _do(self, watch: select.epoll, link: Lent, act: Callable[[], bool]) -> bool:
         error = None
         try:
             if act():
-                return
+                return True
         except Exception as raised:  # noqa: BLE001 - it is raised again where it belongs, on the link's own thread
             error = raised
         self._return(watch, link, error)
+        return False
 
     def _admit(self, watch: select.epoll) -> None:
         for link in self._arrived():
@@ -140,7 +149,7 @@ class SharedThread:
                 watch.register(fd, _EVENTS)
                 self._by_fd[fd] = link
             self._lent.append(link)
-        self._lent.sort(key=lambda link: not link.safety)
+        self._lent.sort(key=_urgency)
 
     def _return(self, watch: select.epoll, link: Lent, error: Exception | None) -> None:
         for fd in link.watched:
@@ -158,3 +167,7 @@ class SharedThread:
         with suppress(Empty):
             while True:
                 yield self._inbox.get_nowait()
+
+
+def _urgency(link: Lent) -> bool:
+    return not link.safety
