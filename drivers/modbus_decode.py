@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import struct
-import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TypeAlias
@@ -25,7 +24,7 @@ Number: TypeAlias = int | float
 
 _SIGNED = {"int16": 0x8000, "int32": 1 << 31, "int64": 1 << 63}
 _FAULT, _OUTSIDE = Bad(Reason.SENSOR_FAULT), Bad(Reason.OUT_OF_RANGE)
-_LARGEST = sys.float_info.max
+_LARGEST = math.nextafter(math.inf, 0.0)
 
 
 def decoder(point: RegisterPoint) -> Decode:

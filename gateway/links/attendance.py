@@ -98,7 +98,8 @@ class Attendance:
 
     def next_due(self) -> float:
         """When there is something to do, if nothing happens before."""
-        return min(self._schedule.next_due(), self._next_silence())
+        due = self._schedule.next_due()
+        return min(due, self._next_silence()) if self._silences else due
 
     # -- asking
 

@@ -12,6 +12,8 @@ from gateway.driver import Driver, Output, Polled, Pushed
 from gateway.links.framing import Read
 from gateway.model import Bad, DeviceHealth, Moment, Reading, Reason, Value, Values
 
+_NUMBER = (int, float)
+
 
 @dataclass(frozen=True, slots=True)
 class LinkDevice:
@@ -35,24 +37,23 @@ class Attended:
     blamed: set[str] = field(default_factory=set)  # the faults that were logged and have not gone since
     script: tuple[Read, ...] = ()  # what its driver asked at its last poll, if it only read
     written: dict[str, Value] = field(default_factory=dict)  # the last value for each output
+    ask: Callable[[Any], Values] | None = field(init=False)  # how it is asked on its turn
     _names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Keep what each reading needs."""
-        self._names = frozenset(point.name for point in self.device.driver.points)
+        """Keep what each reading needs. An output that cannot be asked is written again, which reads it back."""
+        driver = self.device.driver
+        self._names = frozenset(point.name for point in driver.points)
+        self.ask = None
+        if isinstance(driver, Polled):
+            self.ask = driver.poll
+        elif isinstance(driver, Output) and not self.talks:
+            self.ask = self._write_again
 
     @property
     def talks(self) -> bool:
         """Whether it talks by itself."""
         return isinstance(self.device.driver, Pushed)
-
-    @property
-    def ask(self) -> Callable[[Any], Values] | None:
-        """How it is asked on its turn. An output that cannot be asked is written again, which reads it back."""
-        driver = self.device.driver
-        if isinstance(driver, Polled):
-            return driver.poll
-        return self._write_again if isinstance(driver, Output) and not self.talks else None
 
     def write(self, link: Any, point: str, value: Value) -> Values:  # noqa: ANN401 - the Protocol of its family
         """Switch `point` to `value`; what was read back, Bad where that is something else."""
@@ -70,7 +71,9 @@ class Attended:
         good: dict[str, Value] = {}
         bad: dict[str, Reason] = {}
         for name, value in values.items():
-            if isinstance(value, Bad):
+            if isinstance(value, _NUMBER) and isfinite(value):
+                good[name] = value
+            elif isinstance(value, Bad):
                 bad[name] = value.reason
             elif _sound(value):
                 good[name] = value
@@ -97,9 +100,7 @@ class Attended:
 
 
 def _sound(value: object) -> bool:
-    """Whether it is a value that a reading may hold: JSON has no NaN and no infinity."""
-    if isinstance(value, (int, float)):
-        return isfinite(value)
+    """Whether it is a value that a reading may hold, but for numbers: JSON has no NaN and no infinity."""
     if isinstance(value, tuple):
         return len(value) == 2 and all(isinstance(each, float | int) and isfinite(each) for each in value)
     return isinstance(value, str)

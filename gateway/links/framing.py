@@ -11,6 +11,7 @@ over Serial Line V1.02, part 2.5.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from gateway.errors import NoReply
 
 _MOST = 1024  # bytes of noise that are looked at; a frame has 256 at most
 _REFUSAL_SIZE = 2
+_MBAP = struct.Struct(">HHH")  # transaction, protocol, length
 _CABLE = "check A/B polarity, termination, earth and cable, and that no two devices have one unit id"
 
 
@@ -163,8 +165,11 @@ class TcpAnswer:
 
     def feed(self, data: bytes) -> bytes | None:
         """The PDU of the reply, once it is complete. Raises NoReply at a frame that is none, or a wrong one."""
-        self._seen += data
         self._heard += len(data)
+        if self._is_whole(data):
+            self._meant += len(data)
+            return data[7:]
+        self._seen += data
         while len(self._seen) >= 8:
             seen = self._seen
             length = int.from_bytes(seen[4:6])
@@ -183,6 +188,17 @@ class TcpAnswer:
                 what = f"unit {self._ask.unit}: a reply to transaction {transaction}, asked was {self._transaction}"
                 raise NoReply("wrong_transaction", what, "the device or gateway mixes up its connections")
         return None
+
+    def _is_whole(self, data: bytes) -> bool:
+        """Whether `data` is the announced reply and nothing else, as nearly always."""
+        ask = self._ask
+        return (
+            len(data) == 7 + ask.size
+            and data.startswith(ask.head, 7)
+            and data[6] == ask.unit
+            and data[:6] == _MBAP.pack(self._transaction, 0, ask.size + 1)
+            and not self._seen
+        )
 
     def fault(self, response_s: float) -> NoReply:
         """Why there is no reply, from what has been seen instead."""

@@ -167,17 +167,11 @@ class Wire:
 
     def write(self, data: bytes) -> None:
         """Send all of `data`; raises LinkDown."""
-        rest = memoryview(data)
-        deadline = time.monotonic() + _SEND_S
-        while True:
-            try:
-                rest = rest[os.write(self._fd, rest) :]
-            except BlockingIOError:
-                self._wait_for_room(deadline)
-            except OSError as error:
-                raise self._gone(error.strerror or str(error)) from error
-            if not rest:
-                break
+        sent, deadline = self._write(data), None
+        while sent < len(data):
+            deadline = deadline or time.monotonic() + _SEND_S
+            self._wait_for_room(deadline)
+            sent += self._write(data[sent:])
         self.last = time.monotonic() + len(data) * self._char_s
 
     def noise(self, count: int) -> None:
@@ -195,6 +189,15 @@ class Wire:
             raise self._gone("the other end has gone")
         self.last = time.monotonic()
         return data
+
+    def _write(self, data: bytes) -> int:
+        """How many bytes of `data` were taken."""
+        try:
+            return os.write(self._fd, data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise self._gone(error.strerror or str(error)) from error
 
     def _wait_for_room(self, deadline: float) -> None:
         room = select.poll()

@@ -54,12 +54,14 @@ class Schedule:
 
     def next_due(self) -> float:
         """When the next device is due; infinity without devices."""
-        return min((state.due for state in self._states.values()), default=math.inf)
+        return min([state.due for state in self._states.values()], default=math.inf)
 
     def due(self, now: float) -> Turn | None:
         """Whose turn it is."""
         waiting = [state for state in self._states.values() if state.due <= now]
-        return min(waiting, key=lambda state: (not state.turn.safety, state.due)).turn if waiting else None
+        if len(waiting) > 1:
+            return min(waiting, key=lambda state: (not state.turn.safety, state.due)).turn
+        return waiting[0].turn if waiting else None
 
     def lost(self, device: str) -> bool:
         """Whether the device is asked less often."""

@@ -1,0 +1,90 @@
+"""The whole gateway as fast as it can: `saturate.py [SECONDS]`.
+
+50 Modbus TCP devices x 20 values, at a period that is halved until delivery stops growing, and then at half of that
+again: twice the load that saturates it. Prints what a subscriber got per second, CPU, memory, and how many polls were
+skipped and counted as late or held; the bench's devices, broker and subscriber share the machine.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from daemon import Daemon, write_profile
+from load import SETTLE_S, Load, config
+from rig import Rig, cpu_s, memory_mib, rig
+
+DEVICES, REGISTERS, FIRST_PERIOD_S = 50, 20, 0.1
+GROWS = 1.05  # less is no growth
+
+
+class Found(NamedTuple):
+    """What came of one period."""
+
+    offered: float
+    delivered: float
+    cpu_percent: float
+    rss_mib: float
+    polls: float
+    late: float
+    held: float
+
+    def __str__(self) -> str:
+        return (
+            f"offered {self.offered:7.0f} values/s, delivered {self.delivered:7.0f}, {self.cpu_percent:3.0f} % of a core, "
+            f"RSS {self.rss_mib:.1f} MiB; per second {self.polls:.0f} polls, {self.late:.0f} late, {self.held:.0f} held"
+        )
+
+
+def counted(daemon: Daemon) -> tuple[int, int, int]:
+    """Polls, late and held of all links, as their health says."""
+    status = daemon.status()
+    assert status is not None
+    links = status["health"]["links"]
+    polls = sum(device["polls"] for link in links for device in link["devices"])
+    return polls, sum(link["late"] for link in links), sum(link["held"] for link in links)
+
+
+def run(period_s: float, bench: Rig, seconds: float) -> Found:
+    with tempfile.TemporaryDirectory() as folder:
+        write_profile(Path(folder), "bench", REGISTERS)
+        with Daemon(Path(folder), config(Load(DEVICES, REGISTERS, period_s), bench.ports, bench.broker)) as daemon:
+            threading.Event().wait(SETTLE_S)
+            began, values, cpu = time.monotonic(), bench.delivered().values, cpu_s(daemon.pid)
+            polls, late, held = counted(daemon)
+            threading.Event().wait(seconds)
+            took, values, cpu = time.monotonic() - began, bench.delivered().values - values, cpu_s(daemon.pid) - cpu
+            rss, after = memory_mib(daemon.pid), counted(daemon)
+            assert daemon.stop() == 0
+    return Found(
+        DEVICES * REGISTERS / period_s,
+        values / took,
+        100 * cpu / took,
+        rss,
+        (after[0] - polls) / took,
+        (after[1] - late) / took,
+        (after[2] - held) / took,
+    )
+
+
+def main() -> None:
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 20.0
+    period_s, best = FIRST_PERIOD_S, 0.0
+    with rig(DEVICES) as bench:
+        while True:
+            found = run(period_s, bench, seconds)
+            print(f"every {1000 * period_s:g} ms: {found}", flush=True)
+            if found.delivered < GROWS * best:
+                break
+            best, period_s = found.delivered, period_s / 2
+        print(f"best {best:.0f} values/s; at twice the load {100 * found.delivered / best:.0f} % of it")
+
+
+if __name__ == "__main__":
+    main()
