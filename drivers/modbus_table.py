@@ -63,15 +63,6 @@ class ModbusOptions:
                 raise ValueError(f"{option}: {self.profile.model} has no {name!r} there, but {_listed(known)}")
 
 
-class Pick(NamedTuple):
-    """What to take out of a block's reply for one point."""
-
-    name: str
-    first: int
-    end: int
-    decode: Decode
-
-
 class Block(NamedTuple):
     """One read request, of `size` registers or bits, and the points it answers in the order of their addresses."""
 
@@ -79,7 +70,15 @@ class Block(NamedTuple):
     address: int
     size: int
     points: tuple[tuple[str, RegisterPoint], ...]
-    picks: tuple[Pick, ...]
+
+
+class _Pick(NamedTuple):
+    """What to take out of a block's reply for one point."""
+
+    name: str
+    first: int
+    end: int
+    decode: Decode
 
 
 class _Answer(NamedTuple):
@@ -103,6 +102,7 @@ class ModbusTable(Polled, Output):
         self._registers = {name: _as_installed(name, it, options) for name, it in options.profile.points.items()}
         self._points = tuple(point(name, it.kind, writable=it.writable) for name, it in self._registers.items())
         self._blocks = plan(self._registers, options.profile.max_registers, options.profile.max_gap)
+        self._picks: dict[tuple[Table, int, int], tuple[_Pick, ...]] = {}
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -151,8 +151,17 @@ class ModbusTable(Polled, Output):
             return _Answer(_all_bad(block, Reason.NO_REPLY), (block,), fault)
         except Refused as fault:
             return self._ask_parts(link, block, fault)
-        values = {name: decode(raw[first:end]) for name, first, end, decode in block.picks}
+        values = {name: decode(raw[first:end]) for name, first, end, decode in self._picks_of(block)}
         return _Answer(values, (block,), None)
+
+    def _picks_of(self, block: Block) -> tuple[_Pick, ...]:
+        """Worked out when first asked: until then the device is plain data, which can be handed to another process."""
+        found = self._picks.get(block[:3])
+        if found is None:
+            places = ((name, it.address - block.address, it) for name, it in block.points)
+            found = tuple(_Pick(name, first, first + it.width, decoder(it)) for name, first, it in places)
+            self._picks[block[:3]] = found
+        return found
 
     def _ask_parts(self, link: Registers, block: Block, fault: Refused) -> _Answer:
         """The two halves of a refused block, each by itself."""
@@ -203,8 +212,7 @@ def halves(block: Block) -> tuple[Block, ...]:
 def _block(table: Table, points: Iterable[tuple[str, RegisterPoint]]) -> Block:
     points = tuple(points)
     first = points[0][1].address
-    picks = tuple(Pick(name, it.address - first, it.address - first + it.width, decoder(it)) for name, it in points)
-    return Block(table, first, _end(points) - first, points, picks)
+    return Block(table, first, _end(points) - first, points)
 
 
 def _end(points: Iterable[tuple[str, RegisterPoint]]) -> int:

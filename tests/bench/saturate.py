@@ -37,7 +37,7 @@ class Found(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"offered {self.offered:7.0f} values/s, delivered {self.delivered:7.0f}, {self.cpu_percent:3.0f} % of a core, "
+            f"offered {self.offered:7.0f} values/s, delivered {self.delivered:7.0f}, {self.cpu_percent:.0f} % CPU, "
             f"RSS {self.rss_mib:.1f} MiB; per second {self.polls:.0f} polls, {self.late:.0f} late, {self.held:.0f} held"
         )
 
