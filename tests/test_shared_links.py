@@ -89,6 +89,16 @@ class Wanderer(Meter):
         return {"r0": address}
 
 
+class Moody(Meter):
+    """A driver that asks one thing more each sixth time."""
+
+    def poll(self, link: Registers) -> Values:
+        values = super().poll(link)
+        if len(self.threads) % 6 == 0:
+            assert list(link.read(1, Table.INPUT, 5, 2)) == values_of(1, 4, 5, 2)
+        return values
+
+
 class Switch(Meter, Output):
     """A coil beside the registers."""
 
@@ -407,6 +417,17 @@ def test_a_driver_that_asks_something_else_each_time_keeps_its_own_thread() -> N
         with site:
             site.good("wanderer", 12)
         assert set(wanderer.threads) == {"wanderer"}
+
+
+def test_a_driver_that_now_and_then_asks_more_is_answered_and_in_the_end_keeps_its_own_thread() -> None:
+    with TcpDevices() as peer:
+        site, moody = Site(), Moody()
+        site.add("moody", peer.port, moody, every=0.02)
+        with site:
+            site.good("moody", 30)
+        assert not any(reading.bad for reading in site.readings["moody"])
+    assert "shared" in moody.threads[:12]
+    assert set(moody.threads[18:]) == {"moody"}
 
 
 def test_the_bug_of_one_driver_stays_its_own(caplog: pytest.LogCaptureFixture) -> None:

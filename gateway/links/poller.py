@@ -226,8 +226,6 @@ class _Lent:
         if not self._attendance.conclude():
             return False
         self._look()
-        if not self._asked:
-            self._tell_health_if_due()
         return True
 
     def give_back(self, error: Exception | None) -> None:
@@ -238,4 +236,8 @@ class _Lent:
         """See whether a reply is under way, and what is to be done when."""
         deadline = self._attendance.deadline
         self._asked = deadline < math.inf
-        self.due = deadline if self._asked else self._attendance.next_due()
+        if self._asked:
+            self.due = deadline
+        else:
+            self.due = min(self._attendance.next_due(), self._clock.mono() + _LONGEST_WAIT_S)
+            self._tell_health_if_due()

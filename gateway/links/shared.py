@@ -2,7 +2,9 @@
 
 - A link is lent to this thread while it is in good order, and given back to its own at the first thing that is not: a
   reply that is late or wrong, a connection that ends, a write that was posted, bytes that nobody asked for, a driver
-  that asks something new. So nothing waits here: connecting, waiting for the slow, writing are done elsewhere.
+  that asks something new. So nothing waits here: connecting, waiting for the slow, writing are done elsewhere. But
+  for one thing: what a driver asks beyond what it asked before is waited for there and then, twice in a link's life at
+  most; after that it keeps its own thread.
 - All requests that are due are sent first, those of safety devices before others; then replies are taken as they come,
   and told together: to be told one by one wakes the hub for each.
 - Whatever ends this thread gives all links back.
@@ -110,14 +112,10 @@ class SharedThread:
                 self._by_fd.clear()
 
     def _serve(self, watch: select.epoll) -> None:
-        """Ask whoever is due, then take what comes until the next is due."""
-        now = self._clock.mono()
-        for link in [link for link in self._lent if link.due <= now]:
-            self._do(watch, link, link.elapse)
-        now = self._clock.mono()
+        """Take what comes until somebody is due, then ask whoever is."""
         until = min((link.due for link in self._lent), default=math.inf)
         heard = []
-        for fd, _ in watch.poll(max(0.0, min(until - now, _LONGEST_WAIT_S))):
+        for fd, _ in watch.poll(max(0.0, min(until - self._clock.mono(), _LONGEST_WAIT_S))):
             if fd == self._bell:
                 os.eventfd_read(fd)
                 self._admit(watch)
@@ -132,6 +130,9 @@ class SharedThread:
         for link in sorted(heard, key=_urgency):
             if link.watched[0] in self._by_fd:
                 self._do(watch, link, link.conclude)
+        now = self._clock.mono()
+        for link in [link for link in self._lent if link.due <= now]:
+            self._do(watch, link, link.elapse)
 
     def _do(self, watch: select.epoll, link: Lent, act: Callable[[], bool]) -> bool:
         error = None
@@ -153,7 +154,8 @@ class SharedThread:
 
     def _return(self, watch: select.epoll, link: Lent, error: Exception | None) -> None:
         for fd in link.watched:
-            watch.unregister(fd)
+            with suppress(OSError):  # a driver that asked something new may have had its link connected again
+                watch.unregister(fd)
             del self._by_fd[fd]
         self._lent.remove(link)
         link.give_back(error)
