@@ -472,8 +472,8 @@ def test_one_of_25_that_is_unplugged_is_lost_once_and_back_once() -> None:
         settle(site, "mate7", meters[7])
         they_kept_their_pace([peer for number, peer in enumerate(peers) if number != 7], since)
         facts = list(site.readings["mate7"])
+        assert all(is_shared(meter) for meter in meters)
     assert sum(Reason.LINK_DOWN in reading.bad.values() for reading in facts) == 1
-    assert all(is_shared(meter) for meter in meters)
 
 
 def test_a_peer_that_closes_an_idle_connection_has_not_gone() -> None:
