@@ -231,11 +231,14 @@ def all_shared(site: Site, meters: Iterable[Meter]) -> None:
 
 
 def they_kept_their_pace(peers: Iterable[TcpDevices], since: float) -> None:
-    """Whether each peer was asked on its ticks since then; one may be missed, since other work may hold up a test."""
+    """Whether each peer was asked on its ticks since then, but for two, since other work may hold up a test.
+
+    Whoever waited for another device would miss five: its timeout is five ticks.
+    """
     for peer in peers:
         ticks = [int(at / EVERY_S) for at, _ in peer.asked if at > since]
         assert len(ticks) >= 4
-        assert ticks[-1] - ticks[0] + 1 - len(set(ticks)) <= 1
+        assert ticks[-1] - ticks[0] + 1 - len(set(ticks)) <= 2
 
 
 def test_links_in_good_order_are_served_by_one_thread_and_their_values_are_right() -> None:
