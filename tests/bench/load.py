@@ -107,7 +107,12 @@ def main() -> None:
                 f"  {name:8} {cost.values_per_s:7.0f} values/s, {cost.cpu_s_per_1000:.4f} CPU-s/1000, "
                 f"{cost.cpu_percent:.1f} % of a core, RSS {cost.rss_mib:.1f} MiB, {cost.written_per_value:.0f} B/value"
             )
-        print(f"  ratio of CPU per value {costs['gateway'].cpu_s_per_1000 / costs['sketch'].cpu_s_per_1000:.2f}")
+        bare = costs["sketch"].cpu_s_per_1000
+        print(
+            f"  ratio of CPU per value {costs['gateway'].cpu_s_per_1000 / bare:.2f}"
+            if bare
+            else "  too short for a ratio"
+        )
 
 
 if __name__ == "__main__":
