@@ -55,3 +55,9 @@ def test_what_is_remembered_is_bounded() -> None:
         reading = Reading("d", 0.0, 0, {"x": number / 7}, {})
         assert remembering.text(reading) == telemetry(reading)
     assert len(remembering._floats) <= 4096
+
+
+def test_zero_keeps_its_sign() -> None:
+    remembered = Telemetry()
+    texts = [remembered.text(Reading("d", 0.0, 0, {"p": value}, {})) for value in (-0.0, 0.0, -0.0)]
+    assert texts == [telemetry(Reading("d", 0.0, 0, {"p": value}, {})) for value in (-0.0, 0.0, -0.0)]
