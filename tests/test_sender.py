@@ -40,7 +40,8 @@ from gateway.uplink.board import Board
 from gateway.uplink.lanes import ASK_AGAIN_S, CHUNK
 from gateway.uplink.outbox import KEEP_EVENTS, Options, Outbox, Refused, ranges
 from gateway.uplink.pace import Pace
-from gateway.uplink.sender import HEALTH_EVERY_S, Post, Sender
+from gateway.uplink.sender import Post, Sender
+from gateway.uplink.standing import HEALTH_EVERY_S
 from gateway.uplink.window import MAX_BULK_BYTES
 from gateway.uplink.wire import Down, Landed, Publication, Received, Up
 

@@ -1,8 +1,8 @@
 """The sender's thread of one uplink: hears from hub, journal and wire, and sends what is next. Owns window and order.
 
 - Everything comes through one inbox; nobody waits for this thread and it waits for nothing but its inbox.
-- It tells the hub that the uplink is up or (once per reason) down, commands that passed the check, and its health when
-  it is awake anyway; the journal what is acknowledged, and what it needs read again.
+- It tells the hub what standing.py says of the uplink, its health when it is awake anyway, and commands that passed the
+  check (requests.py); the journal what is acknowledged, and what it needs read again.
 - Messages that are not acknowledged for a keep-alive break the connection, and go again over the next one.
 - Stopping: no more telemetry; events get two seconds; then the status says that we stopped, and why nothing comes.
 """
@@ -29,21 +29,18 @@ from gateway.model import (
     Fact,
     HealthReport,
     JournalRestored,
-    Lane,
     Record,
     Reply,
     Stored,
     Unstored,
-    UplinkDown,
-    UplinkHealth,
-    UplinkUp,
 )
-from gateway.uplink import commands, contract
+from gateway.uplink import contract
 from gateway.uplink.board import Board
 from gateway.uplink.lanes import CHUNK
 from gateway.uplink.outbox import Options, Outbox, Refused
-from gateway.uplink.pace import Pace
 from gateway.uplink.refusals import FOR_GOOD
+from gateway.uplink.requests import Requests
+from gateway.uplink.standing import Standing
 from gateway.uplink.sweep import Step, Sweep
 from gateway.uplink.window import Message
 from gateway.uplink.wire import Down, Heard, Landed, NotSubscribed, Received, Up, Wire
@@ -53,8 +50,6 @@ log = logging.getLogger(__name__)
 FLUSH_S = 2.0
 """Seconds that events have to leave when stopping."""
 
-HEALTH_EVERY_S = 1.0
-COMMANDS_PER_S, COMMANDS_AT_ONCE = 2.0, 20.0
 MAX_TURN = 500
 """Messages of the inbox that are taken before something is sent."""
 
@@ -107,20 +102,13 @@ class Sender:
         self._topics = contract.Topics.of(about)
         sending = Options(options.window, options.linger, options.backlog_rate)
         self._outbox = Outbox(run, self._topics, Board(about, uplink_id), sending)
-        self._commands = Pace(COMMANDS_PER_S, COMMANDS_AT_ONCE)
+        self._standing = Standing(uplink_id, clock, tell_hub)
+        self._requests = Requests(uplink_id, options.commands, inbox.put)
         self._up: Up | None = None
-        self._down = Down(0, "not connected yet", "")
-        self._told: set[str] = set()
-        self._complaints: set[tuple[Lane | None, int]] = set()
-        self._refusal = ""
-        self._flooded = self._dropped_commands = 0
         self._sweep = Sweep()
         self._stop_by: float | None = None
         self._goodbye = False
         self._ended = False
-        self._sent = self._acked = 0
-        self._last_ack: int | None = None
-        self._health_at = 0.0
 
     @property
     def post(self) -> Callable[[Post], None]:
@@ -206,35 +194,23 @@ class Sender:
             case Received():
                 self._received(message)
             case NotSubscribed():
-                log.warning(
-                    "uplink %s: the broker refused the subscription to %s: %s. Check its access list",
-                    self._uplink,
-                    ", ".join(message.filters),
-                    message.reason,
-                )
+                self._standing.not_subscribed(message)
 
     def _connected(self, up: Up) -> None:
         now = self._clock.now()
-        log.info("uplink %s: connected, MQTT %s", self._uplink, up.version)
         self._up = up
-        self._told.clear()
         self._outbox.connected(up)
         self._outbox.board.connected(contract.status("online", self._run, now.ts, self._about.version))
         self._wire.subscribe(up.connection, ((self._topics.command, 1),))
         self._sweep.connected(now.mono)
-        self._tell_hub(UplinkUp(self._uplink, up.version))
+        self._standing.up(up)
         self._tell_health(now.mono)
 
     def _disconnected(self, down: Down) -> None:
         if self._up is not None and self._up.connection == down.connection:
             self._forget_connection()
-        self._down = down
-        if down.what in self._told or self._stop_by is not None:
-            return
-        self._told.add(down.what)
-        log.warning("uplink %s: %s%s", self._uplink, down.what, f". {down.hint}" if down.hint else "")
-        self._tell_hub(UplinkDown(self._uplink, down.what, down.hint))
-        self._tell_health(self._clock.mono())
+        if self._standing.down(down, stopping=self._stop_by is not None):
+            self._tell_health(self._clock.mono())
 
     def _break_off(self, what: str, hint: str) -> None:
         if self._up is not None:
@@ -243,6 +219,7 @@ class Sender:
 
     def _forget_connection(self) -> None:
         self._up = None
+        self._standing.lost()
         self._sweep.disconnected()
         self._outbox.disconnected()
 
@@ -251,57 +228,21 @@ class Sender:
             return
         answered = self._outbox.landed(landed.token, landed.code, now)
         if isinstance(answered, Refused):
-            self._refused(answered, landed.reason)
+            self._standing.refused(answered, landed.reason)
         elif answered is not None:
-            self._refusal = ""
-            self._complaints -= {complaint for complaint in self._complaints if complaint[0] is answered.lane}
-            self._acked += len(answered.rows)
-            self._last_ack = self._clock.now().ts
-
-    def _refused(self, refused: Refused, reason: str) -> None:
-        lane = refused.message.lane
-        self._refusal = f"the broker refuses messages: {reason}"
-        if (lane, refused.code) in self._complaints:
-            return
-        self._complaints.add((lane, refused.code))
-        log.error(
-            "uplink %s: the broker refuses what is published to %s: %s. %s; it stays in the journal and is tried again",
-            self._uplink,
-            refused.message.publication.topic,
-            reason,
-            FOR_GOOD.get(refused.code, "It may be able to take it later"),
-        )
+            self._standing.accepted(answered)
+            self._standing.acknowledged(len(answered.rows))
 
     def _received(self, received: Received) -> None:
         if received.topic != self._topics.command:
             if received.retain and self._sweep.is_on and self._outbox.board.found(received.topic):
                 log.info("uplink %s: clearing %s, which is gone", self._uplink, received.topic)
             return
-        if not self._commands.allows(self._clock.mono()):
-            self._too_many_commands()
-            return
-        self._flooded = 0
-        self._commands.spend(1)
-        asked = commands.command(
-            received.payload, received.retain, self._uplink, self._options.commands, self._inbox.put
-        )
+        asked = self._requests.command(received, self._clock.mono())
         if isinstance(asked, Command):
             self._tell_hub(asked)
-            return
-        log.warning("uplink %s: a command is refused: %s", self._uplink, asked.why)
-        if asked.id is not None:
-            self._outbox.board.reply(Reply(asked.id, "refused", asked.why))
-
-    def _too_many_commands(self) -> None:
-        """Dropped unread; said once for each flood, which the health counts."""
-        self._flooded += 1
-        self._dropped_commands += 1
-        if self._flooded == 1:
-            log.warning(
-                "uplink %s: more than %g commands a second; the rest is dropped unread. See who sends them",
-                self._uplink,
-                COMMANDS_PER_S,
-            )
+        elif asked is not None:
+            self._outbox.board.reply(asked)
 
     # ------------------------------------------------------------ what goes out
 
@@ -320,7 +261,7 @@ class Sender:
             self._tell_journal(Acked(self._uplink, lane, acked))
         if self._stop_by is None:
             self._ask_journal(now)
-        if now >= self._health_at + HEALTH_EVERY_S:
+        if self._standing.is_due(now):
             self._tell_health(now)
 
     def _send(self, now: float) -> None:
@@ -329,7 +270,7 @@ class Sender:
             if message is None:
                 return
             if isinstance(message, Refused):
-                self._refused(message, FOR_GOOD[message.code])
+                self._standing.refused(message, FOR_GOOD[message.code])
                 continue
             self._launch(message, now, self._up)
 
@@ -338,7 +279,7 @@ class Sender:
         if publication.retain and not up.retains:
             publication = publication._replace(retain=False)
         self._wire.publish(up.connection, self._outbox.window.launch(message, now), publication)
-        self._sent += len(message.rows)
+        self._standing.sent(message)
 
     def _ask_journal(self, now: float) -> None:
         for lane, question in self._outbox.questions(now):
@@ -369,12 +310,4 @@ class Sender:
             self._ended = True
 
     def _tell_health(self, now: float) -> None:
-        self._health_at = now
-        state = self._down.what if self._up is None else self._refusal or "online"
-        version = self._up.version if self._up is not None else ""
-        in_flight = len(self._outbox.window)
-        self._tell_hub(
-            UplinkHealth(
-                self._uplink, state, version, in_flight, self._sent, self._acked, self._last_ack, self._dropped_commands
-            )
-        )
+        self._standing.tell_health(now, len(self._outbox.window), self._requests.dropped)

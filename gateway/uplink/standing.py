@@ -1,0 +1,114 @@
+"""How one uplink stands, and what hub and log are told of it: up, down, refused, how much went. Each reason once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from gateway.clock import Clock
+from gateway.model import Fact, Lane, UplinkDown, UplinkHealth, UplinkUp
+from gateway.uplink.outbox import Refused
+from gateway.uplink.refusals import FOR_GOOD
+from gateway.uplink.window import Message
+from gateway.uplink.wire import Down, NotSubscribed, Up
+
+log = logging.getLogger(__name__)
+
+HEALTH_EVERY_S = 1.0
+
+
+class Standing:
+    """Of one uplink; used on its sender's thread alone."""
+
+    def __init__(self, uplink: str, clock: Clock, tell_hub: Callable[[Fact], None]) -> None:
+        self._uplink = uplink
+        self._clock = clock
+        self._tell_hub = tell_hub
+        self._up: Up | None = None
+        self._down = "not connected yet"
+        self._told: set[str] = set()
+        self._complaints: set[tuple[Lane | None, int]] = set()
+        self._refusal = ""
+        self._sent = self._acked = 0
+        self._last_ack: int | None = None
+        self._health_at = 0.0
+
+    # ------------------------------------------------------------ the connection
+
+    def up(self, up: Up) -> None:
+        """A connection begins."""
+        log.info("uplink %s: connected, MQTT %s", self._uplink, up.version)
+        self._up = up
+        self._told.clear()
+        self._tell_hub(UplinkUp(self._uplink, up.version))
+
+    def lost(self) -> None:
+        """The connection has ended; why is said by `down`."""
+        self._up = None
+
+    def down(self, down: Down, stopping: bool) -> bool:
+        """There is no connection, for this reason; whether that is news. Nobody is told while we are `stopping`."""
+        self._down = down.what
+        if down.what in self._told or stopping:
+            return False
+        self._told.add(down.what)
+        log.warning("uplink %s: %s%s", self._uplink, down.what, f". {down.hint}" if down.hint else "")
+        self._tell_hub(UplinkDown(self._uplink, down.what, down.hint))
+        return True
+
+    def not_subscribed(self, refused: NotSubscribed) -> None:
+        """The broker does not let us hear something."""
+        log.warning(
+            "uplink %s: the broker refused the subscription to %s: %s. Check its access list",
+            self._uplink,
+            ", ".join(refused.filters),
+            refused.reason,
+        )
+
+    # ------------------------------------------------------------ what is sent
+
+    def sent(self, message: Message) -> None:
+        """A message is on its way."""
+        self._sent += len(message.rows)
+
+    def accepted(self, message: Message) -> None:
+        """The broker took a message."""
+        self._refusal = ""
+        self._complaints -= {complaint for complaint in self._complaints if complaint[0] is message.lane}
+        self._last_ack = self._clock.now().ts
+
+    def acknowledged(self, records: int) -> None:
+        """So many records more have arrived for good."""
+        self._acked += records
+
+    def refused(self, refused: Refused, reason: str) -> None:
+        """The broker did not take a message, or would not; said once for each lane and code."""
+        lane = refused.message.lane
+        self._refusal = f"the broker refuses messages: {reason}"
+        if (lane, refused.code) in self._complaints:
+            return
+        self._complaints.add((lane, refused.code))
+        log.error(
+            "uplink %s: the broker refuses what is published to %s: %s. %s; it stays in the journal and is tried again",
+            self._uplink,
+            refused.message.publication.topic,
+            reason,
+            FOR_GOOD.get(refused.code, "It may be able to take it later"),
+        )
+
+    # ------------------------------------------------------------ health
+
+    def is_due(self, now: float) -> bool:
+        """Whether the hub's picture of this uplink is old."""
+        return now >= self._health_at + HEALTH_EVERY_S
+
+    def tell_health(self, now: float, in_flight: int, dropped_commands: int) -> None:
+        """Tell the hub how things stand."""
+        self._health_at = now
+        state = self._down if self._up is None else self._refusal or "online"
+        version = self._up.version if self._up is not None else ""
+        self._tell_hub(
+            UplinkHealth(
+                self._uplink, state, version, in_flight, self._sent, self._acked, self._last_ack, dropped_commands
+            )
+        )
