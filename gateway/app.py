@@ -18,9 +18,9 @@ from gateway.control import Control, command, socket_path, status
 from gateway.errors import JournalDown
 from gateway.hub.plan import is_safety, plan_of
 from gateway.hub.room import HubRoom
+from gateway.journal.inbox import Post as JournalPost
 from gateway.journal.statelock import JOURNAL_FILE, StateLock
 from gateway.journal.thread import JournalThread
-from gateway.journal.thread import Post as JournalPost
 from gateway.links.choice import link, shared_threads
 from gateway.links.device import LinkDevice
 from gateway.links.poller import Poller

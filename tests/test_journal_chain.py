@@ -175,7 +175,7 @@ def test_what_is_stored_twice_is_chained_once(path: Path) -> None:
     head = store.head
     store.commit(group(event(1), event(2)), (), NOW)
     assert store.head == head
-    store._abandon()
+    store.handle.abandon()
     store.open(NOW)
     store.commit(group(event(1), event(2), event(3)), (), NOW)
     assert store.head.length == 3
@@ -196,11 +196,11 @@ def test_retention_leaves_an_anchor_and_the_rest_is_verified_from_there(path: Pa
     store = opened(path)
     store.commit(group(*(event(n, NOW - (10 - n) * DAY_MS) for n in range(1, 10))), (), NOW)
     store.acknowledge(Acked("platform", Lane.EVENT, ((row_id(1, 1), row_id(1, 9)),)))
-    store.forget_old(NOW, 5 * 86400.0)
+    store.upkeep.forget_old(NOW, 5 * 86400.0)
     head = store.head
     verdict = verify(path, head)
     assert (verdict.is_sound, verdict.checked, verdict.anchor.length, verdict.anchor_name) == (True, 5, 4, ("run-1", 4))
-    store.forget_old(NOW, 0.0)
+    store.upkeep.forget_old(NOW, 0.0)
     store.close()
     again = opened(path, "run-2")
     assert again.head == head
@@ -216,7 +216,7 @@ def test_an_acknowledged_event_stays_while_an_older_one_is_not(path: Path) -> No
     store = opened(path)
     store.commit(group(*(event(n, NOW - 10 * DAY_MS) for n in range(1, 10))), (), NOW)
     store.acknowledge(Acked("platform", Lane.EVENT, ((row_id(1, 1), row_id(1, 3)), (row_id(1, 5), row_id(1, 9)))))
-    store.forget_old(NOW, 5 * 86400.0)
+    store.upkeep.forget_old(NOW, 5 * 86400.0)
     assert store.ledger.rows() == 6
     store.close()
     assert verify(path).is_sound

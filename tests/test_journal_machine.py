@@ -113,7 +113,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     @rule()
     def what_is_old_is_forgotten(self) -> None:
-        while self.store.forget_old(NOW, KEEP_S):
+        while self.store.upkeep.forget_old(NOW, KEEP_S):
             pass
         self.acked_on_disk = {key: set(known) for key, known in self.acked.items()}
         for lane in Lane:
@@ -131,11 +131,11 @@ class JournalMachine(RuleBasedStateMachine):
 
     def _is_gone(self, lane: Lane, row: Known) -> bool:
         sql = f"SELECT count(*) FROM {lane} WHERE id = ?"
-        return bool(self.store._handle().execute(sql, (self.ids[lane][row],)).fetchone() == (0,))
+        return bool(self.store.handle.db.execute(sql, (self.ids[lane][row],)).fetchone() == (0,))
 
     @rule()
     def the_handle_fails_and_the_run_goes_on(self) -> None:
-        self.store._abandon()
+        self.store.handle.abandon()
         self.store.open(NOW)
         self.acked_on_disk = {key: set(known) for key, known in self.acked.items()}
 
@@ -143,7 +143,7 @@ class JournalMachine(RuleBasedStateMachine):
     def the_daemon_stops_and_starts_again(self) -> None:
         self.commit()
         self.store.close()
-        self.store = self.begin(self.store._path)
+        self.store = self.begin(self.store.handle.path)
 
     @rule()
     def the_daemon_is_killed_and_starts_again(self) -> None:
@@ -151,7 +151,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.lives += 1
         left = self.folder / str(self.lives)
         left.mkdir()
-        for name in self.store._path.parent.iterdir():
+        for name in self.store.handle.path.parent.iterdir():
             if name.name in {"journal.db", "journal.db-wal"}:
                 shutil.copy(name, left)
         self.store.close()

@@ -88,7 +88,7 @@ def test_a_new_journal_says_that_it_is_new_and_only_its_owner_reads_it(path: Pat
 
 def test_a_commit_is_synced_to_the_wal(path: Path) -> None:
     store = opened(path)
-    assert [pragma(store._handle(), name) for name in ("journal_mode", "synchronous", "auto_vacuum")] == ["wal", 2, 0]
+    assert [pragma(store.handle.db, name) for name in ("journal_mode", "synchronous", "auto_vacuum")] == ["wal", 2, 0]
     store.close()
 
 
@@ -135,7 +135,7 @@ def test_acknowledged_rows_are_jumped_over_not_read(path: Path) -> None:
     rows = store.commit(group(*map(telemetry, range(1, 20_001))), (), NOW)
     store.acknowledge(Acked("platform", Lane.TELEMETRY, ((rows[1].id, rows[-2].id),)))
     steps = []
-    store._handle().set_progress_handler(lambda: steps.append(1), 100)
+    store.handle.db.set_progress_handler(lambda: steps.append(1), 100)
     assert [seq for _, seq in numbers(backlog(store, Lane.TELEMETRY))] == [1, 20_000]
     assert len(steps) < 5
     store.close()
@@ -173,7 +173,7 @@ def test_a_new_uplink_gets_what_is_there_and_counts_nothing_that_has_gone(path: 
     store = opened(path, uplinks=("one",))
     rows = store.commit(group(*(telemetry(n, NOW - (10 - n) * DAY_MS) for n in range(1, 10))), (), NOW)
     store.acknowledge(Acked("one", Lane.TELEMETRY, ((rows[0].id, rows[-1].id),)))
-    store.forget_old(NOW, 7 * 86400.0)
+    store.upkeep.forget_old(NOW, 7 * 86400.0)
     store.close()
     again = opened(path, "run-2", uplinks=("one", "two"))
     assert (again.ledger.backlog("one"), again.ledger.backlog("two")) == (0, 7)
@@ -214,7 +214,7 @@ def test_old_rows_go_when_every_uplink_has_them_and_others_stay(path: Path) -> N
     rows = store.commit(group(*(telemetry(n, NOW - (10 - n) * DAY_MS) for n in range(1, 10))), (), NOW)
     store.acknowledge(Acked("one", Lane.TELEMETRY, ((rows[0].id, rows[-1].id),)))
     store.acknowledge(Acked("two", Lane.TELEMETRY, ((rows[0].id, rows[3].id),)))
-    assert not store.forget_old(NOW, 7 * 86400.0)
+    assert not store.upkeep.forget_old(NOW, 7 * 86400.0)
     assert [seq for (seq,) in query(path, "SELECT id & 0xFFFFFFFFFF FROM telemetry")] == [3, 4, 5, 6, 7, 8, 9]
     assert (store.ledger.rows(), store.ledger.backlog("two")) == (7, 5)
     store.close()
@@ -223,7 +223,7 @@ def test_old_rows_go_when_every_uplink_has_them_and_others_stay(path: Path) -> N
 def test_without_uplinks_rows_go_by_age_alone(path: Path) -> None:
     store = opened(path, uplinks=())
     store.commit(group(event(1, NOW - 8 * DAY_MS), event(2), telemetry(1, NOW - 8 * DAY_MS), telemetry(2)), (), NOW)
-    store.forget_old(NOW, 7 * 86400.0)
+    store.upkeep.forget_old(NOW, 7 * 86400.0)
     assert query(path, "SELECT id & 255 FROM event UNION ALL SELECT id & 255 FROM telemetry") == [(2,), (2,)]
     store.close()
 
@@ -233,7 +233,7 @@ def fill(store: Store, first: int, last: int) -> list[Dropped]:
     dropped: list[Dropped] = []
     for start in range(first, last, 50):
         store.commit(group(*map(heavy, range(start, min(start + 50, last)))), (), NOW)
-        dropped += store.relieve(NOW)
+        dropped += store.upkeep.relieve(NOW)
     return dropped
 
 
@@ -288,7 +288,7 @@ def test_events_have_their_share_of_the_budget(path: Path, share: float) -> None
     store = Store(path, "run-1", "boot-1", ("platform",), 2 * MB, share)
     store.open(NOW)
     fill(store, 1, 4001)
-    pages = store._space.live_pages(store._handle()) / store._space._max_pages
+    pages = store.handle.space.live_pages(store.handle.db) / store.handle.space._max_pages
     assert 1 - share - 0.05 < pages <= 1 - share
     store.close()
 
@@ -300,7 +300,7 @@ def test_events_have_the_last_tenth_of_the_budget_and_then_drop_their_oldest(pat
     dropped: list[Dropped] = []
     for start in range(1, 2001, 10):
         store.commit(group(*(event(n, text=text) for n in range(start, start + 10))), (), NOW)
-        dropped += store.relieve(NOW)
+        dropped += store.upkeep.relieve(NOW)
     lanes = [gap.lane for gap in dropped]
     assert lanes == sorted(lanes, key=lambda lane: lane is Lane.EVENT)  # telemetry first, then events
     assert dropped[-1].lane is Lane.EVENT
@@ -332,11 +332,11 @@ def test_a_lower_budget_makes_an_old_file_smaller_inside_not_unusable(path: Path
     store.close()
     again = opened(path, "run-2", max_size=MB)
     dropped: tuple[Dropped, ...] = ()
-    while more := again.relieve(NOW):
+    while more := again.upkeep.relieve(NOW):
         dropped += more
     again.commit(group(event(1), telemetry(1)), (), NOW)
     assert sum(gap.records for gap in dropped) + again.ledger.rows() == 8002
-    assert again._space.live_pages(again._handle()) * 4096 < MB
+    assert again.handle.space.live_pages(again.handle.db) * 4096 < MB
     again.close()
 
 
@@ -346,11 +346,11 @@ def test_the_wal_is_cut_when_a_reader_that_held_it_has_gone(path: Path) -> None:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM runs").fetchall()
         fill(store, 1, 2001)
-        store.tend()
+        store.upkeep.tend()
         wal = Path(f"{path}-wal")
         assert wal.stat().st_size > 2 * MB
         reader.execute("ROLLBACK")
-    store.tend()
+    store.upkeep.tend()
     assert wal.stat().st_size == 0
     store.close()
 
@@ -435,5 +435,5 @@ def test_a_run_may_hold_more_records_than_fit_in_32_bits(path: Path) -> None:
     far = Record(Lane.EVENT, 2**33, NOW, Trust.RTC, 0, "{}")
     store.commit(group(far), (), NOW)
     assert backlog(store, Lane.EVENT).rows[0].record.seq == 2**33
-    assert enrolment.recall(store._handle(), store.ledger)[0].last_seq(Lane.EVENT, 1) == 2**33
+    assert enrolment.recall(store.handle.db, store.ledger)[0].last_seq(Lane.EVENT, 1) == 2**33
     store.close()

@@ -2,12 +2,11 @@
 
 - A group is committed `commit_every` after its first record came, at once if there is an event in it. Hub and senders
   are told `Stored` when the commit has returned, never before.
-- One wake-up per group: `post` rings only where the thread does not look by itself soon enough. Acknowledgements never
-  ring; they go to the disk with the first group after ACKS_AT_EARLIEST_S, at the latest after ACKS_AT_LATEST_S, and
-  when stopping.
+- One wake-up per group (inbox.py). Acknowledgements go to the disk with the first group after ACKS_AT_EARLIEST_S, at
+  the latest after ACKS_AT_LATEST_S, and when stopping.
 - After a failure the records wait in bounded memory, the oldest telemetry goes first, and the disk is tried again every
-  RETRY_S. Failed and restored are told once each; what was given up is told as a gap, which is on the disk by then. Of
-  what every uplink had by that time the gap says so: only the journal misses it.
+  few seconds (outage.py). Failed and restored are told once each; what was given up is told as a gap, which is on the
+  disk by then. Of what every uplink had by that time the gap says so: only the journal misses it.
 - Meanwhile telemetry goes to the senders from memory (events do without the journal), and so do answers about it. When
   the disk is back, the senders are told, and ask for the rest.
 - A full disk is a usual day: room is made inside the file, at once, and only if that does not help it is a failure.
@@ -19,23 +18,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import TypeAlias
 
 from gateway.clock import Clock
 from gateway.config.schema import Storage
 from gateway.correction import recalled
 from gateway.errors import JournalDown
 from gateway.journal.faults import JournalFull
-from gateway.journal.reading import from_memory
+from gateway.journal.inbox import Inbox, Post
+from gateway.journal.listeners import Listeners, ToSenders
+from gateway.journal.outage import Outage
+from gateway.journal.questions import Questions
 from gateway.journal.store import Store
 from gateway.journal.waiting import Waiting
 from gateway.model import (
     Acked,
     BacklogWanted,
-    Correction,
     Decision,
-    Dropped,
     Fact,
     JournalFailed,
     JournalHealth,
@@ -49,20 +47,10 @@ MAX_WAITING = 20_000
 MAX_WAITING_BYTES = 8_000_000
 """Records, and bytes of their texts, that wait in memory while the disk fails."""
 
-MAX_LOST = 200
-"""Gaps that wait with them; more become one."""
-
-RETRY_S = 5.0
 ACKS_AT_EARLIEST_S, ACKS_AT_LATEST_S = 5.0, 10.0
 TIDY_EVERY_S = 10.0
 HEALTH_EVERY_S = 1.0
 MAX_IDLE_S = 10.0
-
-Post: TypeAlias = Decision | Acked | BacklogWanted
-"""What the journal's inbox takes."""
-
-ToSenders: TypeAlias = Stored | Unstored | JournalRestored | Correction
-"""What every sender is told."""
 
 log = logging.getLogger(__name__)
 
@@ -86,47 +74,37 @@ class JournalThread:
         self._store = Store(path, run, boot, uplinks, options.max_size, options.event_share / 100)
         self._run = run
         self._uplinks = uplinks
+        self._outage = Outage(uplinks)
         self._options = options
         self._clock = clock
-        self._tell_hub = tell_hub
-        self._tell_senders = tell_senders
-        self._inbox: SimpleQueue[Post] = SimpleQueue()
-        self._bell: SimpleQueue[None] = SimpleQueue()
-        self._looks_soon = False
+        self._tell = Listeners(tell_hub, tell_senders)
+        self._inbox = Inbox()
         self._stopping = False
         self._waiting = Waiting()
-        self._wanted: dict[tuple[str, Lane], BacklogWanted] = {}
+        self._questions = Questions()
         self._acked_since: float | None = None
-        self._lost: list[Dropped] = []
         self._recovered = False
-        self._failed_at: float | None = None
-        self._failure = "ok"
-        self._retry_at = 0.0
         self._tidy_at = 0.0
         self._health_at = 0.0
         self._bytes = 0
         self._commits = 0
-        self._dropped = 0
 
     # ------------------------------------------------------------ for the other threads
 
     def post(self, message: Post) -> None:
         """Hand over a decision, an acknowledgement or a question. The thread is woken only if it must not wait."""
         self._inbox.put(message)
-        if isinstance(message, Acked) or (self._looks_soon and isinstance(message, Decision) and not _urgent(message)):
-            return
-        self._bell.put(None)
 
     def stop(self) -> None:
         """Let the thread store what it has, close the file cleanly and end."""
         self._stopping = True
-        self._bell.put(None)
+        self._inbox.ring()
 
     # ------------------------------------------------------------ the thread
 
     def run(self) -> None:
         """Keep the journal until stopped."""
-        self._retry_at = self._tidy_at = self._clock.mono()
+        self._outage.retry_at = self._tidy_at = self._clock.mono()
         try:
             while not self._stopping:
                 self._turn()
@@ -140,13 +118,13 @@ class JournalThread:
         now = self._clock.mono()
         self._drain(now)
         try:
-            if self._store.is_open or now >= self._retry_at:
+            if self._store.is_open or now >= self._outage.retry_at:
                 self._keep(now)
         except JournalDown as down:
             self._fall(down)
-        if self._failed_at is not None:
+        if self._outage.since is not None:
             self._hand_over()
-            self._answer_from_memory()
+            self._questions.answer_from_memory(self._store, self._waiting, self._clock.now().ts)
             self._trim()
         self._report(now)
 
@@ -156,16 +134,16 @@ class JournalThread:
         if self._due_at() <= now:
             self._commit()
         self._restored()
-        self._answer()
+        self._questions.answer(self._store, self._clock.now().ts, self._tell.gaps)
         if now >= self._tidy_at:
             self._tidy(now)
         if now >= self._health_at:
-            self._bytes = self._store.size_bytes()
+            self._bytes = self._store.upkeep.size_bytes()
 
     def _finish(self) -> None:
         """The last commit. The records that the disk does not take now are lost, and say so here."""
         self._drain(self._clock.mono())
-        if self._waiting.since is None and self._acked_since is None and not self._lost:
+        if self._waiting.since is None and self._acked_since is None and not self._outage.lost:
             return
         try:
             if not self._store.is_open:
@@ -176,20 +154,12 @@ class JournalThread:
 
     def _wait(self) -> None:
         """Until something is due, or the bell rings."""
-        due = min(self._due_at(), self._tidy_at if self._store.is_open else self._retry_at)
-        self._looks_soon = self._waiting.since is not None
-        if not self._looks_soon and not self._inbox.empty():
-            return  # what came since the inbox was drained did not see that it must ring
+        due = min(self._due_at(), self._tidy_at if self._store.is_open else self._outage.retry_at)
+        if not self._inbox.expect(looks_soon=self._waiting.since is not None):
+            return
         if not self._store.is_open:
-            due = max(due, min(self._retry_at, self._clock.mono() + self._options.commit_every))
-        timeout = min(due - self._clock.mono(), MAX_IDLE_S)
-        if timeout > 0:
-            try:
-                self._bell.get(timeout=timeout)
-            except Empty:
-                return
-        while not self._bell.empty():
-            self._bell.get()
+            due = max(due, min(self._outage.retry_at, self._clock.mono() + self._options.commit_every))
+        self._inbox.wait(min(due - self._clock.mono(), MAX_IDLE_S))
 
     def _due_at(self) -> float:
         """When the next commit is due."""
@@ -203,8 +173,7 @@ class JournalThread:
     # ------------------------------------------------------------ what comes in
 
     def _drain(self, now: float) -> None:
-        for _ in range(self._inbox.qsize()):
-            message = self._inbox.get()
+        for message in self._inbox.drain():
             match message:
                 case Decision():
                     self._waiting.add(message, now)
@@ -212,15 +181,7 @@ class JournalThread:
                     if self._store.acknowledge(message) and self._acked_since is None:
                         self._acked_since = now
                 case BacklogWanted():
-                    self._wanted[message.uplink, message.lane] = message
-
-    def _answer(self) -> None:
-        while self._wanted:
-            key, wanted = next(iter(self._wanted.items()))
-            backlog, dropped = self._store.backlog(wanted, self._clock.now().ts)
-            del self._wanted[key]
-            wanted.answer(backlog)
-            self._tell_dropped(dropped)
+                    self._questions.ask(message)
 
     # ------------------------------------------------------------ the disk
 
@@ -228,38 +189,38 @@ class JournalThread:
         found, dropped = self._store.open(self._clock.now().ts)
         if not self._recovered:
             self._recovered = True
-            self._tell_hub(found)
+            self._tell.hub(found)
             for _, correction in recalled(found.state):  # before any row that it is about
-                self._tell_all(correction)
-        self._tell_dropped(dropped)
+                self._tell.senders(correction)
+        self._tell.gaps(dropped)
 
     def _commit(self) -> None:
         """Store the group; where the disk is full, make room and try it once more."""
         try:
             self._store_group()
         except JournalFull as full:
-            if self._failed_at is None:
+            if self._outage.since is None:
                 log.info("%s: making room in the journal", full)
             self._trim()
             self._open()
-            self._tell_dropped(self._store.make_room(self._waiting.text_bytes, self._clock.now().ts))
+            self._tell.gaps(self._store.upkeep.make_room(self._waiting.text_bytes, self._clock.now().ts))
             self._store_group()
 
     def _store_group(self) -> None:
-        lost, told = tuple(self._lost), dict(self._waiting.told)
+        lost, told = tuple(self._outage.lost), dict(self._waiting.told)
         acks_are_due = self._acks_are_due()
         rows = self._store.commit(self._waiting, lost, self._clock.now().ts, with_acks=acks_are_due)
         events = len(self._waiting.events)
         self._waiting.clear()
         if acks_are_due:
             self._acked_since = None
-        self._lost.clear()
+        self._outage.lost.clear()
         self._commits += 1
         if rows:
-            self._tell_hub(Stored(rows, sum(told.values())))
-            self._tell_all(Stored(rows[:events] + rows[events + told[Lane.TELEMETRY] :]))
-        self._tell_dropped(lost)
-        self._tell_dropped(self._store.relieve(self._clock.now().ts))
+            self._tell.hub(Stored(rows, sum(told.values())))
+            self._tell.senders(Stored(rows[:events] + rows[events + told[Lane.TELEMETRY] :]))
+        self._tell.gaps(lost)
+        self._tell.gaps(self._store.upkeep.relieve(self._clock.now().ts))
 
     def _acks_are_due(self) -> bool:
         since = self._acked_since
@@ -270,45 +231,32 @@ class JournalThread:
         keep = self._options
         telemetry_s = max(keep.keep_telemetry, keep.keep_acknowledged)
         events_s = max(keep.keep_events, keep.keep_acknowledged)
-        more = self._store.forget_old(self._clock.now().ts, telemetry_s, events_s)
-        self._store.tend()
+        more = self._store.upkeep.forget_old(self._clock.now().ts, telemetry_s, events_s)
+        self._store.upkeep.tend()
         self._tidy_at = now if more else now + TIDY_EVERY_S
 
     # ------------------------------------------------------------ failure
 
     def _fall(self, down: JournalDown) -> None:
         """The handle is gone; try again later, and say so once."""
-        now = self._clock.mono()
-        self._retry_at = now + RETRY_S
-        self._failure = down.what
-        if self._failed_at is None:
-            self._failed_at = now
+        if self._outage.begins(down.what, self._clock.mono()):
             log.error("the journal has stopped: %s. Records wait in memory", down)
-            self._tell_hub(JournalFailed(down.what, down.hint, self._dropped))
+            self._tell.hub(JournalFailed(down.what, down.hint, self._tell.dropped))
 
     def _restored(self) -> None:
         """Say once that the disk has taken a write again."""
-        if self._failed_at is not None:
-            down_s = self._clock.mono() - self._failed_at
+        if self._outage.since is not None:
+            down_s = self._outage.ends(self._clock.mono())
             log.info("the journal works again after %.0f s", down_s)
-            self._failed_at, self._failure = None, "ok"
-            self._tell_hub(JournalRestored(down_s))
-            self._tell_all(JournalRestored(down_s))
+            self._tell.hub(JournalRestored(down_s))
+            self._tell.senders(JournalRestored(down_s))
 
     def _hand_over(self) -> None:
         """Give what waits to the senders, each record once; the hub does not wait for it any longer."""
         rows = self._store.rows_of(self._waiting.tell(), self._clock.now().ts)
         if rows:
-            self._tell_hub(Unstored(rows))
-            self._tell_all(Unstored(tuple(row for row in rows if row.record.lane is Lane.TELEMETRY)))
-
-    def _answer_from_memory(self) -> None:
-        """What a sender asks for of the telemetry that waits; the rest when the disk is back, and it asks again."""
-        asked = [key for key in self._wanted if key[1] is Lane.TELEMETRY]
-        rows = self._store.rows_of(self._waiting.telemetry, self._clock.now().ts) if asked else ()
-        for key in asked:
-            wanted = self._wanted.pop(key)
-            wanted.answer(from_memory(rows, wanted, self._store.ledger))
+            self._tell.hub(Unstored(rows))
+            self._tell.senders(Unstored(tuple(row for row in rows if row.record.lane is Lane.TELEMETRY)))
 
     def _trim(self) -> None:
         """Keep what waits within bounds; what goes are gaps until they can be noted."""
@@ -318,30 +266,7 @@ class JournalThread:
         self._hand_over()
         for lost in self._waiting.trim(*bounds):
             for gap in self._store.given_up(lost, self._clock.now().ts):
-                self._lose(gap)
-
-    def _lose(self, gap: Dropped) -> None:
-        """Note a gap; with the one before it in its lane it becomes one, if the same uplinks miss both."""
-        for at in range(len(self._lost) - 1, -1, -1):
-            before = self._lost[at]
-            if before.lane is gap.lane:
-                if before.uplinks == gap.uplinks or len(self._lost) >= MAX_LOST:
-                    without = tuple(name for name in self._uplinks if name in before.uplinks + gap.uplinks)
-                    self._lost[at] = before._replace(
-                        last=gap.last, records=before.records + gap.records, uplinks=without
-                    )
-                    return
-                break
-        self._lost.append(gap)
-
-    def _tell_all(self, message: ToSenders) -> None:
-        for tell in self._tell_senders:
-            tell(message)
-
-    def _tell_dropped(self, dropped: Sequence[Dropped]) -> None:
-        for gap in dropped:
-            self._dropped += gap.records
-            self._tell_hub(gap)
+                self._outage.lose(gap)
 
     # ------------------------------------------------------------ health
 
@@ -350,21 +275,17 @@ class JournalThread:
             return
         self._health_at = now + HEALTH_EVERY_S
         ledger = self._store.ledger
-        self._tell_hub(
+        self._tell.hub(
             JournalHealth(
-                state=self._failure,
+                state=self._outage.what,
                 rows=ledger.rows(),
                 bytes=self._bytes,
                 waiting=len(self._waiting),
                 commits=self._commits,
                 backlog={uplink: ledger.backlog(uplink) for uplink in self._uplinks},
-                dropped=self._dropped + sum(gap.records for gap in self._lost),
+                dropped=self._tell.dropped + self._outage.lost_records,
                 commit_every_s=self._options.commit_every,
                 chain_length=self._store.head.length,
                 chain_head=self._store.head.hash.hex(),
             )
         )
-
-
-def _urgent(decision: Decision) -> bool:
-    return any(record.lane is Lane.EVENT for record in decision.records)

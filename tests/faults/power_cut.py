@@ -153,7 +153,7 @@ def judged(files: Files, folder: Path, marks: int, *, honest: bool) -> str:
     store = Store(path, "run-2", "boot-1", ("platform",), SMALL)
     found, _ = store.open(NOW)
     new = store.commit(group(event(1), telemetry(1)), (), NOW)
-    db = store._handle()
+    db = store.handle.db
     there = {lane: dict(db.execute(f"SELECT id, text FROM {lane} ORDER BY id").fetchall()) for lane in Lane}
     runs = dict(db.execute("SELECT run, no FROM runs"))
     store.close()

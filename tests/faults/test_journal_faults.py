@@ -490,8 +490,8 @@ def test_a_running_daemon_carries_over_what_can_be_read_and_knows_exactly_what_i
     store = opened(path, uplinks=("one", "two"))
     store.commit(group(*map(event, range(1, 6)), *map(heavy, range(1, 1001)), alarm='"raised"'), (), NOW)
     store.acknowledge(Acked("one", Lane.TELEMETRY, ((row_id(1, 1), row_id(1, 1000)),)))
-    pragma(store._handle(), "wal_checkpoint(TRUNCATE)")
-    store._abandon()
+    pragma(store.handle.db, "wal_checkpoint(TRUNCATE)")
+    store.handle.abandon()
     wreck(path, 0.5)
     dropped = store.open(NOW)[1]
     left = {seq for _, seq in numbers(backlog(store, Lane.TELEMETRY, uplink="two"))}

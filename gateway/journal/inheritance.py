@@ -1,0 +1,95 @@
+"""What a new file takes over from the one before it, which was set aside as damaged, or deleted.
+
+It is tried in the transaction that enrols the run: where that fails, the next opening tries again.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+from gateway.journal import chaining, damage, salvage
+from gateway.journal.chain import START
+from gateway.journal.chaining import End
+from gateway.journal.faults import JournalDamaged
+from gateway.journal.ledger import Ledger
+from gateway.journal.space import Space, pragma
+from gateway.model import Dropped, Lane
+
+log = logging.getLogger(__name__)
+
+
+class Inherited(NamedTuple):
+    """The ledger with what was carried over, the gaps of what was not, and whether anything was."""
+
+    ledger: Ledger
+    lost: tuple[Dropped, ...]
+    is_salvaged: bool
+
+
+class Inheritance:
+    """What the files before left to the journal at `path`; `end` is the last link of the chain, as on the disk."""
+
+    def __init__(self, path: Path, space: Space) -> None:
+        self.end = End(START, 0)
+        self._path = path
+        self._space = space
+        self._lost: tuple[Dropped, ...] = ()  # with a file that was set aside, not noted yet
+        self._aside: Path | None = None  # a damaged file whose rows are not in a new one yet
+        self._may_salvage = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a damaged file whose rows are not in a new one yet."""
+        return self._aside is not None
+
+    def set_aside(self, why: JournalDamaged, now_ts: int) -> None:
+        """Rename the damaged file."""
+        aside = damage.set_aside(self._path, now_ts, self._space.max_size // 2)
+        log.error("%s: it is kept as %s, and a new one begun", why, aside)
+        self._aside = aside
+
+    def forget_rows(self, ledger: Ledger, reason: str) -> None:
+        """The rows are out of reach: what some uplink did not have becomes a gap, noted when there is a file again."""
+        self._lost += salvage.losses(ledger, salvage.nothing().present, reason)
+
+    def taken(self) -> None:
+        """The transaction with all of it is on the disk."""
+        self._lost, self._aside, self._may_salvage = (), None, True
+
+    def chain(self, db: sqlite3.Connection) -> End:
+        """The last link of the chain; a file that has none yet goes on with the one that it follows."""
+        found = chaining.recall(db)
+        if found is None or (found.head == START and self.end.head != START):
+            found = self.end
+            chaining.anchor(db, found)
+        return found
+
+    def take(self, db: sqlite3.Connection, known: Ledger, *, existed: bool) -> Inherited:
+        """Carry over what a file that was set aside still gives.
+
+        A new file that was never finished belongs to the file that was set aside last, whoever did that.
+        """
+        if self._aside is None and existed and not pragma(db, "user_version"):
+            self._aside = next(reversed(damage.bad_files(self._path)), None)
+        if self._aside is None:
+            return Inherited(known, self._lost, is_salvaged=False)
+        ledger, found = known.copy(), salvage.nothing()
+        if self._may_salvage:
+            self._may_salvage = False  # should it be this that fails, the next attempt does without
+            found = salvage.carry_over(self._aside, db, ledger, self._space.salvage_bytes())
+        if self.end.head == START and found.end is not None:
+            self.end = found.end
+        lost = salvage.losses(ledger, found.present, "journal_damaged")
+        carried = {lane: sum(last - first + 1 for first, last in found.present[lane]) for lane in Lane}
+        (states,) = db.execute("SELECT count(*) FROM state").fetchone()
+        log.warning(
+            "carried over from %s: %d events, %d records of telemetry; %d are known to be lost",
+            self._aside,
+            carried[Lane.EVENT],
+            carried[Lane.TELEMETRY],
+            sum(gap.records for gap in lost),
+        )
+        return Inherited(ledger, self._lost + lost, any(carried.values()) or states > 0)

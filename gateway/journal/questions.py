@@ -1,0 +1,38 @@
+"""What the senders have asked for and was not answered yet; of each uplink and lane the newest question counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.journal.reading import from_memory
+from gateway.journal.store import Store
+from gateway.journal.waiting import Waiting
+from gateway.model import BacklogWanted, Dropped, Lane
+
+
+class Questions:
+    """The open questions of all senders."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[tuple[str, Lane], BacklogWanted] = {}
+
+    def ask(self, wanted: BacklogWanted) -> None:
+        """Note a question."""
+        self._wanted[wanted.uplink, wanted.lane] = wanted
+
+    def answer(self, store: Store, now_ts: int, tell: Callable[[tuple[Dropped, ...]], None]) -> None:
+        """Answer all from the disk, and tell of the gaps that this finds. Raises JournalDown; what is open stays so."""
+        while self._wanted:
+            key, wanted = next(iter(self._wanted.items()))
+            backlog, dropped = store.backlog(wanted, now_ts)
+            del self._wanted[key]
+            wanted.answer(backlog)
+            tell(dropped)
+
+    def answer_from_memory(self, store: Store, waiting: Waiting, now_ts: int) -> None:
+        """Answer what is asked of the telemetry that waits; the rest when the disk is back, and they ask again."""
+        asked = [key for key in self._wanted if key[1] is Lane.TELEMETRY]
+        rows = store.rows_of(waiting.telemetry, now_ts) if asked else ()
+        for key in asked:
+            wanted = self._wanted.pop(key)
+            wanted.answer(from_memory(rows, wanted, store.ledger))
