@@ -8,7 +8,8 @@ Values    what a driver returns: point -> value, or Bad(reason). Lives only betw
 Reading   one device at one moment: values, and the reason for each bad point
 Zone      a place (`cold-store/room-1`); rules may address all points of one kind in a zone
 Rule      a condition on points, with limits, delays, priority, latch and response
-Alarm     the life of one rule on one point; its id is `rule`, or `rule@device.point` where a rule covers several
+Alarm     the life of one rule on one point; its id is `rule`, or `rule@device.point` where a rule covers several.
+          The gateway's own alarms have neither rule nor point; their ids are `what@where`, without a dot
 Response  what to do on the spot when an alarm changes: outputs to switch, text for people
 Fact      what the hub is told
 Decision  everything that one fact leads to: records, changed state, writes to outputs, notices, replies
@@ -236,6 +237,28 @@ class JournalRestored(NamedTuple):
     down_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate that an uplink relies on. `which`: "own", "ca" or "broker"; `until`: valid until then, UTC ms."""
+
+    uplink: str
+    which: str
+    name: str  # whom it names, or the file
+    until: int
+
+
+class CertificatesRead(NamedTuple):
+    """What an uplink has read of its certificates: of each kind the one that expires first.
+
+    `unusable`: why new files were not taken up, "" if nothing is wrong with them; then `hint` says what to do.
+    """
+
+    uplink: str
+    certificates: tuple[Certificate, ...]
+    unusable: str = ""
+    hint: str = ""
+
+
 class Dropped(NamedTuple):
     """Records of one run and lane, `first` to `last`, that were given up before every uplink had them; a gap."""
 
@@ -378,6 +401,7 @@ Fact: TypeAlias = (
     | Recovered
     | JournalFailed
     | JournalRestored
+    | CertificatesRead
     | Dropped
     | RoomDied
     | TimeKnown
@@ -409,7 +433,10 @@ class Write(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AlarmView:
-    """The present state of one alarm, for the retained topic and for people. `seq` is that of its last event."""
+    """The present state of one alarm, for the retained topic and for people. `seq` is that of its last event.
+
+    An alarm of the gateway's own has no rule, device, point and zone: they are empty.
+    """
 
     alarm: str
     rule: str
@@ -438,6 +465,7 @@ class HealthReport:
     journal: JournalHealth | None
     uplinks: tuple[UplinkHealth, ...]
     counts: Mapping[str, int]  # the hub's own: facts, readings, events, not_stored, ...
+    certificates: tuple[Certificate, ...] = ()
 
 
 class Correction(NamedTuple):

@@ -100,6 +100,13 @@ def started(version: str, config: str, fate: str, previous: PreviousRun | None) 
     return event("started", version=version, config=config, journal=fate, previous=before)
 
 
+def subject(view: AlarmView) -> dict[str, Json]:
+    """Which rule on which point made an alarm; nothing for the gateway's own."""
+    if not view.rule:
+        return {}
+    return {"rule": view.rule, "device": view.device, "point": view.point, "zone": view.zone}
+
+
 def alarm(view: AlarmView, change: str, by: str = "") -> str:
     """An alarm's transition: raised, cleared, acknowledged or reset (then `by` names who)."""
     fields: dict[str, Json] = {
@@ -107,10 +114,7 @@ def alarm(view: AlarmView, change: str, by: str = "") -> str:
         "change": change,
         "state": view.state,
         "priority": view.priority,
-        "rule": view.rule,
-        "device": view.device,
-        "point": view.point,
-        "zone": view.zone,
+        **subject(view),
         "text": view.text,
         "say": view.say,
     }

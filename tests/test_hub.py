@@ -8,10 +8,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.config.schema import Uplink
 from gateway.driver import point
 from gateway.hub.alarms import Target
 from gateway.hub.decide import Hub
 from gateway.hub.numbering import MAX_NOT_STORED
+from gateway.hub.own import JOURNAL_FAILED as JOURNAL_FAILED_ALARM
+from gateway.hub.own import alarms_of
 from gateway.hub.plan import Plan
 from gateway.model import (
     JOURNAL_FAILED,
@@ -48,6 +51,7 @@ from gateway.rules.condition import Above, Equals, SilentFor
 from gateway.rules.judge import Rule
 from gateway.rules.responses import OutputPoint, Response
 
+OF_PLATFORM = alarms_of("platform", Uplink(url="mqtts://h:8883", ca_file="ca", cert_file="c", key_file="k"))
 SIREN = OutputPoint("gpio", "siren", "output")
 T0 = 1_800_000_000_000
 
@@ -82,6 +86,7 @@ def plan() -> Plan:
         safety_devices=frozenset({"smoke-1", "smoke-2", "siren"}),
         version="0",
         run="run2",
+        own=(JOURNAL_FAILED_ALARM, *OF_PLATFORM),
     )
 
 

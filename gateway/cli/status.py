@@ -12,6 +12,7 @@ from typing import Any
 from gateway.cli import OK, default_state_dir
 from gateway.control import ask
 from gateway.errors import SitewardenError
+from gateway.model import Trust
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +62,10 @@ def lines(status: dict[str, Any]) -> Iterable[str]:
         _uplink_rows(health, status["ts"]),
         "no uplinks yet",
     )
+    if health["certificates"]:
+        yield ""
+        rows = (_certificate_row(certificate, status) for certificate in health["certificates"])
+        yield from table(("UPLINK", "CERTIFICATE", "NAME", "VALID UNTIL (UTC)", "LEFT"), rows, "")
     journal = health["journal"]
     if journal is not None:
         yield ""
@@ -131,6 +136,13 @@ def _link_rows(links: Iterable[dict[str, Any]]) -> Iterable[tuple[object, ...]]:
         for device in link["devices"]:
             failures = ", ".join(f"{name} {count}" for name, count in device["failures"].items()) or "none"
             yield link["link"], state, device["device"], device["state"], device["polls"], failures
+
+
+def _certificate_row(certificate: dict[str, Any], status: dict[str, Any]) -> tuple[object, ...]:
+    left_s = (certificate["until"] - status["ts"]) / 1000
+    left = "expired" if left_s <= 0 else duration(left_s)
+    judged = left if status["trust"] != Trust.UNSYNCED else "not judged: the clock is not set"
+    return certificate["uplink"], certificate["which"], certificate["name"], clock(certificate["until"]), judged
 
 
 def _uplink_rows(health: dict[str, Any], ts: int) -> Iterable[tuple[object, ...]]:

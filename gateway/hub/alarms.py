@@ -1,4 +1,4 @@
-"""All alarms of the gateway: each rule on each of its points, with the state that survives a restart.
+"""All alarms of the gateway: each rule on each of its points, and its own (own.py), with what survives a restart.
 
 The state of an alarm that is not normal is stored under `alarm/<id>` with the decision that changed it. What is
 restored at start is merged: it raises nothing again and never undoes what has happened since the start.
@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import NamedTuple
 
-from gateway.model import AlarmState, AlarmView, Reading, StateChange, Value
+from gateway.hub.own import Trouble
+from gateway.model import AlarmState, AlarmView, Json, Priority, Reading, StateChange, Value
 from gateway.records import encode
-from gateway.rules.condition import NOWHERE
+from gateway.rules.condition import NOWHERE, Told
 from gateway.rules.judge import Life, Rule, deadline, elapse, fresh, judge, unknown
 from gateway.rules.lifecycle import ACTIVE, Change, after, refusal
 from gateway.rules.responses import Response
@@ -61,11 +62,15 @@ class Alarms:
     """Every alarm by id. Owned and changed by the hub alone; before `wake` (monotonic) `elapse` changes nothing."""
 
     def __init__(
-        self, rules: tuple[tuple[Rule, tuple[Target, ...]], ...], responses: Mapping[str, Response], mono: float
+        self,
+        rules: tuple[tuple[Rule, tuple[Target, ...]], ...],
+        responses: Mapping[str, Response],
+        mono: float,
+        own: tuple[str, ...] = (),
     ) -> None:
         self._alarms = {
             target.alarm: _Alarm(rule, target, fresh(mono), _view(rule, target, responses))
-            for rule, targets in rules
+            for rule, targets in (*rules, (Rule("", Told()), tuple(Target(alarm, "", "", "") for alarm in own)))
             for target in targets
         }
         self._by_point: dict[str, dict[str, list[_Alarm]]] = {}  # by device, then by point
@@ -125,16 +130,36 @@ class Alarms:
         alarm.live(alarm.life._replace(state=state))
         return self._change(alarm, change, mono, ts, alarm.view.value)
 
+    def tell(self, alarm_id: str, trouble: Trouble | None, mono: float, ts: int) -> Changed | None:
+        """What is known of one of the gateway's own alarms: it is raised, raised again, cleared, or left as it is."""
+        alarm = self._alarms[alarm_id]
+        standing = alarm.life.state in ACTIVE
+        if trouble is not None and not (standing and trouble == _trouble(alarm.view)):
+            alarm.view = replace(alarm.view, **trouble._asdict())
+            alarm.live(alarm.life._replace(state=AlarmState.UNACK_ACTIVE))
+            return self._change(alarm, Change.RAISED, mono, ts, None)
+        if trouble is None and standing:
+            state = after(alarm.life.state, Change.CLEARED, latch=False)
+            alarm.live(alarm.life._replace(state=state or AlarmState.NORMAL))
+            return self._change(alarm, Change.CLEARED, mono, ts, None)
+        return None
+
     def numbered(self, view: AlarmView) -> StateChange:
         """Keep the view with the number of its event; returns the state to store with it."""
         self._alarms[view.alarm].view = view
         key = STATE_PREFIX + view.alarm
         if view.state is AlarmState.NORMAL:
             return StateChange(key, None)
-        return StateChange(
-            key,
-            encode({"state": view.state, "since": view.since, "seq": view.seq, "run": view.run, "value": view.value}),
-        )
+        kept: dict[str, Json] = {
+            "state": view.state,
+            "since": view.since,
+            "seq": view.seq,
+            "run": view.run,
+            "value": view.value,
+        }
+        if not view.rule:
+            kept |= _trouble(view)._asdict()
+        return StateChange(key, encode(kept))
 
     def restore(self, stored: Mapping[str, str]) -> Iterator[StateChange | AlarmView]:
         """Merge the alarms of the run before: their views, and removals of the state of alarms that are gone."""
@@ -203,11 +228,18 @@ def _view(rule: Rule, target: Target, responses: Mapping[str, Response]) -> Alar
     )
 
 
+def _trouble(view: AlarmView) -> Trouble:
+    return Trouble(view.priority, view.text, view.say)
+
+
 def _restored(view: AlarmView, text: str) -> AlarmView | None:
     """The view as it was stored; None where the text is not one of ours."""
     try:
         stored = json.loads(text)
         value = stored["value"]
+        if not view.rule:
+            trouble = Trouble(Priority(stored["priority"]), str(stored["text"]), str(stored["say"]))
+            view = replace(view, **trouble._asdict())
         return replace(
             view,
             state=AlarmState(stored["state"]),

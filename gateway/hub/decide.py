@@ -16,12 +16,14 @@ from gateway.hub.alarms import STATE_PREFIX, Alarms, Changed
 from gateway.hub.answered import AnsweredCommands
 from gateway.hub.numbering import Numbering
 from gateway.hub.outputs import Outputs, Switch
+from gateway.hub.own import JOURNAL_FAILED, Certificates, Troubles, journal_failed, journal_works
 from gateway.hub.plan import Plan
 from gateway.hub.points import Points
 from gateway.hub.timekeeping import Timekeeper, Turned
 from gateway.model import (
     AlarmsKnown,
     AlarmView,
+    CertificatesRead,
     Command,
     Decision,
     DeviceBack,
@@ -78,7 +80,8 @@ class Hub:
         self._start = now
         self._numbering = Numbering(plan.run)
         self._points = Points(plan.about.devices, plan.every_s)
-        self._alarms = Alarms(plan.rules, plan.responses, now.mono)
+        self._alarms = Alarms(plan.rules, plan.responses, now.mono, plan.own)
+        self._certificates = Certificates()
         self._outputs = Outputs(plan.outputs)
         self._reporters = {device: Reporter(limits, plan.every_s[device]) for device, limits in plan.limits.items()}
         self.started = False  # whether the run's first event has been made
@@ -107,8 +110,9 @@ class Hub:
             DeviceBack: self._gateway_fact,
             UplinkUp: self._gateway_fact,
             UplinkDown: self._gateway_fact,
-            JournalFailed: self._gateway_fact,
-            JournalRestored: self._gateway_fact,
+            JournalFailed: self._journal_failed,
+            JournalRestored: self._journal_restored,
+            CertificatesRead: self._certificates_read,
             Dropped: self._gateway_fact,
             RoomDied: self._gateway_fact,
             TimeKnown: self._time_known,
@@ -157,14 +161,19 @@ class Hub:
     def _tick(self, _: Tick, now: Moment) -> Decision:
         decision = self._alarm_changes(self._alarms.elapse(now.mono, now.ts), now)
         made = decision.records
-        notices = decision.notices
         if not self.started and now.mono >= self._start.mono + RECOVERY_WAIT_S:
             made = (self._started_event(Recovered("unknown", None, {}), now), *made)
-        if now.mono >= self._health_due:
-            self._health_due = now.mono + HEALTH_EVERY_S
-            notices = (*notices, self._report(now))
         writes = (*decision.writes, *self._outputs.due_retries(now.mono))
-        return decision._replace(records=made, writes=writes, notices=notices)
+        decision = decision._replace(records=made, writes=writes)
+        if now.mono < self._health_due:
+            return decision
+        self._health_due = now.mono + HEALTH_EVERY_S
+        return _joined(decision, self._minute(now))
+
+    def _minute(self, now: Moment) -> Decision:
+        """What is due each minute: a look at the certificates' dates, and the health."""
+        decision = self._own_alarms(self._certificates.judged(now), now) if self.started else Decision()
+        return decision._replace(notices=(*decision.notices, self._report(now)))
 
     # -- the clock
 
@@ -205,6 +214,11 @@ class Hub:
                 made.append(self._output_event(switch, "switched", now))
         return Decision(tuple(made), tuple(state), tuple(writes), tuple(notices)) if made else Decision()
 
+    def _own_alarms(self, troubles: Troubles, now: Moment) -> Decision:
+        """What this means for the gateway's own alarms."""
+        told = (self._alarms.tell(alarm, trouble, now.mono, now.ts) for alarm, trouble in troubles.items())
+        return self._alarm_changes((changed for changed in told if changed is not None), now)
+
     def _respond(self, view: AlarmView, now: Moment) -> list[Switch]:
         response_id = self._alarms.response(view.alarm)
         if response_id is None:
@@ -240,6 +254,8 @@ class Hub:
                 made.append(self._output_event(switch, "switched", now))
         state += self._commands.restore(fact.state)
         decision = Decision(tuple(made), tuple(state), tuple(writes), (*notices, AlarmsKnown()))
+        if any(isinstance(notice, AlarmView) and notice.alarm == JOURNAL_FAILED for notice in notices):
+            decision = _joined(decision, self._own_alarms(journal_works(), now))  # what failed was an earlier run's
         turned = self._time.recovered(fact.state, now, self._numbering.last)
         return _joined(decision, self._clock_turned(turned, now._replace(trust=self._time.trust)))
 
@@ -247,6 +263,12 @@ class Hub:
         self.started = True
         text = records.started(self._plan.version, self._plan.about.config, fact.fate, fact.previous)
         return self._numbering.started(text, self._start, now)
+
+    def _journal_failed(self, fact: JournalFailed, now: Moment) -> Decision:
+        return _joined(self._gateway_fact(fact, now), self._own_alarms(journal_failed(fact), now))
+
+    def _journal_restored(self, fact: JournalRestored, now: Moment) -> Decision:
+        return _joined(self._gateway_fact(fact, now), self._own_alarms(journal_works(), now))
 
     def _stored(self, fact: Stored, _: Moment) -> Decision:
         self._numbering.stored(len(fact.rows) - fact.told)
@@ -308,6 +330,10 @@ class Hub:
     def _gateway_fact(self, fact: records.GatewayFact, now: Moment) -> Decision:
         return Decision((self._numbering.event(records.gateway_fact(fact), now),))
 
+    def _certificates_read(self, fact: CertificatesRead, now: Moment) -> Decision:
+        self._certificates.read(fact)
+        return self._own_alarms(self._certificates.judged(now), now) if self.started else Decision()
+
     def _health(self, fact: LinkHealth | JournalHealth | UplinkHealth, _: Moment) -> Decision:
         if isinstance(fact, LinkHealth):
             self._links[fact.link] = fact
@@ -334,6 +360,7 @@ class Hub:
                 "not_stored": numbering.not_stored,
                 "dropped": numbering.dropped,
             },
+            certificates=self._certificates.all,
         )
 
     def _stopping(self, fact: Stopping, now: Moment) -> Decision:

@@ -115,4 +115,20 @@ class SilentFor:
         return f"silent for {self.seconds:g} s"
 
 
-Condition: TypeAlias = Above | Below | Outside | Equals | SilentFor
+@dataclass(frozen=True, slots=True)
+class Told:
+    """True while the gateway itself says so; no value and no time changes that."""
+
+    def holds(self, value: Value, standing: bool) -> bool | None:  # noqa: ARG002 - no value is about it
+        """None."""
+        return None
+
+    def calm(self, standing: bool) -> tuple[float, float]:  # noqa: ARG002 - nor any number
+        """All."""
+        return (-inf, inf)
+
+    def __str__(self) -> str:
+        return "told by the gateway"
+
+
+Condition: TypeAlias = Above | Below | Outside | Equals | SilentFor | Told

@@ -16,6 +16,7 @@ from gateway.model import (
     About,
     AlarmState,
     AlarmView,
+    Certificate,
     DeviceAbout,
     DeviceHealth,
     HealthReport,
@@ -27,7 +28,7 @@ from gateway.model import (
     Trust,
     UplinkHealth,
 )
-from gateway.records import encode
+from gateway.records import encode, subject
 
 MAX_RECORDS = 100
 """Records in one message of telemetry, at most."""
@@ -158,10 +159,7 @@ def alarm(view: AlarmView) -> bytes:
         "since": view.since,
         "run": view.run,
         "seq": view.seq,
-        "rule": view.rule,
-        "device": view.device,
-        "point": view.point,
-        "zone": view.zone,
+        **subject(view),
         "text": view.text,
         "say": view.say,
     }
@@ -221,8 +219,18 @@ def health(report: HealthReport) -> bytes:
         "journal": None if report.journal is None else _journal(report.journal),
         "uplinks": [_uplink(uplink) for uplink in report.uplinks],
         "counts": dict(report.counts),
+        "certificates": [_certificate(certificate) for certificate in report.certificates],
     }
     return _bytes(encode(fields))
+
+
+def _certificate(certificate: Certificate) -> Json:
+    return {
+        "uplink": certificate.uplink,
+        "which": certificate.which,
+        "name": certificate.name,
+        "until": certificate.until,
+    }
 
 
 def _link(link: LinkHealth) -> Json:
