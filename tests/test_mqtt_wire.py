@@ -15,12 +15,13 @@ from typing import Any, Self
 
 import pytest
 from tls_scene import Authority, Pair, openssl, tls_front
-from uplink_scene import ROOT, Platform, event, running, short_delays, until
+from uplink_scene import ROOT, SHORT_PAUSES, Platform, event, running, until
 
 from gateway.config.schema import Uplink
 from gateway.demo.broker import Broker
 from gateway.uplink import tls
-from gateway.uplink.connector import MqttWire, endpoint, growing_delays
+from gateway.uplink.attempts import Pauses
+from gateway.uplink.connector import MqttWire, endpoint
 from gateway.uplink.faults import Endpoint
 from gateway.uplink.wire import Down, Heard, Landed, NotSubscribed, Publication, Received, Up
 
@@ -37,13 +38,13 @@ class Listener:
     """A wire on its thread, and all that it says."""
 
     def __init__(
-        self, url: str, folder: Path = Path("/"), delays: Any = short_delays, patience: Any = None, **options: Any
+        self, url: str, folder: Path = Path("/"), pauses: Any = SHORT_PAUSES, patience: Any = None, **options: Any
     ) -> None:
         self.heard: SimpleQueue[Heard] = SimpleQueue()
         will = Publication(f"{ROOT}/status", b"lost", retain=True)
         settings = Uplink(url=url, **options)
         self.wire = MqttWire(
-            "platform", settings, folder, "gw1", lambda: will, self.heard.put, delays, **(patience or {})
+            "platform", settings, folder, "gw1", lambda: will, self.heard.put, pauses, **(patience or {})
         )
         self.thread = threading.Thread(target=self.wire.run)
 
@@ -170,11 +171,8 @@ def test_stopping_the_wire_alone_ends_it_within_its_deadline_and_leaves_the_will
 
 
 def test_stopping_ends_a_pause_between_attempts_at_once() -> None:
-    def endless() -> Iterator[float]:
-        while True:
-            yield 3600.0
-
-    with Listener(f"mqtt://127.0.0.1:{free_port()}", delays=endless) as wire:
+    endless = Pauses(least_s=3600.0, most_s=3600.0)
+    with Listener(f"mqtt://127.0.0.1:{free_port()}", pauses=endless) as wire:
         wire.down()
         wire.wire.stop()
         wire.thread.join(2)
@@ -440,11 +438,8 @@ def test_nothing_that_a_peer_sends_ends_the_wires_thread() -> None:
         one.recv(1000)
         one.sendall(waiting.pop() if waiting else b"")
 
-    def at_once() -> Iterator[float]:
-        while True:
-            yield 0.0
-
-    with raw_server(nasty) as port, Listener(f"mqtt://127.0.0.1:{port}", delays=at_once) as wire:
+    at_once = Pauses(least_s=0.0, most_s=0.0)
+    with raw_server(nasty) as port, Listener(f"mqtt://127.0.0.1:{port}", pauses=at_once) as wire:
         until(lambda: not waiting or not wire.thread.is_alive(), 20)
         assert wire.thread.is_alive()
         wire.down()
@@ -464,15 +459,6 @@ def test_a_message_larger_than_anything_we_asked_for_ends_the_connection_before_
 
 
 # ---------------------------------------------------------------- small things
-
-
-def test_pauses_grow_to_a_minute_with_jitter() -> None:
-    delays = growing_delays()
-    first = [next(delays) for _ in range(12)]
-    for number, delay in enumerate(first):
-        middle = min(60.0, 2.0**number)
-        assert 0.5 * middle <= delay <= 1.5 * middle
-    assert len({round(delay, 6) for delay in first}) == 12
 
 
 def test_urls_name_host_port_and_tls() -> None:

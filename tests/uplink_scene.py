@@ -36,6 +36,7 @@ from gateway.model import (
     UplinkDown,
     UplinkUp,
 )
+from gateway.uplink.attempts import Pauses
 from gateway.uplink.connector import MqttWire
 from gateway.uplink.rooms import uplink
 from gateway.uplink.sender import Sender
@@ -225,9 +226,7 @@ def until(what: Callable[[], T], within_s: float = 10.0, why: str = "") -> T:
     return found
 
 
-def short_delays() -> Iterator[float]:
-    while True:
-        yield 0.02
+SHORT_PAUSES = Pauses(least_s=0.02, most_s=0.02)
 
 
 @contextmanager
@@ -239,7 +238,7 @@ def running(
     facts: SimpleQueue[Fact] = SimpleQueue()
     settings = Uplink(url=url, **options)
     sender, wire = uplink(
-        "platform", settings, about, run, folder, SystemClock(), facts.put, journal.post, short_delays
+        "platform", settings, about, run, folder, SystemClock(), facts.put, journal.post, SHORT_PAUSES
     )
     scene = Scene(sender, wire, journal, facts)
 

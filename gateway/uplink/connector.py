@@ -2,7 +2,7 @@
 
 - This thread alone touches the connection; others put orders into its queue and wake it. An order for an earlier
   connection is dropped.
-- Pauses between attempts grow from 1 s to 60 s, with jitter, and end at once on stop.
+- When to try again is decided in attempts.py; a pause ends at once on stop.
 - MQTT 5 first; 3.1.1 from then on if the broker says that it does not know 5, or hangs up on it twice in a row.
 - Passwords and certificates are read anew for every connection.
 """
@@ -14,17 +14,17 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from gateway.config import schema
 from gateway.config.secrets import read_secret
 from gateway.errors import ConfigError
 from gateway.uplink import faults, tls
+from gateway.uplink.attempts import PAUSES, Attempts, Pauses
 from gateway.uplink.faults import Endpoint, Fault
 from gateway.uplink.mqtt import Connection, Login
 from gateway.uplink.wire import Down, Publication, Tell
@@ -32,21 +32,8 @@ from gateway.uplink.wire import Down, Publication, Tell
 ANSWER_S = 10.0
 """Seconds that the broker has for its CONNACK."""
 
-STEADY_S = 30.0
-"""A connection that lasted so long was a good one: the next pause is the shortest again."""
-
 GOODBYE_S = 3.0
 """Seconds that the sender has for its goodbye when the wire is stopped."""
-
-Delays: TypeAlias = Callable[[], Iterator[float]]
-
-
-def growing_delays() -> Iterator[float]:
-    """Seconds to wait before each attempt: 1, 2, 4, ... 60, each made 0.5 to 1.5 times as long by chance."""
-    delay = 1.0
-    while True:
-        yield delay * random.uniform(0.5, 1.5)  # noqa: S311 - spreads gateways after an outage, hides nothing
-        delay = min(60.0, delay * 2)
 
 
 def endpoint(url: str) -> Endpoint:
@@ -69,7 +56,7 @@ class MqttWire:
         client_id: str,
         will: Callable[[], Publication],
         tell: Tell,
-        delays: Delays = growing_delays,
+        pauses: Pauses = PAUSES,
         answer_s: float = ANSWER_S,
         goodbye_s: float = GOODBYE_S,
     ) -> None:
@@ -80,7 +67,7 @@ class MqttWire:
         self._client_id = client_id
         self._will = will
         self._tell = tell
-        self._delays = delays
+        self._pauses = pauses
         self._answer_s = answer_s
         self._goodbye_s = goodbye_s
         self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -92,6 +79,7 @@ class MqttWire:
         self._hung_up = 0
         self._answer_by = 0.0
         self._connection = Connection(0, self._version, self._where, tell)
+        self._attempts = Attempts(1, 0.0, random.uniform, pauses)
 
     # ------------------------------------------------------------ called by the sender and the supervisor
 
@@ -136,14 +124,16 @@ class MqttWire:
 
     def run(self) -> None:
         """Connect, and connect again, until stopped."""
-        delays = self._delays()
+        attempts = self._attempts = Attempts(1, time.monotonic(), random.uniform, self._pauses)
         while not self._stopping.is_set():
-            began = time.monotonic()
-            again_at_once = self._one_connection()
-            if time.monotonic() - began > STEADY_S:
-                delays = self._delays()
-            if not again_at_once:
-                self._stopping.wait(next(delays))
+            broker = attempts.next(time.monotonic())
+            if broker is None:
+                self._stopping.wait(attempts.due_at - time.monotonic())
+                continue
+            while self._one_connection():
+                pass
+            fault = self._connection.fault
+            attempts.ended(broker, time.monotonic(), refused=fault is not None and fault.refused)
 
     def _one_connection(self) -> bool:
         """Connect, talk until it ends, and say so; returns whether the next attempt should follow at once."""
@@ -159,14 +149,15 @@ class MqttWire:
                 current.close()
                 older = self._choose_version(current)
                 if not self._finished and not older:
-                    self._tell(Down(current.number, *(current.fault or faults.closed(self._where, current.is_up))))
+                    fault = current.fault or faults.closed(self._where, current.is_up)
+                    self._tell(Down(current.number, fault.what, fault.hint))
         return older
 
     def _open(self, current: Connection) -> None:
         try:
             login = self._login()
         except ConfigError as error:
-            current.fault = Fault(f"the password cannot be used: {error}", "Check password_file")
+            current.fault = faults.refusal(f"the password cannot be used: {error}", "Check password_file")
         except OSError as error:
             current.fault = faults.files(error)
         else:
@@ -199,6 +190,8 @@ class MqttWire:
                         _carry(current, events)
                 current.tend()
                 self._look_at_clock(current)
+                if current.is_up and self._attempts.broker is None:
+                    self._attempts.connected(0, time.monotonic())
 
     def _wait_s(self, current: Connection) -> float:
         by = min(self._stop_by, float("inf") if current.is_up else self._answer_by)

@@ -23,10 +23,16 @@ class Endpoint(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What happened and a hint."""
+    """What happened and a hint. `refused`: the other side would not have us, and will not until somebody acts."""
 
     what: str
     hint: str
+    refused: bool = False
+
+
+def refusal(what: str, hint: str) -> Fault:
+    """The other side would not have us."""
+    return Fault(what, hint, refused=True)
 
 
 _CLOCK = "compare this machine's clock with the real time"
@@ -75,6 +81,9 @@ _DISCONNECT = {
 }
 """Reason codes of DISCONNECT. Source: MQTT 5.0, 3.14.2.1."""
 
+_PASSING = frozenset({0x88, 0x8B, 0x8D})
+"""Codes that end by themselves, and soon: the broker starts, shuts down, or heard nothing from us."""
+
 
 def connecting(error: OSError, where: Endpoint) -> Fault:
     """Why no connection to `where` came about."""
@@ -101,7 +110,7 @@ def certificate(error: ssl.SSLCertVerificationError) -> Fault:
     if error.verify_code == _NOT_YET_VALID:
         return not_yet_valid(round(time.time() * 1000))
     if error.verify_code in _UNKNOWN_CA:
-        return Fault(
+        return refusal(
             "the broker's certificate is signed by a CA that is not known here",
             "Set ca_file to the certificate of the CA that signed it",
         )
@@ -109,7 +118,7 @@ def certificate(error: ssl.SSLCertVerificationError) -> Fault:
         error.verify_code,
         (f"the broker's certificate is not accepted: {error.verify_message}", "Check it, and ca_file"),
     )
-    return Fault(what, hint)
+    return refusal(what, hint)
 
 
 def not_yet_valid(wall_ts: int) -> Fault:
@@ -117,8 +126,8 @@ def not_yet_valid(wall_ts: int) -> Fault:
     what = "the broker's certificate is not valid yet"
     shown = f"{datetime.fromtimestamp(wall_ts / 1000, UTC):%Y-%m-%d %H:%M} UTC"
     if wall_ts >= floor_ts():
-        return Fault(what, f"The clock, which shows {shown}, is probably behind: {_CLOCK}")
-    return Fault(
+        return refusal(what, f"The clock, which shows {shown}, is probably behind: {_CLOCK}")
+    return refusal(
         what,
         f"The clock is wrong: it shows {shown}, which is before this software was made. It connects within a minute "
         "of the clock being set: let the machine reach an NTP server without TLS, or give it a hardware clock",
@@ -131,24 +140,26 @@ def tls(error: ssl.SSLError, where: Endpoint) -> Fault:
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return Fault(f"{where} ended the connection during the TLS handshake", _wrong_port(where))
     if reason in _NOT_TLS:
-        return Fault(f"{where} does not speak TLS", _wrong_port(where))
+        return refusal(f"{where} does not speak TLS", _wrong_port(where))
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
-        return Fault(f"{where} refused the TLS handshake", "It may ask for our certificate: set cert_file and key_file")
+        return refusal(
+            f"{where} refused the TLS handshake", "It may ask for our certificate: set cert_file and key_file"
+        )
     if "UNKNOWN_CA" in reason or "BAD_CERTIFICATE" in reason or "CERTIFICATE_UNKNOWN" in reason:
-        return Fault(f"{where} does not accept our certificate", "Check cert_file, and the CA that the broker trusts")
+        return refusal(f"{where} does not accept our certificate", "Check cert_file, and the CA that the broker trusts")
     if "PROTOCOL" in reason:
-        return Fault(f"{where} speaks no TLS version from 1.2 on", "Update the broker")
-    return Fault(f"the TLS handshake with {where} failed: {reason or error}", "Check ca_file, cert_file and key_file")
+        return refusal(f"{where} speaks no TLS version from 1.2 on", "Update the broker")
+    return refusal(f"the TLS handshake with {where} failed: {reason or error}", "Check ca_file, cert_file and key_file")
 
 
 def files(error: OSError | ssl.SSLError) -> Fault:
     """Why ca_file, cert_file, key_file or password_file cannot be used."""
     if isinstance(error, ssl.SSLError):
-        return Fault(
+        return refusal(
             f"a certificate or key file cannot be used: {error.reason or error}",
             "Check that ca_file, cert_file and key_file are PEM files and that key and certificate belong together",
         )
-    return Fault(
+    return refusal(
         f"{error.filename or 'a file of this uplink'} cannot be read: {error.strerror}",
         "Check ca_file, cert_file, key_file and password_file, and who may read them",
     )
@@ -157,13 +168,13 @@ def files(error: OSError | ssl.SSLError) -> Fault:
 def refused(code: int, reason: str) -> Fault:
     """What a CONNACK with this failure means."""
     what, hint = _CONNACK.get(code, (f"the broker refused the connection: {reason}", "Look at the broker's log"))
-    return Fault(what, hint)
+    return Fault(what, hint, code not in _PASSING)
 
 
 def ended(code: int, reason: str) -> Fault:
     """What a DISCONNECT from the broker means."""
     what, hint = _DISCONNECT.get(code, (f"the broker ended the connection: {reason}", "Look at the broker's log"))
-    return Fault(what, hint)
+    return Fault(what, hint, code not in _PASSING)
 
 
 def closed(where: Endpoint, was_up: bool) -> Fault:
@@ -185,12 +196,12 @@ def silent(where: Endpoint) -> Fault:
 
 def too_large(where: Endpoint) -> Fault:
     """The broker sends a packet that nobody here asked for."""
-    return Fault(f"{where} sends a message that is too large", "Look for who publishes to our topics")
+    return refusal(f"{where} sends a message that is too large", "Look for who publishes to our topics")
 
 
 def malformed(where: Endpoint) -> Fault:
     """Bytes that are no MQTT."""
-    return Fault(f"{where} sent something that is not MQTT", _wrong_port(where))
+    return refusal(f"{where} sent something that is not MQTT", _wrong_port(where))
 
 
 def _wrong_port(where: Endpoint) -> str:

@@ -10,7 +10,8 @@ from gateway.clock import Clock
 from gateway.config import schema
 from gateway.model import About, Acked, BacklogWanted, Fact
 from gateway.uplink import contract
-from gateway.uplink.connector import Delays, MqttWire, growing_delays
+from gateway.uplink.attempts import PAUSES, Pauses
+from gateway.uplink.connector import MqttWire
 from gateway.uplink.sender import Post, Sender
 from gateway.uplink.wire import Publication
 
@@ -24,9 +25,9 @@ def uplink(
     clock: Clock,
     tell_hub: Callable[[Fact], None],
     tell_journal: Callable[[Acked | BacklogWanted], None],
-    delays: Delays = growing_delays,
+    pauses: Pauses = PAUSES,
 ) -> tuple[Sender, MqttWire]:
-    """The sender and the wire of one uplink. `folder`: what its files are relative to; `delays`: between attempts, s.
+    """The sender and the wire of one uplink. `folder`: what its files are relative to; `pauses`: between attempts.
 
     Stop the sender first, or both together: the wire waits a few seconds for the sender's goodbye.
     """
@@ -37,6 +38,6 @@ def uplink(
         return Publication(contract.Topics.of(about).status, lost, retain=True)
 
     client_id = options.client_id or f"{about.site}-{about.gateway}"
-    wire = MqttWire(uplink_id, options, folder, client_id, will, inbox.put, delays)
+    wire = MqttWire(uplink_id, options, folder, client_id, will, inbox.put, pauses)
     sender = Sender(uplink_id, options, about, run, wire, clock, tell_hub, tell_journal, inbox)
     return sender, wire
