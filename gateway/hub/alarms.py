@@ -2,7 +2,8 @@
 
 The state of an alarm that is not normal is stored under `alarm/<id>` with the decision that changed it. What is
 restored at start is merged: it raises nothing again and never undoes what has happened since the start.
-A number that is calm (rules/condition.py) costs a comparison; every other value is judged.
+Numbers that are calm (rules/condition.py) on all of a device's points cost two comparisons each; where one is not, each
+alarm of the device looks at its value.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import inf
-from typing import NamedTuple
+from operator import ge, le
+from typing import NamedTuple, cast
 
 from gateway.hub.own import Trouble
 from gateway.model import AlarmState, AlarmView, Json, Priority, Reading, StateChange, Value
@@ -34,20 +36,65 @@ class Target(NamedTuple):
     zone: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Alarm:
     rule: Rule
     target: Target
     life: Life
     view: AlarmView
+    of_device: _OfDevice
     low: float = inf  # from here to `high` a number changes nothing
     high: float = -inf
 
     def live(self, life: Life) -> None:
         """Go on with this life."""
         self.life = life
-        calm = NOWHERE if life.pending is not None else self.rule.condition.calm(life.state in ACTIVE)
-        self.low, self.high = calm
+        low, high = NOWHERE if life.pending is not None else self.rule.condition.calm(life.state in ACTIVE)
+        if low != self.low or high != self.high:
+            self.low, self.high = low, high
+            self.of_device.calm = None
+
+
+class _Calm(NamedTuple):
+    """The points of a device with limits, and from where to where the number of each changes nothing."""
+
+    names: tuple[str, ...]
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+
+    def holds(self, values: Mapping[str, Value]) -> bool:
+        """Whether all of these points are there, and are such numbers."""
+        try:
+            numbers = cast("tuple[float, ...]", tuple(map(values.__getitem__, self.names)))
+            return all(map(le, self.lows, numbers)) and all(map(ge, self.highs, numbers))
+        except (KeyError, TypeError):  # it is bad, or no number
+            return False
+
+
+class _OfDevice:
+    """The alarms on one device, by point: all of them, those with limits, and those that judge every value."""
+
+    def __init__(self) -> None:
+        self.all: dict[str, list[_Alarm]] = {}
+        self.limited: dict[str, list[_Alarm]] = {}
+        self.restless: dict[str, list[_Alarm]] = {}
+        self.calm: _Calm | None = None  # None: to be found out
+
+    def add(self, alarm: _Alarm) -> None:
+        """One alarm more."""
+        has_limits = alarm.rule.condition.calm(standing=False) != NOWHERE
+        for by_point in (self.all, self.limited if has_limits else self.restless):
+            by_point.setdefault(alarm.target.point, []).append(alarm)
+
+    def concerned(self, values: Mapping[str, Value]) -> Mapping[str, list[_Alarm]]:
+        """The alarms, by point, for which these values may change something."""
+        self.calm = self.calm or self._calm()
+        return self.restless if self.calm.holds(values) else self.all
+
+    def _calm(self) -> _Calm:
+        lows = (max(alarm.low for alarm in alarms) for alarms in self.limited.values())
+        highs = (min(alarm.high for alarm in alarms) for alarms in self.limited.values())
+        return _Calm(tuple(self.limited), tuple(lows), tuple(highs))
 
 
 class Changed(NamedTuple):
@@ -68,33 +115,33 @@ class Alarms:
         mono: float,
         own: tuple[str, ...] = (),
     ) -> None:
-        self._alarms = {
-            target.alarm: _Alarm(rule, target, fresh(mono), _view(rule, target, responses))
-            for rule, targets in (*rules, (Rule("", Told()), tuple(Target(alarm, "", "", "") for alarm in own)))
-            for target in targets
-        }
-        self._by_point: dict[str, dict[str, list[_Alarm]]] = {}  # by device, then by point
-        for alarm in self._alarms.values():
-            alarm.live(alarm.life)
-            of_device = self._by_point.setdefault(alarm.target.device, {})
-            of_device.setdefault(alarm.target.point, []).append(alarm)
+        self._alarms: dict[str, _Alarm] = {}
+        self._by_device: dict[str, _OfDevice] = {}
+        for rule, targets in (*rules, (Rule("", Told()), tuple(Target(alarm, "", "", "") for alarm in own))):
+            for target in targets:
+                of_device = self._by_device.setdefault(target.device, _OfDevice())
+                alarm = _Alarm(rule, target, fresh(mono), _view(rule, target, responses), of_device)
+                alarm.live(alarm.life)
+                of_device.add(alarm)
+                self._alarms[target.alarm] = alarm
         self.wake = self._next_deadline()
 
     def take(self, reading: Reading) -> list[Changed]:
         """The transitions that follow from a reading."""
         changes: list[Changed] = []
-        of_device = self._by_point.get(reading.device)
+        of_device = self._by_device.get(reading.device)
         if of_device is None:
             return changes
-        for name, value in reading.values.items():
-            for alarm in of_device.get(name, ()):
+        concerned = of_device.concerned(reading.values)
+        for name, value in reading.values.items() if concerned else ():
+            for alarm in concerned.get(name, ()):
                 if isinstance(value, _NUMBER) and alarm.low <= value <= alarm.high:
                     continue
                 change = self._judge(alarm, value, reading.mono)
                 if change is not None:
                     changes.append(self._change(alarm, change, reading.mono, reading.ts, value))
         for name in reading.bad:
-            for alarm in of_device.get(name, ()):
+            for alarm in of_device.all.get(name, ()):
                 alarm.live(unknown(alarm.rule, alarm.life))
         return changes
 

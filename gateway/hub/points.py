@@ -14,20 +14,25 @@ class _Known:
 
     def __init__(self, names: frozenset[str]) -> None:
         self.names = names
-        self.good: dict[str, Reading] = {}  # point -> the last reading with a good value of it
+        self.whole: Reading | None = None  # the last reading with a good value of every point
+        self.since: dict[str, Reading] = {}  # point -> the last reading after that with a good value of it
         self.bad: dict[str, Reason] = {}  # the points whose newest reading is bad
 
     def take(self, reading: Reading) -> None:
         values = reading.values
-        if values.keys() <= self.names:
-            self.good.update(dict.fromkeys(values, reading))
-        else:
-            self.good.update((name, reading) for name in values if name in self.names)
-        if self.bad:
-            for name in values:
-                self.bad.pop(name, None)
-        if reading.bad:
-            self.bad.update((name, reason) for name, reason in reading.bad.items() if name in self.names)
+        if values.keys() >= self.names:
+            self.whole = reading
+            self.since.clear()
+            self.bad.clear()
+            return
+        for name in values.keys() & self.names:
+            self.since[name] = reading
+            self.bad.pop(name, None)
+        self.bad.update((name, reason) for name, reason in reading.bad.items() if name in self.names)
+
+    def good(self, name: str) -> Reading | None:
+        """The last reading with a good value of a point."""
+        return self.since.get(name, self.whole)
 
 
 class Points:
@@ -54,7 +59,7 @@ class Points:
 
     def _point_status(self, device: DeviceAbout, name: str, kind: str, unit: str, mono: float) -> PointStatus:
         known = self._known[device.device]
-        reading = known.good.get(name)
+        reading = known.good(name)
         value = reading.values[name] if reading is not None else None
         age = max(0.0, mono - reading.mono) if reading is not None else None
         quality: str = known.bad.get(name, "waiting")
