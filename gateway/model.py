@@ -303,6 +303,13 @@ class Command(NamedTuple):
     answer: Callable[[Reply], None]
 
 
+class Answered(NamedTuple):
+    """An uplink has answered a command by itself, since it is about nothing but its own records; the hub records it."""
+
+    command: Command
+    reply: Reply
+
+
 class StatusQuery(NamedTuple):
     """Someone wants to see everything; `answer` is called once, from the hub's thread, and must not wait."""
 
@@ -389,6 +396,7 @@ Health: TypeAlias = LinkHealth | JournalHealth | UplinkHealth
 Fact: TypeAlias = (
     Reading
     | Command
+    | Answered
     | StatusQuery
     | LinkLost
     | LinkBack
@@ -530,6 +538,31 @@ class Backlog(NamedTuple):
     upto: int
     done: bool
 
+
+class ResendWanted(NamedTuple):
+    """An uplink needs the records `first` to `last` of a run and lane once more.
+
+    `answer` is called once, from the journal's thread, and must not wait.
+    """
+
+    uplink: str
+    run: str
+    lane: Lane
+    first: int
+    last: int
+    answer: Callable[[Resend], None]
+
+
+class Resend(NamedTuple):
+    """The answer: how many `again` count as not acknowledged now, how many are `gone`; or why none, in `refusal`."""
+
+    again: int
+    gone: int
+    refusal: str = ""
+
+
+ToJournal: TypeAlias = Acked | BacklogWanted | ResendWanted
+"""What a sender tells the journal."""
 
 # ---------------------------------------------------------------- what the gateway says about itself
 

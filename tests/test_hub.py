@@ -20,6 +20,7 @@ from gateway.model import (
     JOURNAL_FAILED,
     About,
     AlarmState,
+    Answered,
     Command,
     Decision,
     DeviceAbout,
@@ -431,6 +432,15 @@ def test_a_command_is_refused_with_a_reason_when_expired_unknown_or_malformed() 
         "there is no alarm 'nix'",
         "this alarm does not stand",
     ]
+
+
+def test_what_an_uplink_has_answered_by_itself_is_on_record() -> None:
+    hub = Stepped()
+    asked = Command("9", "resend", {"run": "r", "lane": "event", "from": 1, "to": 2}, "p", "platform", None, print)
+    (event,) = hub.tell(Answered(asked, Reply("9", "done", "event 1 to 2 of run r: 2 records go again"))).records
+    told = json.loads(event.text)
+    assert (told["event"], told["name"], told["issuer"], told["source"]) == ("command", "resend", "p", "platform")
+    assert (told["result"], told["detail"]) == ("done", "event 1 to 2 of run r: 2 records go again")
 
 
 def test_a_repeated_command_is_answered_again_and_carried_out_once() -> None:

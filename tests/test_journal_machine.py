@@ -14,7 +14,7 @@ from journal_scene import MB, NOW, backlog
 
 from gateway.journal.store import Store
 from gateway.journal.waiting import Waiting
-from gateway.model import Acked, Decision, Lane, PreviousRun, Record, Row, StateChange, Trust
+from gateway.model import Acked, Decision, Lane, PreviousRun, Record, ResendWanted, Row, StateChange, Trust
 
 SHM = Path("/dev/shm")  # thousands of syncs: a busy disk would make minutes of them
 UPLINKS = ("one", "two")
@@ -110,6 +110,19 @@ class JournalMachine(RuleBasedStateMachine):
             ids = tuple((self.ids[lane][row], self.ids[lane][row]) for row in some)
             self.store.acknowledge(Acked(uplink, lane, ids))
             self.acked[uplink, lane] |= set(some)
+
+    @rule(uplink=uplinks, lane=lanes, data=st.data())
+    def a_platform_wants_some_once_more(self, uplink: str, lane: Lane, data: st.DataObject) -> None:
+        """Of any run, more than there is; on the disk at once."""
+        run = data.draw(st.integers(1, self.run_no))
+        first = data.draw(st.integers(1, 12))
+        last = data.draw(st.integers(first, 30))
+        answer = self.store.resend(ResendWanted(uplink, f"run-{run}", lane, first, last, print), NOW)
+        again = {row for row in self.rows[lane] if row.run == run and first <= row.seq <= last}
+        assert answer.again == len(again)
+        self.acked[uplink, lane] -= again
+        if not answer.refusal and (answer.again or answer.gone):
+            self.acked_on_disk = {key: set(known) for key, known in self.acked.items()}
 
     @rule()
     def what_is_old_is_forgotten(self) -> None:

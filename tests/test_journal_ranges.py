@@ -63,3 +63,14 @@ def test_a_copy_is_independent_and_a_merge_is_a_union(one: list[tuple[int, int]]
     assert spelled(twin) == sorted(members(one) | members(two))
     assert spelled(ranges) == sorted(members(one))
     assert twin == Ranges([*two, *one])
+
+
+@given(pairs, ids, ids)
+def test_what_is_removed_is_in_no_more_and_nothing_else_is(
+    written: list[tuple[int, int]], first: int, last: int
+) -> None:
+    ranges = Ranges(written)
+    ranges.remove(first, last)
+    left = members(written) - set(range(first, last + 1))
+    assert spelled(ranges) == sorted(left)
+    assert all(one[1] + 1 < two[0] for one, two in pairwise(ranges))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from queue import SimpleQueue
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sender_desk import Desk
 from uplink_scene import ABOUT, ROOT, RUN, TS, MemoryJournal, alarm, event, reading
 
-from gateway.config.schema import Uplink
 from gateway.model import (
     Acked,
     AlarmsKnown,
@@ -21,13 +20,12 @@ from gateway.model import (
     Backlog,
     BacklogWanted,
     Command,
-    Fact,
     HealthReport,
     JournalRestored,
     Lane,
-    Moment,
     Record,
     Reply,
+    ResendWanted,
     Stored,
     Trust,
     Unstored,
@@ -40,118 +38,9 @@ from gateway.uplink.board import Board
 from gateway.uplink.lanes import ASK_AGAIN_S, CHUNK
 from gateway.uplink.outbox import KEEP_EVENTS, Options, Outbox, Refused, ranges
 from gateway.uplink.pace import Pace
-from gateway.uplink.sender import Post, Sender
 from gateway.uplink.standing import HEALTH_EVERY_S
 from gateway.uplink.window import MAX_BULK_BYTES
-from gateway.uplink.wire import Down, Landed, Publication, Received, Up
-
-
-class HandClock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.at = 1000.0
-
-    def mono(self) -> float:
-        return self.at
-
-    def now(self) -> Moment:
-        return Moment(self.at, TS, Trust.SYNCED)
-
-
-class PaperWire:
-    """A wire that notes what it is told."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[int, int, Publication]] = []
-        self.subscribed: list[tuple[tuple[str, int], ...]] = []
-        self.unsubscribed: list[tuple[str, ...]] = []
-        self.broken: list[str] = []
-        self.finishes = 0
-
-    def publish(self, connection: int, token: int, publication: Publication) -> None:
-        self.sent.append((connection, token, publication))
-
-    def subscribe(self, connection: int, filters: tuple[tuple[str, int], ...]) -> None:
-        self.subscribed.append(filters)
-
-    def unsubscribe(self, connection: int, filters: tuple[str, ...]) -> None:
-        self.unsubscribed.append(filters)
-
-    def break_off(self, connection: int, what: str, hint: str) -> None:
-        self.broken.append(what)
-
-    def finish(self) -> None:
-        self.finishes += 1
-
-
-class Desk:
-    """A sender on a paper wire, with a journal in memory that answers when told to."""
-
-    def __init__(self, **options: Any) -> None:
-        self.clock = HandClock()
-        self.wire = PaperWire()
-        self.journal = MemoryJournal()
-        self.facts: list[Fact] = []
-        self.questions: deque[BacklogWanted] = deque()
-        self.inbox: SimpleQueue[Post] = SimpleQueue()
-        settings_ = Uplink(**{"url": "mqtt://127.0.0.1", "window": 20, **options})
-        self.sender = Sender(
-            "platform", settings_, ABOUT, RUN, self.wire, self.clock, self.facts.append, self._journal, self.inbox
-        )
-        self.connection = 0
-
-    def _journal(self, message: Acked | BacklogWanted) -> None:
-        if isinstance(message, BacklogWanted):
-            self.questions.append(message)
-        else:
-            self.journal.tell(message)
-
-    def tell(self, *messages: Post, later: float = 0.0) -> None:
-        self.clock.at += later
-        for message in messages:
-            self.sender.handle(message)
-        self.sender.turn()
-
-    def connect(self, **limits: Any) -> None:
-        self.connection += 1
-        self.tell(Up(self.connection, "5", **limits))
-
-    def connect_in_peace(self, **limits: Any) -> None:
-        """Connected, everything acknowledged, no backlog."""
-        self.connect(**limits)
-        self.answer_all()
-        self.ack_all()
-        self.wire.sent.clear()
-
-    def answer_all(self) -> None:
-        while self.questions:
-            wanted = self.questions.popleft()
-            wanted.answer(self.journal.answer(wanted))
-            while not self.inbox.empty():
-                self.tell(self.inbox.get())
-
-    def ack(self, count: int = 1, code: int = 0) -> None:
-        for _ in range(count):
-            connection, token, _ = self.wire.sent.pop(0)
-            self.tell(Landed(connection, token, code, "Quota exceeded" if code else "Success"))
-
-    def ack_all(self) -> None:
-        while self.wire.sent:
-            self.ack()
-            self.answer_all()
-
-    def store(self, *made: Record) -> None:
-        self.tell(self.journal.store(made))
-
-    def names(self) -> list[str]:
-        return [publication.topic.removeprefix(ROOT + "/") for _, _, publication in self.wire.sent]
-
-    def payloads(self, name: str) -> list[Any]:
-        return [json.loads(p.payload) for _, _, p in self.wire.sent if p.topic == f"{ROOT}/{name}"]
-
-    def told(self, kind: type) -> list[Any]:
-        return [fact for fact in self.facts if isinstance(fact, kind)]
+from gateway.uplink.wire import Down, Landed, Received, Up
 
 
 def test_the_first_thing_on_a_connection_is_the_status_and_nothing_is_sent_without_one() -> None:
@@ -772,8 +661,8 @@ class UplinkMachine(RuleBasedStateMachine):
         topics = contract.Topics.of(ABOUT)
         self.outbox = Outbox(RUN, topics, Board(ABOUT, "platform"), Options(window, 0.2, rate))
         self.journal = MemoryJournal()
-        self.to_journal: deque[Acked | tuple[Record, ...] | tuple[Lane, Any]] = deque()
-        self.to_sender: deque[Stored | tuple[int, Backlog]] = deque()
+        self.to_journal: deque[Acked | ResendWanted | tuple[Record, ...] | tuple[Lane, Any]] = deque()
+        self.to_sender: deque[Stored | tuple[int, Backlog] | Lane] = deque()
         self.now = 0.0
         self.up = False
         self.seqs = dict.fromkeys(Lane, 0)
@@ -851,6 +740,9 @@ class UplinkMachine(RuleBasedStateMachine):
             message = self.to_journal.popleft()
             if isinstance(message, Acked):
                 self.journal.tell(message)
+            elif isinstance(message, ResendWanted):
+                self.journal.tell(message)
+                self.to_sender.append(message.lane)
             elif message and isinstance(message[0], Lane):
                 lane, question = message
                 wanted = BacklogWanted("platform", lane, question.after, question.upto, CHUNK, print)
@@ -864,9 +756,18 @@ class UplinkMachine(RuleBasedStateMachine):
             message = self.to_sender.popleft()
             if isinstance(message, Stored):
                 self.outbox.stored(message.rows, self.now)
+            elif isinstance(message, Lane):
+                self.outbox.start_over(message)
+                self.seen[message, True] = {0}
+                self.newest[message, True] = 0
+                self.sent_now = {name for name in self.sent_now if name[0] is not message}
             else:
                 self.outbox.answered(*message)
         self.pump()
+
+    @rule(lane=st.sampled_from(list(Lane)), first=st.integers(1, 60), count=st.integers(1, 3000))
+    def a_platform_wants_some_once_more(self, lane: Lane, first: int, count: int) -> None:
+        self.to_journal.append(ResendWanted("platform", RUN, lane, first, first + count, lambda _: None))
 
     @rule(seconds=st.sampled_from([0.05, 0.3, 1.1, 40.0]))
     def time_passes(self, seconds: float) -> None:

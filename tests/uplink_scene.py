@@ -18,7 +18,6 @@ from gateway.config.schema import Uplink
 from gateway.driver import point
 from gateway.model import (
     About,
-    Acked,
     AlarmState,
     AlarmView,
     Backlog,
@@ -29,9 +28,12 @@ from gateway.model import (
     Priority,
     Reading,
     Record,
+    Resend,
+    ResendWanted,
     Row,
     RuleAbout,
     Stored,
+    ToJournal,
     Trust,
     UplinkDown,
     UplinkUp,
@@ -112,7 +114,10 @@ class MemoryJournal:
             stored.append(lane[-1])
         return Stored(tuple(stored))
 
-    def tell(self, message: Acked | BacklogWanted) -> None:
+    def tell(self, message: ToJournal) -> None:
+        if isinstance(message, ResendWanted):
+            message.answer(self.take_back(message))
+            return
         if isinstance(message, BacklogWanted):
             self.asked += 1
             message.answer(self.answer(message))
@@ -121,6 +126,17 @@ class MemoryJournal:
             ids = set(range(first, last + 1))
             self.twice += len(ids & self.acked[message.lane])
             self.acked[message.lane] |= ids
+
+    def take_back(self, wanted: ResendWanted) -> Resend:
+        if wanted.run not in {row.run for row in self.rows[wanted.lane]}:
+            return Resend(0, 0, f"the journal has nothing of run {wanted.run}")
+        ids = {
+            row.id
+            for row in self.rows[wanted.lane]
+            if row.run == wanted.run and wanted.first <= row.record.seq <= wanted.last
+        }
+        self.acked[wanted.lane] -= ids
+        return Resend(len(ids), 0)
 
     def answer(self, wanted: BacklogWanted) -> Backlog:
         lane = self.rows[wanted.lane]
@@ -141,7 +157,7 @@ class JournalRoom:
         self._inbox: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run)
 
-    def post(self, message: Acked | BacklogWanted) -> None:
+    def post(self, message: ToJournal) -> None:
         self._inbox.put(lambda: self.journal.tell(message))
 
     def store(self, made: Iterable[Record], tell: Callable[[Stored], None]) -> None:

@@ -76,7 +76,7 @@ class Uplink:
         int, Within(ge=1, le=100_000), Doc("Stored records a second, after an outage, beside the live ones")
     ] = 5000
     commands: Annotated[
-        tuple[Literal["acknowledge", "reset"], ...], Doc("What this platform may ask of the gateway")
+        tuple[Literal["acknowledge", "reset"], ...], Doc("What this platform may ask of the gateway, beside resend")
     ] = ()
 
 

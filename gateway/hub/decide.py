@@ -23,6 +23,7 @@ from gateway.hub.timekeeping import Timekeeper, Turned
 from gateway.model import (
     AlarmsKnown,
     AlarmView,
+    Answered,
     CertificatesRead,
     Command,
     Decision,
@@ -98,6 +99,7 @@ class Hub:
             Stored: self._stored,
             Unstored: self._unstored,
             Command: self._command,
+            Answered: self._answered,
             StatusQuery: self._status_query,
             Recovered: self._recovered,
             LinkBack: self._link_back,
@@ -293,6 +295,9 @@ class Hub:
             state=(*decision.state, *self._commands.remember(command, reply)),
             replies=((command.answer, reply),),
         )
+
+    def _answered(self, fact: Answered, now: Moment) -> Decision:
+        return Decision((self._numbering.event(records.command(fact.command, fact.reply), now),))
 
     def _act(self, command: Command, now: Moment) -> tuple[Decision, str]:
         """What the command leads to, and why it is refused ("" if it is not)."""

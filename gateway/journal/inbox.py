@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
-from gateway.model import Acked, BacklogWanted, Decision, Lane
+from gateway.model import Acked, Decision, Lane, ToJournal
 
-Post: TypeAlias = Decision | Acked | BacklogWanted
+Post: TypeAlias = Decision | ToJournal
 """What the journal takes."""
 
 

@@ -101,6 +101,18 @@ class Ledger:
             members.add(first, last)
         return True
 
+    def take_back(self, uplink: str, lane: Lane, first: int, last: int) -> int:
+        """An uplink does not have the rows of `first` to `last` any longer; how many of them there are."""
+        members, rows = self._sets[uplink, lane], 0
+        for start, end in self._sets[GONE, lane].gaps(first, last):
+            members.remove(start, end)
+            rows += end - start + 1
+        return rows
+
+    def number_of(self, run: str) -> int | None:
+        """The number of a run that has rows, or had some lately; None if it is not known."""
+        return next((number for number, name in self.runs.items() if name == run), None)
+
     def give_up(self, lane: Lane, first: int, last: int) -> None:
         """These ids are gone, for every uplink."""
         for name in (*self.uplinks, GONE):

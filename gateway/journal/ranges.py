@@ -58,6 +58,17 @@ class Ranges:
         self._firsts[lo:hi] = [first]
         self._lasts[lo:hi] = [last]
 
+    def remove(self, first: int, last: int) -> None:
+        """Take `first` to `last` out; a range that they lie within becomes two. Nothing happens where last < first."""
+        if last < first:
+            return
+        lo = bisect_left(self._lasts, first)
+        hi = bisect_right(self._firsts, last)
+        left = [] if lo >= hi else [(self._firsts[lo], first - 1), (last + 1, self._lasts[hi - 1])]
+        left = [(start, end) for start, end in left if start <= end]
+        self._firsts[lo:hi] = [start for start, _ in left]
+        self._lasts[lo:hi] = [end for _, end in left]
+
     def merge(self, other: Ranges) -> None:
         """Put all members of `other` in."""
         for first, last in other:

@@ -32,9 +32,21 @@ from gateway.journal.faults import JournalDamaged
 from gateway.journal.handle import Handle
 from gateway.journal.inheritance import Inheritance
 from gateway.journal.ledger import Ledger, row_id, run_of, seq_of
+from gateway.journal.retention import Slice
 from gateway.journal.upkeep import Upkeep
 from gateway.journal.waiting import Lost, Waiting
-from gateway.model import JOURNAL_FAILED, Acked, Backlog, BacklogWanted, Dropped, Record, Recovered, Row
+from gateway.model import (
+    JOURNAL_FAILED,
+    Acked,
+    Backlog,
+    BacklogWanted,
+    Dropped,
+    Record,
+    Recovered,
+    Resend,
+    ResendWanted,
+    Row,
+)
 
 _INSERT = "INSERT INTO telemetry VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
 
@@ -217,3 +229,16 @@ class Store:
                 partial(retention.delete_rows, lane=wanted.lane, rows=unsound, reason="row_damaged"), now_ts
             )
             dropped += cut.dropped if cut is not None else ()
+
+    def resend(self, wanted: ResendWanted, now_ts: int) -> Resend:
+        """Take back what an uplink has acknowledged of these records, on the disk before this returns."""
+        number = self.ledger.number_of(wanted.run)
+        if number is None:
+            return Resend(0, 0, f"the journal has nothing of run {wanted.run}")
+        last = min(wanted.last, seq_of(self.ledger.ends[wanted.lane].get(number, 0)))
+        if last < wanted.first:
+            return Resend(0, 0)
+        ids = row_id(number, wanted.first), row_id(number, last)
+        cut = self.upkeep.slice(lambda _, draft: Slice(draft.take_back(wanted.uplink, wanted.lane, *ids)), now_ts)
+        again = cut.rows if cut is not None else 0
+        return Resend(again, last - wanted.first + 1 - again)

@@ -39,6 +39,7 @@ from gateway.model import (
     JournalHealth,
     JournalRestored,
     Lane,
+    ResendWanted,
     Stored,
     Unstored,
 )
@@ -180,7 +181,7 @@ class JournalThread:
                 case Acked():
                     if self._store.acknowledge(message) and self._acked_since is None:
                         self._acked_since = now
-                case BacklogWanted():
+                case BacklogWanted() | ResendWanted():
                     self._questions.ask(message)
 
     # ------------------------------------------------------------ the disk

@@ -2,7 +2,8 @@
 
 - Size and depth are looked at before anything is parsed; a retained command is never obeyed.
 - What passes can be written out as JSON again: no NaN, no infinity, no half surrogate pair, no field twice.
-- Only names that the configuration allows pass. Whether a command is still in time is the hub's to say, by its clock.
+- Only names that the configuration allows pass, and `resend`, which is about nothing but the uplink's own records.
+  Whether a command is still in time is said by whoever carries it out, by the clock.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, NoReturn, TypeGuard
 
-from gateway.model import Command, Json, Reply
+from gateway.model import Command, Json, Lane, Reply
 from gateway.records import encode
 
 MAX_COMMAND_BYTES = 16_384
 MAX_COMMAND_DEPTH = 8
+
+RESEND = "resend"
 
 _COMMAND_KEYS = frozenset({"id", "name", "args", "issuer", "expires"})
 _COMMAND_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -26,6 +29,7 @@ _MAX_ISSUER = 128
 _JSON_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _READABLE_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9._:-]{1,64})"')
 _MAX_TS = 2**53
+_RUN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Refusal(NamedTuple):
@@ -72,9 +76,37 @@ def _checked(
     unknown = asked.keys() - _COMMAND_KEYS
     if unknown:
         return Refusal(id_, f"unknown field {min(unknown)!r}"[:200])
-    if name not in allowed:
+    if name not in allowed and name != RESEND:
         return Refusal(id_, f"{name} is not among the commands that this gateway takes from this uplink")
     return Command(id_, name, args, issuer, source, expires, answer)
+
+
+class Span(NamedTuple):
+    """The records `first` to `last` of a run and lane."""
+
+    run: str
+    lane: Lane
+    first: int
+    last: int
+
+
+def span(args: Mapping[str, Json]) -> Span | str:
+    """The records that a `resend` with these arguments is about, or what is wrong with them."""
+    run, lane, first, last = (args.get(name) for name in ("run", "lane", "from", "to"))
+    if args.keys() != {"run", "lane", "from", "to"}:
+        return "args must be run, lane, from and to, and nothing else"
+    if not isinstance(run, str) or not _RUN.fullmatch(run):
+        return "run must be the id of a run"
+    if not isinstance(lane, str) or lane not in set(Lane):
+        return "lane must be event or telemetry"
+    if not is_count(first) or not is_count(last) or not 1 <= first <= last:
+        return "from and to must be numbers of records, the smaller one first"
+    return Span(run, Lane(lane), first, last)
+
+
+def is_count(value: Json) -> TypeGuard[int]:
+    """Whether this is a whole number that JSON can carry exactly."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 2**53
 
 
 def _depth(payload: bytes) -> int:

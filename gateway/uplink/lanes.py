@@ -159,6 +159,12 @@ class LaneQueue:
         self._asked_at = None
         self._open_end = self._open_end or self._floor is None
 
+    def start_over(self) -> None:
+        """Rows that were acknowledged are wanted again: ask for all but those that wait in the live stream."""
+        self._floor = self._live[0][1].id if self._live else None
+        self._open_end = True
+        self.read_again()
+
     def is_behind(self) -> bool:
         """Whether the journal has rows that were not read yet."""
         return self._open_end if self._floor is None else self._reach < self._floor - 1

@@ -125,6 +125,10 @@ class Outbox:
         for queue in self._lanes.values():
             queue.read_again()
 
+    def start_over(self, lane: Lane) -> None:
+        """Rows that had been acknowledged are not any longer: they go again, as backlog."""
+        self._lanes[lane].start_over()
+
     def landed(self, token: int, code: int, now: float) -> Refused | Message | None:
         """A PUBACK came: the message that it answers, or that message's refusal, or None if nothing waits for it."""
         message = self.window.land(token, now)

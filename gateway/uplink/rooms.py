@@ -8,7 +8,7 @@ from queue import SimpleQueue
 
 from gateway.clock import Clock
 from gateway.config import schema
-from gateway.model import About, Acked, BacklogWanted, Fact
+from gateway.model import About, Fact, ToJournal
 from gateway.uplink import contract
 from gateway.uplink.attempts import PAUSES, Pauses
 from gateway.uplink.connector import MqttWire
@@ -24,7 +24,7 @@ def uplink(
     folder: Path,
     clock: Clock,
     tell_hub: Callable[[Fact], None],
-    tell_journal: Callable[[Acked | BacklogWanted], None],
+    tell_journal: Callable[[ToJournal], None],
     pauses: Pauses = PAUSES,
 ) -> tuple[Sender, MqttWire]:
     """The sender and the wire of one uplink. `folder`: what its files are relative to; `pauses`: between attempts.

@@ -29,17 +29,21 @@ from gateway.model import (
     Fact,
     HealthReport,
     JournalRestored,
+    Notice,
     Record,
     Reply,
     Stored,
+    ToJournal,
     Unstored,
 )
 from gateway.uplink import contract
 from gateway.uplink.board import Board
+from gateway.uplink.commands import RESEND
 from gateway.uplink.lanes import CHUNK
 from gateway.uplink.outbox import Options, Outbox, Refused
 from gateway.uplink.refusals import FOR_GOOD
 from gateway.uplink.requests import Requests
+from gateway.uplink.resends import Resends, Resent
 from gateway.uplink.standing import Standing
 from gateway.uplink.sweep import Step, Sweep
 from gateway.uplink.window import Message
@@ -67,10 +71,13 @@ class Stop(NamedTuple):
     """Finish and end."""
 
 
-Said: TypeAlias = Stored | Unstored | JournalRestored | Answer
+Said: TypeAlias = Stored | Unstored | JournalRestored | Answer | Resent
 """What the journal says."""
 
-Post: TypeAlias = Said | Record | AlarmView | AlarmsKnown | HealthReport | Correction | Reply | Heard | Stop
+Told: TypeAlias = Record | Notice | Reply
+"""What the hub says."""
+
+Post: TypeAlias = Said | Told | Heard | Stop
 """What the sender's inbox takes."""
 
 
@@ -86,7 +93,7 @@ class Sender:
         wire: Wire,
         clock: Clock,
         tell_hub: Callable[[Fact], None],
-        tell_journal: Callable[[Acked | BacklogWanted], None],
+        tell_journal: Callable[[ToJournal], None],
         inbox: SimpleQueue[Post],
     ) -> None:
         self.name = f"uplink {uplink_id}"
@@ -104,6 +111,7 @@ class Sender:
         self._outbox = Outbox(run, self._topics, Board(about, uplink_id), sending)
         self._standing = Standing(uplink_id, clock, tell_hub)
         self._requests = Requests(uplink_id, options.commands, inbox.put)
+        self._resends = Resends(uplink_id, clock, tell_hub, tell_journal, inbox.put)
         self._up: Up | None = None
         self._sweep = Sweep()
         self._stop_by: float | None = None
@@ -155,26 +163,29 @@ class Sender:
         """Take in one message; sends nothing yet."""
         now = self._clock.mono()
         match message:
-            case Stored() | Unstored() | JournalRestored() | Answer():
+            case Stored() | Unstored() | JournalRestored() | Answer() | Resent():
                 self._journal_said(message, now)
-            case Record():
-                self._outbox.handed_over(message, now)
-            case Landed():
-                self._landed(message, now)
-            case AlarmsKnown():
-                self._sweep.alarms_known()
-            case AlarmView():
-                self._outbox.board.alarm(message)
-            case HealthReport():
-                self._outbox.board.health(message)
-            case Correction():
-                self._outbox.corrections.learn(message)
-            case Reply():
-                self._outbox.board.reply(message)
+            case Up() | Down() | Landed() | Received() | NotSubscribed():
+                self._heard(message, now)
             case Stop():
                 self._stop_by = now + FLUSH_S
             case _:
-                self._heard(message)
+                self._hub_said(message, now)
+
+    def _hub_said(self, told: Told, now: float) -> None:
+        match told:
+            case Record():
+                self._outbox.handed_over(told, now)
+            case AlarmsKnown():
+                self._sweep.alarms_known()
+            case AlarmView():
+                self._outbox.board.alarm(told)
+            case HealthReport():
+                self._outbox.board.health(told)
+            case Correction():
+                self._outbox.corrections.learn(told)
+            case Reply():
+                self._outbox.board.reply(told)
 
     def _journal_said(self, said: Said, now: float) -> None:
         match said:
@@ -182,19 +193,23 @@ class Sender:
                 self._outbox.answered(said.number, said.backlog)
             case JournalRestored():
                 self._outbox.read_again()
+            case Resent():
+                self._resent(said)
             case _:
                 self._outbox.stored(said.rows, now)
 
-    def _heard(self, message: Up | Down | Received | NotSubscribed) -> None:
-        match message:
+    def _heard(self, heard: Heard, now: float) -> None:
+        match heard:
             case Up():
-                self._connected(message)
+                self._connected(heard)
             case Down():
-                self._disconnected(message)
+                self._disconnected(heard)
+            case Landed():
+                self._landed(heard, now)
             case Received():
-                self._received(message)
+                self._received(heard)
             case NotSubscribed():
-                self._standing.not_subscribed(message)
+                self._standing.not_subscribed(heard)
 
     def _connected(self, up: Up) -> None:
         now = self._clock.now()
@@ -239,10 +254,18 @@ class Sender:
                 log.info("uplink %s: clearing %s, which is gone", self._uplink, received.topic)
             return
         asked = self._requests.command(received, self._clock.mono())
+        if isinstance(asked, Command) and asked.name == RESEND:
+            self._tell_acked()  # what was acknowledged before is wanted again, too
+            asked = self._resends.asked(asked)
         if isinstance(asked, Command):
             self._tell_hub(asked)
         elif asked is not None:
             self._outbox.board.reply(asked)
+
+    def _resent(self, resent: Resent) -> None:
+        if resent.answer.again:
+            self._outbox.start_over(resent.span.lane)
+        self._outbox.board.reply(self._resends.answered(resent))
 
     # ------------------------------------------------------------ what goes out
 
@@ -257,8 +280,7 @@ class Sender:
         if self._stop_by is not None:
             self._say_goodbye(now)
         self._send(now)
-        for lane, acked in self._outbox.acknowledged():
-            self._tell_journal(Acked(self._uplink, lane, acked))
+        self._tell_acked()
         if self._stop_by is None:
             self._ask_journal(now)
         if self._standing.is_due(now):
@@ -285,6 +307,10 @@ class Sender:
         for lane, question in self._outbox.questions(now):
             answer = partial(self._answered, question.number)
             self._tell_journal(BacklogWanted(self._uplink, lane, question.after, question.upto, CHUNK, answer))
+
+    def _tell_acked(self) -> None:
+        for lane, acked in self._outbox.acknowledged():
+            self._tell_journal(Acked(self._uplink, lane, acked))
 
     def _answered(self, number: int, backlog: Backlog) -> None:
         self._inbox.put(Answer(number, backlog))
