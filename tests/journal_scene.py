@@ -41,7 +41,9 @@ def event(seq: int, ts: int = NOW, text: str = "") -> Record:
 
 
 def telemetry(seq: int, ts: int = NOW, text: str = "") -> Record:
-    text = text or f'{{"device":"cold-1","values":{{"temperature":{seq}.5,"humidity":40}},"bad":{{"door":"no_reply"}}}}'
+    """Every second one has a point that is bad, and is stored as it is; of the others the names are stored once."""
+    values, bad = f'"values":{{"temperature":{seq}.5,"humidity":40}}', ',"bad":{"door":"no_reply"}' if seq % 2 else ""
+    text = text or f'{{"device":"cold-1",{values}{bad}}}'
     return Record(Lane.TELEMETRY, seq, ts, Trust.SYNCED, seq * 10, text)
 
 

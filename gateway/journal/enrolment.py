@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+from gateway.journal import shaping
 from gateway.journal.faults import JournalDamaged
 from gateway.journal.ledger import Kept, Ledger, last_of_run, row_id, run_of
 from gateway.model import Lane, PreviousRun
@@ -80,6 +81,7 @@ def enrol(db: sqlite3.Connection, draft: Ledger, own: Identity, now_ts: int) -> 
     _close_starts(db, draft, number)
     draft.close_runs(number)
     _forget_empty(db, draft, before)
+    shaping.prune(db, number)
     return number, previous
 
 

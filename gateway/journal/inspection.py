@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from gateway.errors import JournalDown
-from gateway.journal import chaining, enrolment, opening
+from gateway.journal import chaining, enrolment, opening, shaping
+from gateway.journal import reading as rows
 from gateway.journal.chain import START, Head
 from gateway.journal.ledger import Ledger, run_of, seq_of
 from gateway.journal.statelock import JOURNAL_FILE
@@ -26,19 +27,25 @@ SLICE_ROWS = 2_000
 """Rows of one read: some ten milliseconds on a Raspberry Pi."""
 
 _BUSY_S = 2.0
-_COLUMNS = "id, ts, CAST(trust AS BLOB), mono_ms"  # as blobs: sqlite3 refuses whole answers over one bad byte
-_NEWEST = {lane: f"SELECT {_COLUMNS}, CAST(text AS BLOB) FROM {lane} ORDER BY id DESC LIMIT ?" for lane in Lane}  # noqa: S608 - a lane is no input
+_SHAPE = {Lane.EVENT: "NULL", Lane.TELEMETRY: "shape"}
+_COLUMNS = {  # as blobs: sqlite3 refuses whole answers over one bad byte
+    lane: f"id, ts, CAST(trust AS BLOB), mono_ms, {shape}" for lane, shape in _SHAPE.items()
+}
+_NEWEST = {
+    lane: f"SELECT {columns}, CAST(text AS BLOB) FROM {lane} ORDER BY id DESC LIMIT ?"  # noqa: S608 - a lane is no input
+    for lane, columns in _COLUMNS.items()
+}
 _AFTER = {
-    lane: f"SELECT {_COLUMNS}, CASE WHEN ts >= ? AND ts < ? THEN CAST(text AS BLOB) END FROM {lane} "  # noqa: S608 - as above
+    lane: f"SELECT {columns}, CASE WHEN ts >= ? AND ts < ? THEN CAST(text AS BLOB) END FROM {lane} "  # noqa: S608 - as above
     "WHERE id > ? ORDER BY id LIMIT ?"
-    for lane in Lane
+    for lane, columns in _COLUMNS.items()
 }
 _END = {lane: f"SELECT ts FROM {lane} ORDER BY id LIMIT 1" for lane in Lane}  # noqa: S608 - as above
 _OPEN_GAPS = "SELECT ts, text FROM gaps WHERE announced = 0 ORDER BY id"
 
 
 class Line(NamedTuple):
-    """One row, for people; `text` as it is stored, None where it was not asked for."""
+    """One row, for people; `text` as it was told, None where it was not asked for."""
 
     id: int
     run: str
@@ -111,18 +118,16 @@ def files(path: Path) -> dict[str, int]:
 def newest(path: Path, lanes: tuple[Lane, ...], count: int) -> list[Line]:
     """The last `count` rows of these lanes together, in their order."""
     with reading(path) as db:
-        runs = _runs(db)
-        lines = [_line(lane, runs, row) for lane in lanes for row in db.execute(_NEWEST[lane], (count,)).fetchall()]
+        of = _Lines(db)
+        lines = [of.line(lane, row) for lane in lanes for row in db.execute(_NEWEST[lane], (count,)).fetchall()]
     return sorted(lines, key=lambda line: line.order)[-count:] if count else []
 
 
 def after(path: Path, lane: Lane, id_: int, from_ts: int, to_ts: int) -> list[Line]:
     """The next SLICE_ROWS rows behind the id; with their text where `from_ts` <= ts < `to_ts` (UTC ms)."""
     with reading(path) as db:
-        runs = _runs(db)
-        return [
-            _line(lane, runs, row) for row in db.execute(_AFTER[lane], (from_ts, to_ts, id_, SLICE_ROWS)).fetchall()
-        ]
+        of = _Lines(db)
+        return [of.line(lane, row) for row in db.execute(_AFTER[lane], (from_ts, to_ts, id_, SLICE_ROWS)).fetchall()]
 
 
 def slices(path: Path, lane: Lane, from_ts: int = 0, to_ts: int = 1 << 62) -> Iterator[list[Line]]:
@@ -207,11 +212,17 @@ def _lane(db: sqlite3.Connection, ledger: Ledger, lane: Lane) -> LaneSummary:
     return LaneSummary(ledger.rows_in(lane), first and first[0], last and last[1])
 
 
-def _runs(db: sqlite3.Connection) -> dict[int, str]:
-    return dict(db.execute("SELECT no, run FROM runs"))
+class _Lines:
+    """Rows as lines, with the names of runs and points that the file has."""
 
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._runs: dict[int, str] = dict(db.execute("SELECT no, run FROM runs"))
+        self._find = shaping.KnownShapes(db).find
 
-def _line(lane: Lane, runs: Mapping[int, str], row: tuple[int, int, bytes, int, bytes | None]) -> Line:
-    id_, ts, trust, mono_ms, text = row
-    told = None if text is None else text.decode("utf-8", "replace")
-    return Line(id_, runs.get(run_of(id_), "?"), lane, ts, trust.decode("utf-8", "replace"), mono_ms, told)
+    def line(self, lane: Lane, row: tuple[int, int, bytes, int, int | None, bytes | None]) -> Line:
+        id_, ts, trust, mono_ms, shape, text = row
+        told = None if text is None else text.decode("utf-8", "replace")
+        if told is not None and shape is not None:
+            with suppress(ValueError):  # damaged: as it is
+                told = rows.whole(told, id_, shape, self._find)
+        return Line(id_, self._runs.get(run_of(id_), "?"), lane, ts, trust.decode("utf-8", "replace"), mono_ms, told)

@@ -5,26 +5,41 @@ from __future__ import annotations
 import json
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from gateway.journal.ledger import Ledger, run_of, seq_of
+from gateway.journal.shape import Shape, unpacked
+from gateway.journal.shaping import KnownShapes
 from gateway.model import Backlog, BacklogWanted, Lane, Record, Row, Trust
 
-_SELECT = {  # as blobs: sqlite3 refuses whole answers over one byte that is no UTF-8
-    lane: f"SELECT id, ts, CAST(trust AS BLOB), mono_ms, CAST(text AS BLOB) FROM {lane} "  # noqa: S608 - no input
-    "WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
-    for lane in Lane
-}
+Columns: TypeAlias = tuple[int, int, bytes, int, bytes, int | None]
+FindShape: TypeAlias = Callable[[int, int], Shape | None]
+"""The shape with a number, of the run with a number."""
+
+
+def select(db: sqlite3.Connection, lane: Lane) -> str:
+    """The statement for the Columns of rows from one id to another, at most so many; of older files too.
+
+    As blobs: sqlite3 refuses whole answers over one byte that is no UTF-8.
+    """
+    names = {name for _, name, *_ in db.execute(f"PRAGMA table_info({lane})")}
+    shape = "shape" if "shape" in names else "NULL"
+    return (
+        f"SELECT id, ts, CAST(trust AS BLOB), mono_ms, CAST(text AS BLOB), {shape} FROM {lane} "  # noqa: S608 - no input
+        "WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
+    )
 
 
 def backlog(db: sqlite3.Connection, ledger: Ledger, wanted: BacklogWanted, upto: int) -> tuple[list[Row], list[int]]:
     """One row more than wanted, if there is one; and the ids of damaged rows on the way, which end the reading."""
     rows: list[Row] = []
     unsound: list[int] = []
+    find, statement = KnownShapes(db).find, select(db, wanted.lane)
     for first, last in ledger.missing(wanted.uplink, wanted.lane, wanted.after + 1, upto):
         limit = wanted.limit + 1 - len(rows)
-        for columns in db.execute(_SELECT[wanted.lane], (first, last, limit)).fetchall():
-            row = row_of(wanted.lane, ledger.runs.get(run_of(columns[0])), columns)
+        for columns in db.execute(statement, (first, last, limit)).fetchall():
+            row = row_of(wanted.lane, ledger.runs.get(run_of(columns[0])), columns, find)
             if row is None:
                 unsound.append(columns[0])
             else:
@@ -52,16 +67,28 @@ def _id(row: Row) -> int:
     return row.id
 
 
-_COLUMNS = (int, int, bytes, int, bytes)
+_TYPES = (int, int, bytes, int, bytes)
 
 
-def row_of(lane: Lane, run: str | None, columns: tuple[int, int, bytes, int, bytes]) -> Row | None:
+def row_of(lane: Lane, run: str | None, columns: Columns, find: FindShape) -> Row | None:
     """None if it is damaged. Of the text it can be checked that it is JSON, and a batch must not be without that."""
-    number, ts, trust, mono_ms, text = columns
-    if run is None or tuple(map(type, columns)) != _COLUMNS:
+    number, ts, trust, mono_ms, text, shape_no = columns
+    if run is None or tuple(map(type, columns[:5])) != _TYPES:
         return None
     try:
-        json.loads(text)
-        return Row(number, run, Record(lane, seq_of(number), ts, Trust(trust.decode()), mono_ms, text.decode()))
+        told = text.decode()
+        if shape_no is None:
+            json.loads(told)
+        else:
+            told = whole(told, number, shape_no, find)
+        return Row(number, run, Record(lane, seq_of(number), ts, Trust(trust.decode()), mono_ms, told))
     except ValueError:
         return None
+
+
+def whole(text: str, row: int, shape_no: int, find: FindShape) -> str:
+    """The text of a record whose values are stored. Raises ValueError where they or their shape are damaged."""
+    shape = find(run_of(row), shape_no)
+    if shape is None:
+        raise ValueError(f"there is no shape {shape_no} of the run")
+    return unpacked(shape, text)

@@ -15,23 +15,23 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gateway.journal import chaining, reading
+from gateway.journal import chaining, reading, shaping
 from gateway.journal.chaining import End
 from gateway.journal.gaps import is_gap
 from gateway.journal.ledger import Ledger, last_of_run, row_id, run_of, seq_of
 from gateway.journal.ranges import Ranges
-from gateway.model import Dropped, Lane, Row
+from gateway.journal.shape import Shape
+from gateway.model import Dropped, Lane
 
 SALVAGE_S = 3.0
 _AT_ONCE = 500
 
-_SELECT = {
-    lane: f"SELECT id, ts, CAST(trust AS BLOB), mono_ms, CAST(text AS BLOB) FROM {lane} "  # noqa: S608 - no input
-    "WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
-    for lane in Lane
-}
 _LAST = {lane: f"SELECT max(id) FROM {lane} WHERE id BETWEEN ? AND ?" for lane in Lane}  # noqa: S608 - no input
-_INSERT = {lane: f"INSERT OR IGNORE INTO {lane} VALUES (?, ?, ?, ?, ?)" for lane in Lane}  # noqa: S608 - no input
+_INSERT = {
+    Lane.EVENT: "INSERT OR IGNORE INTO event (id, ts, trust, mono_ms, text) VALUES (?, ?, ?, ?, ?)",
+    Lane.TELEMETRY: "INSERT OR IGNORE INTO telemetry (id, ts, trust, mono_ms, text, shape) VALUES (?, ?, ?, ?, ?, ?)",
+}
+_SHAPES = "SELECT run, no, CAST(device AS BLOB), CAST(points AS BLOB) FROM shape"
 
 
 class Salvaged(NamedTuple):
@@ -74,8 +74,9 @@ def carry_over(bad: Path, db: sqlite3.Connection, ledger: Ledger, max_bytes: int
         if is_start:
             ledger.recall(acked)
             db.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", state)
+        damaged = _Damaged(source, _shapes(source, db))
         for lane in (Lane.EVENT, Lane.TELEMETRY):
-            max_bytes = _carry_lane(source, db, ledger, lane, found.present[lane], max_bytes)
+            max_bytes = _carry_lane(damaged, db, ledger, lane, found.present[lane], max_bytes)
         if is_start:
             _learn(ledger, found.present, known=bool(acked))
             _learn_ends(source, ledger)
@@ -118,47 +119,73 @@ def _is_json(text: str) -> bool:
     return True
 
 
+def _shapes(source: sqlite3.Connection, db: sqlite3.Connection) -> dict[tuple[int, int], Shape]:
+    """The shapes that can be read, carried over; none of an older file, which has none."""
+    known = {}
+    for run_no, number, device, points in _readable(source, _SHAPES, (int, int, bytes, bytes)):
+        shape = shaping.read(device, points)
+        if shape is not None:
+            known[run_no, number] = shape
+            shaping.insert(db, run_no, number, shape)
+    return known
+
+
 def _carry_lane(
-    source: sqlite3.Connection, db: sqlite3.Connection, ledger: Ledger, lane: Lane, present: Ranges, max_bytes: int
+    source: _Damaged, db: sqlite3.Connection, ledger: Ledger, lane: Lane, present: Ranges, max_bytes: int
 ) -> int:
     """Carry one lane over; gives how many bytes may still follow."""
     had = ledger.had(lane) if lane is Lane.TELEMETRY else Ranges()
     for number in sorted(ledger.runs, reverse=True):
         for first, last in had.gaps(row_id(number, 0), last_of_run(number)):
-            for rows in _rows(source, ledger.runs[number], lane, first, last):
-                max_bytes -= sum(len(row.record.text) for row in rows)
+            for rows in source.rows(ledger.runs[number], lane, first, last):
+                max_bytes -= sum(len(row[4]) for row in rows)
                 if max_bytes < 0:
                     return max_bytes
-                records = ((row.id, row.record) for row in rows)
-                columns = ((no, own.ts, own.trust.value, own.mono_ms, own.text) for no, own in records)
-                db.executemany(_INSERT[lane], columns)
+                db.executemany(_INSERT[lane], rows)
                 for row in rows:
-                    present.add(row.id, row.id)
+                    present.add(row[0], row[0])
     return max_bytes
 
 
-def _rows(source: sqlite3.Connection, run: str, lane: Lane, first: int, last: int) -> Iterator[list[Row]]:
-    """The sound rows of one run, `first` to `last`, some at a time; time that has run out ends it."""
-    step = 1
-    while first <= last:
-        ids, rows, is_broken = [], [], False
-        try:
-            for columns in source.execute(_SELECT[lane], (first, last, _AT_ONCE)):
-                ids.append(columns[0])
-                row = reading.row_of(lane, run, columns)
-                if row is not None:
-                    rows.append(row)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorname == "SQLITE_INTERRUPT":
+class _Damaged:
+    """A damaged file, and the shapes that could be read of it."""
+
+    def __init__(self, db: sqlite3.Connection, shapes: Mapping[tuple[int, int], Shape]) -> None:
+        self._db = db
+        self._shapes = shapes
+        self._select = {lane: reading.select(db, lane) for lane in Lane}
+
+    def rows(self, run: str, lane: Lane, first: int, last: int) -> Iterator[list[tuple[Any, ...]]]:
+        """The columns of the sound rows of one run, `first` to `last`, some at a time; time that runs out ends it."""
+        step = 1
+        while first <= last:
+            ids, rows, is_broken = [], [], False
+            try:
+                for columns in self._db.execute(self._select[lane], (first, last, _AT_ONCE)):
+                    ids.append(columns[0])
+                    if reading.row_of(lane, run, columns, self._find) is not None:
+                        rows.append(_stored(lane, columns))
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorname == "SQLITE_INTERRUPT":
+                    return
+                is_broken = True
+            except sqlite3.DatabaseError:
+                is_broken = True
+            yield rows
+            if not is_broken and len(ids) < _AT_ONCE:
                 return
-            is_broken = True
-        except sqlite3.DatabaseError:
-            is_broken = True
-        yield rows
-        if not is_broken and len(ids) < _AT_ONCE:
-            return
-        step = 2 * step if is_broken and not ids else 1
-        first = (ids[-1] if ids else first) + step
+            step = 2 * step if is_broken and not ids else 1
+            first = (ids[-1] if ids else first) + step
+
+    def _find(self, run_no: int, number: int) -> Shape | None:
+        return self._shapes.get((run_no, number))
+
+
+def _stored(lane: Lane, columns: reading.Columns) -> tuple[Any, ...]:
+    """What was read as blobs, as it is to be stored."""
+    row, ts, trust, mono_ms, text, shape = columns
+    stored = row, ts, trust.decode(), mono_ms, text.decode()
+    return stored if lane is Lane.EVENT else (*stored, shape)
 
 
 def _learn(ledger: Ledger, present: Mapping[Lane, Ranges], *, known: bool) -> None:

@@ -5,6 +5,7 @@ Invariants:
 - A commit that has returned is on the disk: WAL with synchronous=FULL. Every change is one explicit transaction.
 - A row's primary key is its identity (ledger.py), so storing twice is storing once, and a transaction whose outcome is
   unknown is simply tried again. Stored rows never change.
+- Of telemetry the values are stored, and the names in them once in a run (shape.py): a third of the bytes.
 - An id is given out once in the life of a process, even if the file is replaced under it: the run keeps its number, and
   what an uplink acknowledged of the old file cannot hit a row of the new one.
 - After a failure the connection is closed and never used again; `open` makes a new one, checks the file, and ends with
@@ -33,6 +34,7 @@ from gateway.journal.handle import Handle
 from gateway.journal.inheritance import Inheritance
 from gateway.journal.ledger import Ledger, row_id, run_of, seq_of
 from gateway.journal.retention import Slice
+from gateway.journal.shaping import Shapes
 from gateway.journal.upkeep import Upkeep
 from gateway.journal.waiting import Lost, Waiting
 from gateway.model import (
@@ -48,7 +50,9 @@ from gateway.model import (
     Row,
 )
 
-_INSERT = "INSERT INTO telemetry VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+_INSERT = (
+    "INSERT INTO telemetry (id, ts, trust, mono_ms, text, shape) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+)
 
 
 class Store:
@@ -61,6 +65,7 @@ class Store:
         self._books = Books(uplinks)
         self.upkeep = Upkeep(self.handle, self._books)
         self._inheritance = Inheritance(path, self.handle.space)
+        self._shapes = Shapes()
         self._run = run
         self._boot = boot
         self._number = 0  # of the run; 0 until it is enrolled
@@ -98,6 +103,7 @@ class Store:
         with self.handle.border():
             existed = opening.prepare(self.handle.path)
             self._is_new = self._is_new or not existed
+            self._shapes.forget_file()
             if self._number and not existed and not inheritance.is_open:
                 inheritance.forget_rows(self.ledger, "journal_deleted")
             db = self.handle.connect(existed=existed)
@@ -160,11 +166,13 @@ class Store:
             events = ((row_id(self._number, event.seq), event) for event in group.events)
             end = chaining.insert(db, self._inheritance.end, self._run, events)
             db.executemany(_INSERT, [self._columns(record) for record in group.telemetry])
+            shapes = self._shapes.insert(db, self._number)
             self._change_state(db, group.state)
             self._books.gaps.announce(db, group.events)
             self._books.gaps.note(db, now_ts, lost)
             kept = self._books.write(db, self.ledger) if with_acks else self._books.kept
         self._books.kept, self._inheritance.end = kept, end
+        self._shapes.committed(shapes)
         self._books.gaps.announced(group.events)
         self._books.gaps.committed(lost)
         self._state = {key: text for key, text in (self._state | group.state).items() if text is not None}
@@ -194,8 +202,9 @@ class Store:
             left -= records
             yield Dropped(self._run, lost.lane, seq_of(first), seq_of(last), records, uplinks, JOURNAL_FAILED)
 
-    def _columns(self, record: Record) -> tuple[int, int, str, int, str]:
-        return row_id(self._number, record.seq), record.ts, record.trust.value, record.mono_ms, record.text
+    def _columns(self, record: Record) -> tuple[int, int, str, int, str, int | None]:
+        text, shape = self._shapes.pack(record.text)
+        return row_id(self._number, record.seq), record.ts, record.trust.value, record.mono_ms, text, shape
 
     def _change_state(self, db: sqlite3.Connection, state: Mapping[str, str | None]) -> None:
         db.executemany(
