@@ -4,77 +4,21 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from consumer import Consumer
+from mosquitto import mosquitto
 from tls_scene import Authority
 from uplink_scene import RUN, alarm, event, reading, running, until
 
-from gateway.demo.broker import Broker
 from gateway.model import AlarmState, Lane, UplinkDown
 
 pytestmark = [
     pytest.mark.mosquitto,
     pytest.mark.skipif(shutil.which("mosquitto") is None, reason="mosquitto is not installed"),
 ]
-
-
-def free_port() -> int:
-    broker = Broker()
-    port = broker.start()
-    broker.stop()
-    return port
-
-
-class Mosquitto:
-    """One mosquitto on loopback, which saves what it knows when it ends in order, and can be started again."""
-
-    def __init__(self, folder: Path, *lines: str) -> None:
-        self.port = free_port()
-        self._config = folder / "mosquitto.conf"
-        plain = ["user root", f"listener {self.port} 127.0.0.1", "persistence true", f"persistence_location {folder}/"]
-        self._config.write_text("\n".join([*plain, *lines]) + "\n")
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            ["mosquitto", "-c", str(self._config)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            if b"running" in line:
-                break
-        else:
-            self._process.wait(5)
-            self._process.stderr.close()
-            pytest.fail("mosquitto does not start")
-        drain = threading.Thread(target=self._process.stderr.read, daemon=True)
-        drain.start()
-        self._drain = drain
-
-    def end(self, *, kill: bool = False) -> None:
-        assert self._process is not None
-        self._process.kill() if kill else self._process.terminate()
-        self._process.wait(10)
-        self._drain.join(5)
-        assert self._process.stderr is not None
-        self._process.stderr.close()
-
-
-@contextmanager
-def mosquitto(folder: Path, *lines: str) -> Iterator[Mosquitto]:
-    folder.mkdir(exist_ok=True)
-    one = Mosquitto(folder, *lines)
-    one.start()
-    try:
-        yield one
-    finally:
-        one.end()
 
 
 def test_everything_arrives_once_and_validates_at_a_subscriber(tmp_path: Path) -> None:
