@@ -132,6 +132,24 @@ def test_acknowledgements_cost_no_commit_of_their_own_for_ten_seconds(path: Path
         assert acked_upto(path) == rows[-1].id
 
 
+def test_what_was_acknowledged_is_stored_with_the_next_group_soon_after_the_start_and_each_five_seconds_later(
+    path: Path,
+) -> None:
+    clock = HandClock()
+    stored_at = []
+    with running(path, clock) as scene:
+        began = clock.mono()
+        for seq in range(1, 25):
+            scene.post(event(seq))
+            (row,) = scene.stored(seq).rows
+            before = acked_upto(path)
+            if before == row.id - 1:
+                stored_at.append(clock.mono() - began)
+            scene.journal.post(Acked("platform", Lane.EVENT, ((row.id, row.id),)))
+            clock.advance(1.0)
+    assert stored_at == [0.0, 1.0, 2.0, 4.0, 8.0, 13.0, 18.0, 23.0]
+
+
 def test_the_backlog_goes_up_to_what_is_stored_and_what_waits_comes_by_itself(path: Path) -> None:
     with running(path, HandClock()) as scene:
         scene.post(event(1), telemetry(1), telemetry(2))

@@ -3,7 +3,8 @@
 - A group is committed `commit_every` after its first record came, at once if there is an event in it. Hub and senders
   are told `Stored` when the commit has returned, never before.
 - One wake-up per group (inbox.py). Acknowledgements go to the disk with the first group after ACKS_AT_EARLIEST_S, at
-  the latest after ACKS_AT_LATEST_S, and when stopping.
+  the latest after ACKS_AT_LATEST_S, and when stopping. A run begins with shorter times: else lives of a few seconds
+  would each send everything again.
 - After a failure the records wait in bounded memory, the oldest telemetry goes first, and the disk is tried again every
   few seconds (outage.py). Failed and restored are told once each; what was given up is told as a gap, which is on the
   disk by then. Of what every uplink had by that time the gap says so: only the journal misses it.
@@ -48,7 +49,7 @@ MAX_WAITING = 20_000
 MAX_WAITING_BYTES = 8_000_000
 """Records, and bytes of their texts, that wait in memory while the disk fails."""
 
-ACKS_AT_EARLIEST_S, ACKS_AT_LATEST_S = 5.0, 10.0
+FIRST_ACKS_S, ACKS_AT_EARLIEST_S, ACKS_AT_LATEST_S = 1.0, 5.0, 10.0
 TIDY_EVERY_S = 10.0
 HEALTH_EVERY_S = 1.0
 MAX_IDLE_S = 10.0
@@ -84,6 +85,8 @@ class JournalThread:
         self._waiting = Waiting()
         self._questions = Questions()
         self._acked_since: float | None = None
+        self._acks_pause_s = FIRST_ACKS_S
+        self._acks_wait_until = float("-inf")
         self._recovered = False
         self._tidy_at = 0.0
         self._health_at = 0.0
@@ -214,7 +217,7 @@ class JournalThread:
         events = len(self._waiting.events)
         self._waiting.clear()
         if acks_are_due:
-            self._acked_since = None
+            self._acks_are_kept()
         self._outage.lost.clear()
         self._commits += 1
         if rows:
@@ -224,8 +227,12 @@ class JournalThread:
         self._tell.gaps(self._store.upkeep.relieve(self._clock.now().ts))
 
     def _acks_are_due(self) -> bool:
-        since = self._acked_since
-        return since is not None and (self._stopping or self._clock.mono() >= since + ACKS_AT_EARLIEST_S)
+        return self._acked_since is not None and (self._stopping or self._clock.mono() >= self._acks_wait_until)
+
+    def _acks_are_kept(self) -> None:
+        self._acked_since = None
+        self._acks_wait_until = self._clock.mono() + self._acks_pause_s
+        self._acks_pause_s = min(ACKS_AT_EARLIEST_S, 2 * self._acks_pause_s)
 
     def _tidy(self, now: float) -> None:
         """What is old goes, in slices; the files are kept in shape."""
