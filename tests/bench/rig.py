@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,8 +24,8 @@ TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _SPAWN = multiprocessing.get_context("spawn")
 
 
-def serve_devices(count: int, pipe: Connection) -> None:
-    """`count` Modbus TCP devices on ports of their own; every register counts the requests of its device."""
+def serve_devices(count: int, step: int, pipe: Connection) -> None:
+    """`count` Modbus TCP devices on ports of their own; every register counts the requests of its device, by `step`."""
     selector = selectors.DefaultSelector()
     ports = []
     for number in range(count):
@@ -42,17 +42,20 @@ def serve_devices(count: int, pipe: Connection) -> None:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 selector.register(connection, selectors.EVENT_READ, ("serve", number))
                 continue
-            request = key.fileobj.recv(4096)  # type: ignore[union-attr]
+            request = b""
+            with suppress(ConnectionError):  # a gateway that was killed
+                request = key.fileobj.recv(4096)  # type: ignore[union-attr]
             if not request:
                 selector.unregister(key.fileobj)
                 key.fileobj.close()  # type: ignore[union-attr]
                 continue
             size = int.from_bytes(request[10:12])
-            asked[number] += 1
+            asked[number] += step
             data = (asked[number] & 0xFFFF).to_bytes(2) * size
             pdu = request[7:8] + bytes((2 * size,)) + data
             head = request[:4] + (len(pdu) + 1).to_bytes(2) + request[6:7]
-            key.fileobj.sendall(head + pdu)  # type: ignore[union-attr]
+            with suppress(ConnectionError):
+                key.fileobj.sendall(head + pdu)  # type: ignore[union-attr]
 
 
 class Delivered(NamedTuple):
@@ -123,15 +126,24 @@ def start_broker(folder: Path, port: int) -> subprocess.Popen[bytes]:
 
 
 @contextmanager
+def field(devices: int, step: int = 1) -> Iterator[list[int]]:
+    """So many devices in a process of their own: their ports."""
+    pipe, end = _SPAWN.Pipe()
+    process = _SPAWN.Process(target=serve_devices, args=(devices, step, end), daemon=True)
+    process.start()
+    try:
+        yield pipe.recv()
+    finally:
+        process.terminate()
+        process.join(10)
+
+
+@contextmanager
 def rig(devices: int) -> Iterator[Rig]:
     """So many devices, a broker and a subscriber."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, field(devices) as ports:
         port = free_port()
         broker = start_broker(Path(folder), port)
-        field_pipe, field_end = _SPAWN.Pipe()
-        field = _SPAWN.Process(target=serve_devices, args=(devices, field_end), daemon=True)
-        field.start()
-        ports = field_pipe.recv()
         pipe, end = _SPAWN.Pipe()
         subscriber = _SPAWN.Process(target=count_values, args=(port, end), daemon=True)
         subscriber.start()
@@ -139,9 +151,8 @@ def rig(devices: int) -> Iterator[Rig]:
         try:
             yield Rig(ports, port, pipe, broker)
         finally:
-            for process in (field, subscriber):
-                process.terminate()
-                process.join(10)
+            subscriber.terminate()
+            subscriber.join(10)
             broker.terminate()
             broker.wait(10)
 

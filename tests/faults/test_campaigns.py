@@ -1,0 +1,20 @@
+"""The campaigns in small, each with a fixed seed; the commands in their files run them whole."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from kills import kills
+
+pytestmark = [
+    pytest.mark.mosquitto,
+    pytest.mark.skipif(shutil.which("mosquitto") is None, reason="mosquitto is not installed"),
+]
+
+
+def test_a_daemon_that_is_killed_at_any_moment_loses_nothing_that_was_committed() -> None:
+    told = kills(6, 6)
+    assert told["killed online"] + told["killed offline"] + told["killed before the journal knew the run"] == 6
+    assert told["killed offline"] >= 2
+    assert told["came again after a kill"] > 0, "kills do hurt"
