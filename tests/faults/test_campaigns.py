@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from cuts import cuts
 from kills import kills
 
 pytestmark = [
@@ -18,3 +19,9 @@ def test_a_daemon_that_is_killed_at_any_moment_loses_nothing_that_was_committed(
     assert told["killed online"] + told["killed offline"] + told["killed before the journal knew the run"] == 6
     assert told["killed offline"] >= 2
     assert told["came again after a kill"] > 0, "kills do hurt"
+
+
+def test_a_connection_that_is_cut_at_any_byte_loses_nothing() -> None:
+    told = cuts(40, 6)
+    assert sum(told[what] for what in told if what.endswith("the broker")) >= 40
+    assert told["came again"] > 0, "cuts do hurt"
