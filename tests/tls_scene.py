@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import subprocess
@@ -95,12 +96,7 @@ def tls_front(port: int, pair: Pair, client_ca: Path | None = None) -> Iterator[
                 context.wrap_socket(plain, server_side=True) as near,
                 socket.create_connection(("127.0.0.1", port), 5) as far,
             ):
-                back = threading.Thread(target=pump, args=(far, near))
-                back.start()
-                pump(near, far)
-                with suppress(OSError):
-                    far.shutdown(socket.SHUT_RDWR)
-                back.join(5)
+                carry(near, far)
 
         acceptor = threading.Thread(target=accept)
         acceptor.start()
@@ -113,7 +109,13 @@ def tls_front(port: int, pair: Pair, client_ca: Path | None = None) -> Iterator[
                 thread.join(5)
 
 
-def pump(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65_536):
-            sink.sendall(data)
+def carry(near: ssl.SSLSocket, far: socket.socket) -> None:
+    """Both ways on one thread, since two must not use one TLS object at a time; until one side ends."""
+    while True:
+        ready = [near] if near.pending() else select.select([near, far], [], [], 20)[0]
+        for source, sink in ((near, far), (far, near)):
+            if source in ready:
+                data = source.recv(65_536)
+                if not data:
+                    return
+                sink.sendall(data)
