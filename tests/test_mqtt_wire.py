@@ -17,8 +17,10 @@ import pytest
 from tls_scene import Authority, Pair, openssl, tls_front
 from uplink_scene import ROOT, SHORT_PAUSES, Platform, event, running, until
 
+from gateway.clock import Clock, SystemClock
 from gateway.config.schema import Uplink
 from gateway.demo.broker import Broker
+from gateway.model import CertificatesRead
 from gateway.uplink import tls
 from gateway.uplink.attempts import Pauses
 from gateway.uplink.connector import MqttWire, endpoint
@@ -38,13 +40,29 @@ class Listener:
     """A wire on its thread, and all that it says."""
 
     def __init__(
-        self, url: str, folder: Path = Path("/"), pauses: Any = SHORT_PAUSES, patience: Any = None, **options: Any
+        self,
+        url: str,
+        folder: Path = Path("/"),
+        pauses: Any = SHORT_PAUSES,
+        patience: Any = None,
+        clock: Clock | None = None,
+        **options: Any,
     ) -> None:
         self.heard: SimpleQueue[Heard] = SimpleQueue()
+        self.certificates: SimpleQueue[CertificatesRead] = SimpleQueue()
         will = Publication(f"{ROOT}/status", b"lost", retain=True)
         settings = Uplink(url=url, **options)
         self.wire = MqttWire(
-            "platform", settings, folder, "gw1", lambda: will, self.heard.put, pauses, **(patience or {})
+            "platform",
+            settings,
+            folder,
+            "gw1",
+            lambda: will,
+            self.heard.put,
+            self.certificates.put,
+            clock or SystemClock(),
+            pauses,
+            **(patience or {}),
         )
         self.thread = threading.Thread(target=self.wire.run)
 
@@ -333,7 +351,7 @@ def test_a_client_certificate_is_shown_where_the_broker_asks_for_one(authority: 
         with Listener(url, authority.folder, ca_file="ca.pem", cert_file="gw1.pem", key_file="gw1.key") as wire:
             wire.up()
         with Listener(url, authority.folder, ca_file="ca.pem") as wire:
-            assert "TLS" in wire.down().what or "closed" in wire.down().what
+            assert "asks for a certificate of ours" in wire.down().what
 
 
 def tls_fault(authority: Authority, pair: Pair, **options: Any) -> Down:
@@ -383,7 +401,7 @@ def test_tls_to_a_plain_port_and_plain_to_a_tls_port_name_the_scheme(authority: 
 
 def test_tls_verifies_everything_from_1_2_on(authority: Authority) -> None:
     settings = Uplink(url="mqtts://localhost", ca_file="ca.pem")
-    context = tls.context(settings, authority.folder)
+    context = tls.context(settings, authority.folder, tls.Shown())
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.check_hostname
     assert context.verify_mode == ssl.CERT_REQUIRED
@@ -394,15 +412,21 @@ def test_files_that_cannot_be_used_are_named(authority: Authority, tmp_path: Pat
     (tmp_path / "rubbish.pem").write_text("rubbish")
     openssl("genpkey", "-algorithm", "ed25519", "-aes256", "-pass", "pass:x", "-out", tmp_path / "locked.key")
     cert = authority.issue("locked").cert
-    for options, word in (
-        ({"ca_file": "nothing.pem"}, "nothing.pem"),
-        ({"ca_file": "rubbish.pem"}, "cannot be used"),
-        ({"cert_file": str(cert), "key_file": "locked.key"}, "cannot be used"),
-    ):
+    other = authority.issue("another").key
+    wrong: list[tuple[dict[str, Any], str, str]] = [
+        ({"ca_file": "nothing.pem"}, "nothing.pem", "cannot be read"),
+        ({"ca_file": "rubbish.pem"}, "ca_file", "holds no certificate"),
+        ({"cert_file": "rubbish.pem", "key_file": str(other)}, "cert_file", "holds no certificate"),
+        ({"cert_file": str(cert), "key_file": "rubbish.pem"}, "key_file", "holds no usable key"),
+        ({"cert_file": str(cert), "key_file": "locked.key"}, "key_file", "locked by a password"),
+        ({"cert_file": str(cert), "key_file": str(other)}, "key_file", "does not belong to the certificate"),
+    ]
+    for options, name, word in wrong:
         with Listener("mqtts://localhost:1", tmp_path, **options) as wire:
             down = wire.down()
+            assert name in down.what
             assert word in down.what
-            assert "cert_file" in down.hint
+            assert down.hint
 
 
 # ---------------------------------------------------------------- bytes that are no MQTT

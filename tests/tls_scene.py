@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from gateway.uplink import certificates
+
 CA_CONFIG = """
 [ca]
 default_ca = own
@@ -70,8 +72,8 @@ def openssl(*arguments: object) -> None:
 
 
 @contextmanager
-def tls_front(port: int, pair: Pair, client_ca: Path | None = None) -> Iterator[int]:
-    """Speaks TLS on a port of its own and passes on to the plain `port`."""
+def tls_front(port: int, pair: Pair, client_ca: Path | None = None, seen: list[str] | None = None) -> Iterator[int]:
+    """Speaks TLS on a port of its own and passes on to the plain `port`; `seen` gets the names of the clients."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.cert, pair.key)
     if client_ca is not None:
@@ -96,6 +98,9 @@ def tls_front(port: int, pair: Pair, client_ca: Path | None = None) -> Iterator[
                 context.wrap_socket(plain, server_side=True) as near,
                 socket.create_connection(("127.0.0.1", port), 5) as far,
             ):
+                if seen is not None:
+                    certificate = near.getpeercert(binary_form=True)
+                    seen.append(certificates.in_der(certificate or b"").name)
                 carry(near, far)
 
         acceptor = threading.Thread(target=accept)

@@ -4,7 +4,7 @@
   connection is dropped.
 - When to try again is decided in attempts.py; a pause ends at once on stop.
 - MQTT 5 first; 3.1.1 from then on if the broker says that it does not know 5, or hangs up on it twice in a row.
-- Passwords and certificates are read anew for every connection.
+- Passwords and certificates are read anew for every connection, which is made anew when certificates change.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
 
+from gateway.clock import Clock, floor_ts
 from gateway.config import schema
 from gateway.config.secrets import read_secret
 from gateway.errors import ConfigError
-from gateway.uplink import faults, tls
+from gateway.model import CertificatesRead
+from gateway.uplink import faults, handshake, tls
 from gateway.uplink.attempts import PAUSES, Attempts, Pauses
 from gateway.uplink.faults import Endpoint, Fault
 from gateway.uplink.mqtt import Connection, Login
+from gateway.uplink.renewal import BROKER_EXPIRES, FILES_CHANGED, LOOK_S, CertificateFiles
 from gateway.uplink.wire import Down, Publication, Tell
 
 ANSWER_S = 10.0
@@ -56,9 +59,12 @@ class MqttWire:
         client_id: str,
         will: Callable[[], Publication],
         tell: Tell,
+        tell_hub: Callable[[CertificatesRead], None],
+        clock: Clock,
         pauses: Pauses = PAUSES,
         answer_s: float = ANSWER_S,
         goodbye_s: float = GOODBYE_S,
+        look_s: float = LOOK_S,
     ) -> None:
         self.name = f"mqtt {uplink_id}"
         self._options = options
@@ -67,6 +73,9 @@ class MqttWire:
         self._client_id = client_id
         self._will = will
         self._tell = tell
+        self._clock = clock
+        self._floor_ts = floor_ts()
+        self._files = CertificateFiles(uplink_id, options, folder, clock, tell_hub, look_s)
         self._pauses = pauses
         self._answer_s = answer_s
         self._goodbye_s = goodbye_s
@@ -98,6 +107,10 @@ class MqttWire:
     def break_off(self, connection: int, what: str, hint: str) -> None:
         """End the connection without goodbye, for this reason, and connect again."""
         self._order(connection, lambda current: current.close(Fault(what, hint)))
+
+    def has_passed(self, ts: int) -> None:
+        """This wall time (UTC ms) has passed for certain: a clock before it is wrong."""
+        self._floor_ts = max(self._floor_ts, ts)
 
     def finish(self) -> None:
         """Say goodbye to the broker, if connected, and connect no more."""
@@ -147,28 +160,41 @@ class MqttWire:
                 self._talk(current, ours)
             finally:
                 current.close()
+                self._explain(current)
                 older = self._choose_version(current)
                 if not self._finished and not older:
                     fault = current.fault or faults.closed(self._where, current.is_up)
                     self._tell(Down(current.number, fault.what, fault.hint))
-        return older
+        return older or self._renewing(current)
+
+    def _explain(self, ended: Connection) -> None:
+        """Where TLS failed, that is the reason, whatever paho made of it."""
+        error, shook_hands = ended.shown.error, ended.shown.certificate is not None
+        if error is not None and not ended.is_up and (ended.fault is None or not shook_hands):
+            known = handshake.Known(self._clock.now(), self._floor_ts, self._files.own, self._files.cas)
+            ended.fault = handshake.fault(error, self._where, known)
+
+    def _renewing(self, ended: Connection) -> bool:
+        return ended.is_up and ended.fault in {FILES_CHANGED, BROKER_EXPIRES}
 
     def _open(self, current: Connection) -> None:
         try:
-            login = self._login()
+            login = self._login(current.shown)
         except ConfigError as error:
             current.fault = faults.refusal(f"the password cannot be used: {error}", "Check password_file")
         except OSError as error:
             current.fault = faults.files(error)
         else:
             current.open(login)
+            if login.context is not None:
+                self._files.tell(current.shown.certificate, self._where.host)
             self._answer_by = time.monotonic() + self._answer_s
 
-    def _login(self) -> Login:
+    def _login(self, shown: tls.Shown) -> Login:
         """What the configuration says and its files hold; OSError or ConfigError if one cannot be used."""
         options = self._options
         password = read_secret(options.password_file, self._folder).reveal() if options.password_file else None
-        context = tls.context(options, self._folder) if self._where.tls else None
+        context = self._files.context(shown) if self._where.tls else None
         return Login(self._client_id, options.username, password, context, self._will(), options.keepalive)
 
     def _talk(self, current: Connection, wakes: socket.socket) -> None:
@@ -192,9 +218,12 @@ class MqttWire:
                 self._look_at_clock(current)
                 if current.is_up and self._attempts.broker is None:
                     self._attempts.connected(0, time.monotonic())
+                self._look_at_files(current)
 
     def _wait_s(self, current: Connection) -> float:
         by = min(self._stop_by, float("inf") if current.is_up else self._answer_by)
+        if current.is_up:
+            by = min(by, self._files.due_at)
         return max(0.0, min(current.ping_s, by - time.monotonic()))
 
     def _look_at_clock(self, current: Connection) -> None:
@@ -205,6 +234,15 @@ class MqttWire:
             self._finished = True
             current.goodbye(with_will=True)
             current.close()
+
+    def _look_at_files(self, current: Connection) -> None:
+        """Where other certificates are to be used, end the connection in order; the next one follows at once."""
+        now = time.monotonic()
+        if current.is_up and now >= self._files.due_at and not self._stopping.is_set():
+            renewal = self._files.renewal(now)
+            if renewal is not None:
+                current.fault = renewal
+                current.goodbye()
 
     def _obey(self, wakes: socket.socket) -> None:
         with suppress(BlockingIOError):

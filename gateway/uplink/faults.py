@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import socket
-import ssl
-import time
-from datetime import UTC, datetime
 from typing import NamedTuple
 
-from gateway.clock import floor_ts
+from gateway.uplink.tls import UnusableFileError
 
 
 class Endpoint(NamedTuple):
@@ -34,19 +31,6 @@ def refusal(what: str, hint: str) -> Fault:
     """The other side would not have us."""
     return Fault(what, hint, refused=True)
 
-
-_CLOCK = "compare this machine's clock with the real time"
-
-_NOT_YET_VALID = 9
-_CERTIFICATE = {
-    10: ("the broker's certificate has expired", f"Have it renewed; if it is new, {_CLOCK}"),
-    62: ("the broker's certificate is for another host name", "Use the name that stands in it (SAN) in url"),
-    64: ("the broker's certificate is for another address", "Use the host name that stands in it (SAN) in url"),
-}
-_UNKNOWN_CA = frozenset({2, 18, 19, 20, 21})
-"""Codes of OpenSSL's certificate check. Source: openssl/x509_vfy.h."""
-
-_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 
 _CONNACK = {
     0x80: ("the broker refused the connection without a reason", "Look at the broker's log"),
@@ -86,11 +70,7 @@ _PASSING = frozenset({0x88, 0x8B, 0x8D})
 
 
 def connecting(error: OSError, where: Endpoint) -> Fault:
-    """Why no connection to `where` came about."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return certificate(error)
-    if isinstance(error, ssl.SSLError):
-        return tls(error, where)
+    """Why no connection to `where` came about; where it is TLS that failed, handshake.py knows more."""
     match error:
         case socket.gaierror():
             return Fault(f"the host name {where.host} cannot be resolved", "Check url, and the network's DNS server")
@@ -105,60 +85,10 @@ def connecting(error: OSError, where: Endpoint) -> Fault:
     return Fault(f"{where} cannot be reached: {error.strerror or error}", "Check the network")
 
 
-def certificate(error: ssl.SSLCertVerificationError) -> Fault:
-    """Why the broker's certificate was not accepted."""
-    if error.verify_code == _NOT_YET_VALID:
-        return not_yet_valid(round(time.time() * 1000))
-    if error.verify_code in _UNKNOWN_CA:
-        return refusal(
-            "the broker's certificate is signed by a CA that is not known here",
-            "Set ca_file to the certificate of the CA that signed it",
-        )
-    what, hint = _CERTIFICATE.get(
-        error.verify_code,
-        (f"the broker's certificate is not accepted: {error.verify_message}", "Check it, and ca_file"),
-    )
-    return refusal(what, hint)
-
-
-def not_yet_valid(wall_ts: int) -> Fault:
-    """The broker's certificate begins later than this machine's clock (UTC ms), which is nearly always the clock."""
-    what = "the broker's certificate is not valid yet"
-    shown = f"{datetime.fromtimestamp(wall_ts / 1000, UTC):%Y-%m-%d %H:%M} UTC"
-    if wall_ts >= floor_ts():
-        return refusal(what, f"The clock, which shows {shown}, is probably behind: {_CLOCK}")
-    return refusal(
-        what,
-        f"The clock is wrong: it shows {shown}, which is before this software was made. It connects within a minute "
-        "of the clock being set: let the machine reach an NTP server without TLS, or give it a hardware clock",
-    )
-
-
-def tls(error: ssl.SSLError, where: Endpoint) -> Fault:
-    """Why the TLS handshake failed."""
-    reason = error.reason or ""
-    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return Fault(f"{where} ended the connection during the TLS handshake", _wrong_port(where))
-    if reason in _NOT_TLS:
-        return refusal(f"{where} does not speak TLS", _wrong_port(where))
-    if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
-        return refusal(
-            f"{where} refused the TLS handshake", "It may ask for our certificate: set cert_file and key_file"
-        )
-    if "UNKNOWN_CA" in reason or "BAD_CERTIFICATE" in reason or "CERTIFICATE_UNKNOWN" in reason:
-        return refusal(f"{where} does not accept our certificate", "Check cert_file, and the CA that the broker trusts")
-    if "PROTOCOL" in reason:
-        return refusal(f"{where} speaks no TLS version from 1.2 on", "Update the broker")
-    return refusal(f"the TLS handshake with {where} failed: {reason or error}", "Check ca_file, cert_file and key_file")
-
-
-def files(error: OSError | ssl.SSLError) -> Fault:
+def files(error: OSError) -> Fault:
     """Why ca_file, cert_file, key_file or password_file cannot be used."""
-    if isinstance(error, ssl.SSLError):
-        return refusal(
-            f"a certificate or key file cannot be used: {error.reason or error}",
-            "Check that ca_file, cert_file and key_file are PEM files and that key and certificate belong together",
-        )
+    if isinstance(error, UnusableFileError):
+        return refusal(error.what, error.hint)
     return refusal(
         f"{error.filename or 'a file of this uplink'} cannot be read: {error.strerror}",
         "Check ca_file, cert_file, key_file and password_file, and who may read them",

@@ -22,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.uplink import faults
 from gateway.uplink.faults import Endpoint, Fault
+from gateway.uplink.tls import Shown
 from gateway.uplink.wire import (
     LARGEST_PACKET,
     NO_LIMIT,
@@ -61,7 +62,10 @@ class Login(NamedTuple):
 
 
 class Connection:
-    """The connection `number`, speaking MQTT `version` ("5" or "3.1.1"). `fault` says why it ended, where known."""
+    """The connection `number`, speaking MQTT `version` ("5" or "3.1.1"). `fault` says why it ended, where known.
+
+    `shown` is what its TLS shows, if its context was made with it.
+    """
 
     def __init__(self, number: int, version: str, where: Endpoint, tell: Tell) -> None:
         self.number = number
@@ -69,6 +73,7 @@ class Connection:
         self.is_up = False
         self.fault: Fault | None = None
         self.version_refused = False
+        self.shown = Shown()
         self._where = where
         self._tell = tell
         self._client: Client | None = None

@@ -38,6 +38,6 @@ def uplink(
         return Publication(contract.Topics.of(about).status, lost, retain=True)
 
     client_id = options.client_id or f"{about.site}-{about.gateway}"
-    wire = MqttWire(uplink_id, options, folder, client_id, will, inbox.put, pauses)
+    wire = MqttWire(uplink_id, options, folder, client_id, will, inbox.put, tell_hub, clock, pauses)
     sender = Sender(uplink_id, options, about, run, wire, clock, tell_hub, tell_journal, inbox)
     return sender, wire

@@ -1,45 +1,136 @@
 """How an uplink speaks TLS. Verification of chain, dates and host name is always on; nothing turns it off.
 
 TLS 1.2 at least. The host name is looked for among the certificate's SANs alone: by itself Python would also take the
-subject's common name. Files are read anew for each connection, so a renewed certificate needs no restart.
+subject's common name. Files are read anew for each connection; renewal.py looks at them while one stands.
 Dates are checked against the machine's clock, even where that is wrong for certain: OpenSSL could check them against a
 floor (X509_VERIFY_PARAM_set_time), but Python does not offer it, and to leave the dates of the whole chain out and then
 look at the broker's certificate alone would accept an expired CA. So a clock in the past means no connection until it
-is set, and faults.py says so; everything is recorded meanwhile.
+is set, and handshake.py says so, with the floor; everything is recorded meanwhile.
 """
 
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.config import schema
 from gateway.config.secrets import located
+from gateway.uplink import certificates
 
 
-class _Socket(ssl.SSLSocket):
-    """Closes itself when the handshake fails; paho leaves that to the garbage collector."""
+class Shown:
+    """What one connection's TLS showed: the broker's certificate (DER) after the handshake, and why TLS failed."""
 
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
+    def __init__(self) -> None:
+        self.certificate: bytes | None = None
+        self.error: ssl.SSLError | None = None
 
 
-def context(options: schema.Uplink, folder: Path) -> ssl.SSLContext:
-    """The context for one connection; OSError (ssl.SSLError among them) if a file cannot be used."""
-    names = (options.ca_file, options.cert_file, options.key_file)
-    ca, cert, key = (located(name, folder) if name else None for name in names)
+class UnusableFileError(OSError):
+    """A certificate or key file is there but cannot be used: `what` is wrong with it, and a `hint`."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+
+def paths(options: schema.Uplink, folder: Path) -> tuple[Path | None, Path | None, Path | None]:
+    """Where ca_file, cert_file and key_file are; None for what is not configured."""
+    ca, cert, key = (
+        located(name, folder) if name else None for name in (options.ca_file, options.cert_file, options.key_file)
+    )
+    return ca, cert, key
+
+
+def context(options: schema.Uplink, folder: Path, shown: Shown) -> ssl.SSLContext:
+    """The context for one connection; OSError (UnusableFileError among them) if a file cannot be used."""
+    ca, cert, key = paths(options, folder)
     for path in (ca, cert, key):
         if path is not None:
             path.open("rb").close()  # unlike ssl's, this error names the file
-    made = ssl.create_default_context(cafile=ca)
+    try:
+        made = ssl.create_default_context(cafile=ca)
+    except ssl.SSLError as error:
+        raise UnusableFileError(
+            f"ca_file ({ca}) holds no certificate", "It has to be a PEM file, as written by a CA"
+        ) from error
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.hostname_checks_common_name = False
-    made.sslsocket_class = _Socket
+    made.sslsocket_class = _watched(shown)
     if cert is not None:
-        # without this an encrypted key would ask for its password on a terminal that nobody watches
-        made.load_cert_chain(cert, key, password=lambda: b"")
+        _load_own(made, cert, key or cert)
     return made
+
+
+def _load_own(made: ssl.SSLContext, cert: Path, key: Path) -> None:
+    try:
+        # without a password an encrypted key would ask for one on a terminal that nobody watches
+        made.load_cert_chain(cert, key, password=lambda: b"")
+    except ssl.SSLError as error:
+        raise _why_unusable(cert, key, error) from error
+
+
+def _why_unusable(cert: Path, key: Path, error: ssl.SSLError) -> UnusableFileError:
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return UnusableFileError(
+            f"the key in key_file ({key}) does not belong to the certificate in cert_file ({cert})",
+            "Copy both from where the certificate was made",
+        )
+    if not _holds_certificate(cert):
+        return UnusableFileError(
+            f"cert_file ({cert}) holds no certificate", "It has to be a PEM file, as written by a CA"
+        )
+    if b"ENCRYPTED" in key.read_bytes():
+        return UnusableFileError(
+            f"the key in key_file ({key}) is locked by a password",
+            f"Unlock it: openssl pkey -in {key.name} -out unlocked.key; mode 0600 protects it",
+        )
+    return UnusableFileError(
+        f"key_file ({key}) holds no usable key", "It has to be a PEM file with the certificate's key"
+    )
+
+
+def _holds_certificate(path: Path) -> bool:
+    try:
+        return bool(certificates.in_pem(path.read_bytes()))
+    except ValueError:
+        return False
+
+
+def _watched(shown: Shown) -> type[ssl.SSLSocket]:
+    """Sockets of one connection that note what TLS shows, which paho would drop."""
+
+    class Watched(ssl.SSLSocket):
+        def do_handshake(self, block: bool = False) -> None:
+            try:
+                super().do_handshake(block)
+            except OSError as error:
+                _note(shown, error)
+                self.close()  # paho leaves that to the garbage collector
+                raise
+            shown.certificate = self.getpeercert(binary_form=True)
+
+        def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+            try:
+                return super().recv(buflen, flags)
+            except ssl.SSLError as error:
+                _note(shown, error)
+                raise
+
+        def send(self, data: object, flags: int = 0) -> int:
+            try:
+                return super().send(data, flags)  # type: ignore[arg-type] # as in ssl
+            except (ConnectionError, ssl.SSLEOFError):
+                with suppress(OSError):  # with TLS 1.3 a broker refuses our certificate after the handshake,
+                    self.recv(1)  # and hangs up: its reason waits to be read
+                raise
+
+    return Watched
+
+
+def _note(shown: Shown, error: OSError) -> None:
+    passing = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+    if isinstance(error, ssl.SSLError) and not isinstance(error, passing):
+        shown.error = error

@@ -1,0 +1,174 @@
+"""The certificate files of one uplink: read for each connection, and looked at while one stands. On the wire's thread.
+
+- A look is three `stat`s, every LOOK_S, within waits that end anyway. Contents are read only where those differ.
+- Whoever renews a certificate writes two files, maybe in place: what has changed is given until the next look.
+- New files that can be used (they load, the key belongs to the certificate, which has not expired) are a reason to
+  connect again. Others leave the connection alone, are told once, and are looked at again when they change.
+- The broker's certificate shows itself in a handshake only. From BROKER_SOON_S before it expires, a connection is made
+  anew once a day, lest a renewed one be taken for expired.
+- The hub is told which certificates there are and until when they are valid, whenever that has changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from gateway.clock import Clock
+from gateway.config import schema
+from gateway.model import Certificate, CertificatesRead, Trust
+from gateway.uplink import certificates, faults, tls
+from gateway.uplink.certificates import Validity
+from gateway.uplink.faults import Fault
+
+LOOK_S = 20.0
+BROKER_SOON_S, BROKER_EVERY_S = 31 * 86_400.0, 86_400.0  # a day before it would be an alarm
+
+FILES_CHANGED = Fault("the certificate files have changed", "Connecting again with the new ones")
+BROKER_EXPIRES = Fault("the broker's certificate expires soon", "Connecting again to see whether it has been renewed")
+
+_Marks: TypeAlias = tuple[tuple[int, int, int] | None, ...]
+
+log = logging.getLogger(__name__)
+
+
+class CertificateFiles:
+    """The files of one uplink. `due_at` (monotonic): when to ask for a `renewal`; `own`, `cas`: as last read."""
+
+    def __init__(
+        self,
+        uplink_id: str,
+        options: schema.Uplink,
+        folder: Path,
+        clock: Clock,
+        tell_hub: Callable[[CertificatesRead], None],
+        look_s: float = LOOK_S,
+    ) -> None:
+        self._uplink = uplink_id
+        self._options = options
+        self._folder = folder
+        self._clock = clock
+        self._tell_hub = tell_hub
+        self._look_s = look_s
+        self._in_use: tuple[bytes, ...] = ()
+        self._judged: _Marks = ()
+        self._seen: _Marks = ()
+        self._told: CertificatesRead | None = None
+        self._unusable = Fault("", "")
+        self._look_at = self._broker_at = float("inf")
+        self.own: tuple[Validity, ...] = ()
+        self.cas: tuple[Validity, ...] = ()
+
+    def context(self, shown: tls.Shown) -> ssl.SSLContext:
+        """The files as they are now, for one connection; OSError if one cannot be used."""
+        self._judged = self._seen = self._marks()
+        self._in_use = self._contents()
+        self._unusable = Fault("", "")
+        made = tls.context(self._options, self._folder, shown)
+        self.cas, self.own = (_validities(text) for text in self._in_use[:2])
+        self._look_at = self._clock.mono() + self._look_s if any(self._judged) else float("inf")
+        return made
+
+    def tell(self, broker: bytes | None, host: str) -> None:
+        """Tell the hub what there is: of each kind the certificate that expires first. `broker`: its certificate."""
+        shown = _validity(broker)
+        read = (
+            ("own", self.own, Path(self._options.cert_file).name),
+            ("ca", self.cas, Path(self._options.ca_file).name),
+            ("broker", shown, host),
+        )
+        found = [
+            Certificate(self._uplink, which, first.name or otherwise, first.until)
+            for which, validities, otherwise in read
+            if (first := min(validities, key=lambda one: one.until, default=None)) is not None
+        ]
+        self._told = CertificatesRead(self._uplink, tuple(found))
+        self._tell_hub(self._told)
+        now = self._clock.now()
+        for one in shown:
+            self._broker_at = now.mono + max(BROKER_EVERY_S, (one.until - now.ts) / 1000 - BROKER_SOON_S)
+
+    @property
+    def due_at(self) -> float:
+        """When (monotonic) there may be a `renewal`."""
+        return min(self._look_at, self._broker_at)
+
+    def renewal(self, now: float) -> Fault | None:
+        """Why the connection should be made anew: there are other files, or it is time to see the broker's."""
+        if now >= self._broker_at:
+            return BROKER_EXPIRES
+        if now < self._look_at:
+            return None
+        self._look_at = now + self._look_s
+        marks, before = self._marks(), self._seen
+        self._seen = marks
+        if marks != before or marks == self._judged:
+            return None
+        self._judged = marks
+        return FILES_CHANGED if self._can_be_used() else None
+
+    def _can_be_used(self) -> bool:
+        """Whether the files are others than those in use, and good ones; if they are not, that is told."""
+        try:
+            other = self._contents() != self._in_use
+            if other:
+                tls.context(self._options, self._folder, tls.Shown())
+                self._check_dates()
+        except OSError as error:
+            self._complain(faults.files(error))
+            return False
+        self._complain(Fault("", ""))
+        return other
+
+    def _check_dates(self) -> None:
+        """A new certificate that has expired already would end a connection that works."""
+        now = self._clock.now()
+        for own in _validities(self._contents()[1])[:1]:
+            if own.until <= now.ts and now.trust is not Trust.UNSYNCED:
+                raise tls.UnusableFileError(
+                    f"the new certificate in cert_file ({own.name}) has expired", "Have it renewed"
+                )
+
+    def _complain(self, fault: Fault) -> None:
+        if fault == self._unusable:
+            return
+        self._unusable = fault
+        if fault.what:
+            log.error("uplink %s: new certificate files are not used: %s. %s", self._uplink, fault.what, fault.hint)
+        if self._told is not None:
+            self._told = self._told._replace(unusable=fault.what, hint=fault.hint)
+            self._tell_hub(self._told)
+
+    def _marks(self) -> _Marks:
+        return tuple(_mark(path) for path in tls.paths(self._options, self._folder))
+
+    def _contents(self) -> tuple[bytes, ...]:
+        return tuple(b"" if path is None else path.read_bytes() for path in tls.paths(self._options, self._folder))
+
+
+def _mark(path: Path | None) -> tuple[int, int, int] | None:
+    """What tells a file from the one that was there before; None if there is none."""
+    if path is None:
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def _validity(der: bytes | None) -> tuple[Validity, ...]:
+    with suppress(ValueError):
+        return () if der is None else (certificates.in_der(der),)
+    return ()
+
+
+def _validities(text: bytes) -> tuple[Validity, ...]:
+    try:
+        return certificates.in_pem(text)
+    except ValueError:  # OpenSSL may read what we do not: its dates stay unknown
+        return ()
