@@ -491,7 +491,13 @@ class AlarmsKnown(NamedTuple):
     """The alarms of the run before are merged: what is retained at a broker beyond those that stand is left over."""
 
 
-Notice: TypeAlias = AlarmView | AlarmsKnown | HealthReport | Correction
+class TimePassed(NamedTuple):
+    """This wall time (UTC ms) was trusted once, so it has passed: a clock that shows less is wrong for certain."""
+
+    ts: int
+
+
+Notice: TypeAlias = AlarmView | AlarmsKnown | HealthReport | Correction | TimePassed
 """What every uplink should know now, but what is no record."""
 
 

@@ -36,6 +36,7 @@ class PaperWire:
         self.subscribed: list[tuple[tuple[str, int], ...]] = []
         self.unsubscribed: list[tuple[str, ...]] = []
         self.broken: list[str] = []
+        self.passed: list[int] = []
         self.finishes = 0
 
     def publish(self, connection: int, token: int, publication: Publication) -> None:
@@ -49,6 +50,9 @@ class PaperWire:
 
     def break_off(self, connection: int, what: str, hint: str) -> None:
         self.broken.append(what)
+
+    def has_passed(self, ts: int) -> None:
+        self.passed.append(ts)
 
     def finish(self) -> None:
         self.finishes += 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ from gateway.model import (
     TimeKnown,
     Trust,
 )
-from gateway.uplink import contract, faults
+from gateway.uplink import contract
 from gateway.uplink.board import Board
 from gateway.uplink.outbox import Options, Outbox
 from gateway.uplink.window import Message
@@ -507,19 +506,6 @@ def test_once_the_time_is_known_no_record_of_the_boot_is_left_with_a_wrong_one(
         assert abs(site.as_corrected_by_events(row) - site.true_ts(row.record.mono_ms / 1000)) <= 2
     identities = [(row.run, row.record.lane, row.record.seq) for row in site.rows]
     assert len(set(identities)) == len(identities)
-
-
-# ---------------------------------------------------------------- TLS with a wrong clock
-
-
-def test_a_certificate_that_is_not_valid_yet_names_the_clock_and_what_it_shows() -> None:
-    behind = faults.not_yet_valid(60_000)
-    assert "1970-01-01 00:01 UTC, which is before this software was made" in behind.hint
-    assert "NTP" in behind.hint
-    assert "probably behind" in faults.not_yet_valid(T0).hint
-    error = ssl.SSLCertVerificationError()
-    error.verify_code = 9
-    assert faults.certificate(error).what == "the broker's certificate is not valid yet"
 
 
 def test_records_keep_their_own_time_when_nothing_is_wrong() -> None:

@@ -43,6 +43,7 @@ from gateway.model import (
     Stopping,
     Stored,
     Tick,
+    TimePassed,
     Trust,
     Unstored,
     Write,
@@ -410,6 +411,12 @@ def test_a_clock_that_jumps_is_an_event_and_disturbs_no_delay() -> None:
     assert hub.status().alarms == ()
     hub.tell(Tick(), 0.1)
     assert [alarm.alarm for alarm in hub.status().alarms] == ["warm"]
+
+
+def test_the_last_trusted_time_that_the_journal_holds_is_told_as_passed() -> None:
+    hub = Stepped(recovered=False)
+    assert TimePassed(T0) in hub.tell(Recovered("kept", None, {"clock/trusted": str(T0)})).notices
+    assert not any(isinstance(n, TimePassed) for n in Stepped(recovered=False).tell(Recovered("new", None, {})).notices)
 
 
 def test_a_command_is_refused_with_a_reason_when_expired_unknown_or_malformed() -> None:

@@ -53,6 +53,7 @@ from gateway.model import (
     Stored,
     Tick,
     TimeKnown,
+    TimePassed,
     Trust,
     Unstored,
     UplinkDown,
@@ -259,6 +260,8 @@ class Hub:
         if any(isinstance(notice, AlarmView) and notice.alarm == JOURNAL_FAILED for notice in notices):
             decision = _joined(decision, self._own_alarms(journal_works(), now))  # what failed was an earlier run's
         turned = self._time.recovered(fact.state, now, self._numbering.last)
+        if self._time.floor_ts:
+            decision = decision._replace(notices=(*decision.notices, TimePassed(self._time.floor_ts)))
         return _joined(decision, self._clock_turned(turned, now._replace(trust=self._time.trust)))
 
     def _started_event(self, fact: Recovered, now: Moment) -> Record:

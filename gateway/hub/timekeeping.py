@@ -84,14 +84,17 @@ class Turned(NamedTuple):
 
 
 class Timekeeper:
-    """The clock of one run in one boot ("": not known). Owned by the hub alone; `trust` is that of wall time now."""
+    """The clock of one run in one boot ("": not known). Owned by the hub alone.
+
+    `trust` is that of wall time now; `floor_ts` (UTC ms) has passed for certain, 0 while nothing is known.
+    """
 
     def __init__(self, run: str, boot: str, now: Moment) -> None:
         self._run = run
         self._boot = boot
         self._said = now.trust
         self._offset_ms = now.ts - now.mono * 1000
-        self._floor_ts = 0
+        self.floor_ts = 0
         self._below_floor = False
         self._jumped = False
         self._was_known = False
@@ -114,7 +117,7 @@ class Timekeeper:
         if not (
             jumped
             or now.trust is not self._said
-            or (now.ts < self._floor_ts) is not self._below_floor
+            or (now.ts < self.floor_ts) is not self._below_floor
             or (self.trust is self._heard and now.mono >= self._heard_until)
         ):
             return None
@@ -124,7 +127,7 @@ class Timekeeper:
 
     def recovered(self, state: Mapping[str, str], now: Moment, last: Mapping[Lane, int]) -> Turned:
         """The journal's state has come: the floor, what earlier runs of this boot left unsettled, and corrections."""
-        self._floor_ts = _trusted_ts(state.get(TRUSTED_KEY))
+        self.floor_ts = _trusted_ts(state.get(TRUSTED_KEY))
         self._corrections = [
             key for key, _ in sorted(recalled(state), key=lambda kept: kept[1].until_mono_ms + kept[1].offset_ms)
         ]
@@ -139,7 +142,7 @@ class Timekeeper:
 
     def heard(self, fact: TimeKnown, now: Moment, last: Mapping[Lane, int]) -> Turned | None:
         """Another source knows the time: either it confirms the clock, or it dates what was recorded until now."""
-        if self._said is Trust.SYNCED or fact.ts < self._floor_ts:
+        if self._said is Trust.SYNCED or fact.ts < self.floor_ts:
             return None
         known_ms = fact.ts - fact.mono * 1000
         if abs(known_ms - self._offset_ms) < STEP_MS:
@@ -167,7 +170,7 @@ class Timekeeper:
         return tuple(state)
 
     def _judge(self, now: Moment) -> Trust:
-        if now.ts < self._floor_ts:
+        if now.ts < self.floor_ts:
             return Trust.UNSYNCED
         if now.trust is Trust.SYNCED:
             return Trust.SYNCED
@@ -179,7 +182,7 @@ class Timekeeper:
 
     def _turn(self, now: Moment, last: Mapping[Lane, int], by_ms: int) -> Turned | None:
         """Judge anew; where trust or offset changed, an era ends, and another begins or all are settled."""
-        self._said, self._below_floor = now.trust, now.ts < self._floor_ts
+        self._said, self._below_floor = now.trust, now.ts < self.floor_ts
         before, self.trust = self.trust, self._judge(now)
         self._was_known = self._was_known or self.trust in KNOWN
         if self.trust in KNOWN and self._eras:

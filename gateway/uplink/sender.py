@@ -33,6 +33,7 @@ from gateway.model import (
     Record,
     Reply,
     Stored,
+    TimePassed,
     ToJournal,
     Unstored,
 )
@@ -176,6 +177,8 @@ class Sender:
         match told:
             case Record():
                 self._outbox.handed_over(told, now)
+            case TimePassed():
+                self._wire.has_passed(told.ts)
             case AlarmsKnown():
                 self._sweep.alarms_known()
             case AlarmView():

@@ -91,5 +91,8 @@ class Wire(Protocol):
     def break_off(self, connection: int, what: str, hint: str) -> None:
         """End the connection without goodbye, for this reason, and connect again."""
 
+    def has_passed(self, ts: int) -> None:
+        """This wall time (UTC ms) has passed for certain: a clock before it is wrong."""
+
     def finish(self) -> None:
         """Say goodbye to the broker, if connected, and connect no more."""
