@@ -389,6 +389,8 @@ class UplinkHealth:
     acked: int
     last_ack: int | None
     dropped_commands: int = 0
+    unconfirmed: int | None = None  # records that wait for the platform's word; None where a PUBACK is enough
+    bad_confirmations: int = 0  # those that could not be read, named an unknown run, or came too fast
 
 
 Health: TypeAlias = LinkHealth | JournalHealth | UplinkHealth
@@ -567,7 +569,20 @@ class Resend(NamedTuple):
     refusal: str = ""
 
 
-ToJournal: TypeAlias = Acked | BacklogWanted | ResendWanted
+class Confirmed(NamedTuple):
+    """A platform has stored records of a run and lane: `ranges` are first and last numbers, both included.
+
+    `unknown` is called where the journal has no such run; from its thread, and must not wait.
+    """
+
+    uplink: str
+    run: str
+    lane: Lane
+    ranges: tuple[tuple[int, int], ...]
+    unknown: Callable[[], None]
+
+
+ToJournal: TypeAlias = Acked | Confirmed | BacklogWanted | ResendWanted
 """What a sender tells the journal."""
 
 # ---------------------------------------------------------------- what the gateway says about itself

@@ -61,16 +61,16 @@ class PaperWire:
 class Desk:
     """A sender on a paper wire, with a journal in memory that answers when told to."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, run: str = RUN, journal: MemoryJournal | None = None, **options: Any) -> None:
         self.clock = HandClock()
         self.wire = PaperWire()
-        self.journal = MemoryJournal()
+        self.journal = journal or MemoryJournal()
         self.facts: list[Fact] = []
         self.questions: deque[BacklogWanted] = deque()
         self.inbox: SimpleQueue[Post] = SimpleQueue()
         settings_ = Uplink(**{"url": "mqtt://127.0.0.1", "window": 20, **options})
         self.sender = Sender(
-            "platform", settings_, ABOUT, RUN, self.wire, self.clock, self.facts.append, self._journal, self.inbox
+            "platform", settings_, ABOUT, run, self.wire, self.clock, self.facts.append, self._journal, self.inbox
         )
         self.connection = 0
 

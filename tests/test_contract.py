@@ -46,10 +46,11 @@ from gateway.model import (
     Write,
 )
 from gateway.uplink import contract
-from gateway.uplink.commands import MAX_COMMAND_BYTES, Refusal, command
+from gateway.uplink.commands import Refusal, command
+from gateway.uplink.untrusted import MAX_BYTES
 
 CONTRACT = Path(contract.__file__).parent.parent / "contract"
-NAMES = ("status", "about", "about-device", "telemetry", "event", "alarm", "health", "command", "reply")
+NAMES = ("status", "about", "about-device", "telemetry", "event", "alarm", "health", "command", "reply", "stored")
 TOPICS = contract.Topics.of(ABOUT)
 
 
@@ -189,6 +190,7 @@ def test_the_asyncapi_document_names_exactly_the_topics_and_schemas_of_the_code(
         "health": TOPICS.health,
         "command": TOPICS.command,
         "reply": TOPICS.reply,
+        "stored": TOPICS.stored,
     }
     files = set()
     for name, channel in document["channels"].items():
@@ -271,7 +273,7 @@ def test_a_retained_command_is_never_obeyed() -> None:
         b'{"id":"c-1","name":"acknowledge","issuer":"m","expires":1,"expires":2}',
         b'{"id":"c-1","name":"acknowledge","issuer":"m","expires":' + b"9" * 5000 + b"}",
         b'{"id":"c-1","args":' + b"[" * 5000 + b"]" * 5000 + b"}",
-        b'{"id":"c-1","x":"' + b"y" * MAX_COMMAND_BYTES + b'"}',
+        b'{"id":"c-1","x":"' + b"y" * MAX_BYTES + b'"}',
     ],
 )
 def test_a_malformed_command_is_refused_and_never_an_error(payload: bytes) -> None:

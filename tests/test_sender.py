@@ -680,7 +680,7 @@ class UplinkMachine(RuleBasedStateMachine):
                 break
             assert not isinstance(message, Refused)
             assert self.up
-            token = self.outbox.window.launch(message, self.now)
+            token = self.outbox.launch(message, self.now)
             self.flying[token] = message
             assert len(self.flying) <= self.window
             for row in message.rows:
@@ -757,7 +757,7 @@ class UplinkMachine(RuleBasedStateMachine):
             if isinstance(message, Stored):
                 self.outbox.stored(message.rows, self.now)
             elif isinstance(message, Lane):
-                self.outbox.start_over(message)
+                self.outbox.start_over(message, RUN, 1, 2**40)
                 self.seen[message, True] = {0}
                 self.newest[message, True] = 0
                 self.sent_now = {name for name in self.sent_now if name[0] is not message}

@@ -22,6 +22,7 @@ from gateway.model import (
     AlarmView,
     Backlog,
     BacklogWanted,
+    Confirmed,
     DeviceAbout,
     Fact,
     Lane,
@@ -118,6 +119,9 @@ class MemoryJournal:
         if isinstance(message, ResendWanted):
             message.answer(self.take_back(message))
             return
+        if isinstance(message, Confirmed):
+            self.confirm(message)
+            return
         if isinstance(message, BacklogWanted):
             self.asked += 1
             message.answer(self.answer(message))
@@ -126,6 +130,14 @@ class MemoryJournal:
             ids = set(range(first, last + 1))
             self.twice += len(ids & self.acked[message.lane])
             self.acked[message.lane] |= ids
+
+    def confirm(self, said: Confirmed) -> None:
+        """What a platform says that the uplink did not know: from before a restart, say."""
+        known = [row for row in self.rows[said.lane] if row.run == said.run]
+        if not known:
+            said.unknown()
+        for first, last in said.ranges:
+            self.acked[said.lane] |= {row.id for row in known if first <= row.record.seq <= last}
 
     def take_back(self, wanted: ResendWanted) -> Resend:
         if wanted.run not in {row.run for row in self.rows[wanted.lane]}:

@@ -75,6 +75,13 @@ class Uplink:
     backlog_rate: Annotated[
         int, Within(ge=1, le=100_000), Doc("Stored records a second, after an outage, beside the live ones")
     ] = 5000
+    acknowledged_by: Annotated[
+        Literal["broker", "platform"],
+        Doc("Who has to have a record for good: platform, where it confirms what it has stored"),
+    ] = "broker"
+    confirm_within: Annotated[
+        Duration, Within(ge=1, le=3600), Doc("With acknowledged_by: platform: what is not confirmed by then goes again")
+    ] = 60.0
     commands: Annotated[
         tuple[Literal["acknowledge", "reset"], ...], Doc("What this platform may ask of the gateway, beside resend")
     ] = ()

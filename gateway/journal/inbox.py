@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
-from gateway.model import Acked, Decision, Lane, ToJournal
+from gateway.model import Acked, Confirmed, Decision, Lane, ToJournal
 
 Post: TypeAlias = Decision | ToJournal
 """What the journal takes."""
@@ -30,7 +30,9 @@ class Inbox:
     def put(self, message: Post) -> None:
         """Leave a message; the thread is woken only if it must not wait."""
         self._messages.put(message)
-        if isinstance(message, Acked) or (self._looks_soon and isinstance(message, Decision) and not _urgent(message)):
+        if isinstance(message, Acked | Confirmed) or (
+            self._looks_soon and isinstance(message, Decision) and not _urgent(message)
+        ):
             return
         self._bell.put(None)
 

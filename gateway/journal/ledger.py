@@ -23,6 +23,9 @@ _SEQ_MASK = (1 << SEQ_BITS) - 1
 GONE = ""
 """Stands where the uplink's id would, for the ids that are gone."""
 
+MAX_PIECES = 5_000
+"""Ranges in which an uplink may confirm its rows: each is a row of its own on the disk."""
+
 Kept: TypeAlias = tuple[str, str, int, int]
 """One range as it is stored: uplink (or GONE), lane, first id, last id."""
 
@@ -100,6 +103,13 @@ class Ledger:
         for first, last in ids:
             members.add(first, last)
         return True
+
+    def confirm(self, uplink: str, lane: Lane, ids: Iterable[tuple[int, int]]) -> None:
+        """An uplink has these rows, by a platform's word, which may be anything: so only in so many pieces."""
+        members = self._sets[uplink, lane]
+        for first, last in ids:
+            if len(members) < MAX_PIECES or first in members or first - 1 in members:
+                members.add(first, last)
 
     def take_back(self, uplink: str, lane: Lane, first: int, last: int) -> int:
         """An uplink does not have the rows of `first` to `last` any longer; how many of them there are."""

@@ -42,6 +42,7 @@ from gateway.model import (
     Acked,
     Backlog,
     BacklogWanted,
+    Confirmed,
     Dropped,
     Record,
     Recovered,
@@ -221,6 +222,18 @@ class Store:
         if self._void:
             ids = tuple(part for part in ids if run_of(part[0]) != self._void)
         return self.ledger.acknowledge(acked.uplink, acked.lane, ids)
+
+    def confirm(self, confirmed: Confirmed) -> bool:
+        """Take note of what exists of this; stored with the next commit. False if there is no such run."""
+        number = self.ledger.number_of(confirmed.run)
+        if number is None or number == self._void:
+            return False
+        end = seq_of(self.ledger.ends[confirmed.lane].get(number, 0))
+        ids = [
+            (row_id(number, first), row_id(number, min(last, end))) for first, last in confirmed.ranges if first <= end
+        ]
+        self.ledger.confirm(confirmed.uplink, confirmed.lane, ids)
+        return True
 
     def backlog(self, wanted: BacklogWanted, now_ts: int) -> tuple[Backlog, tuple[Dropped, ...]]:
         """The oldest rows that an uplink does not have, and the gaps of those among them that are damaged.

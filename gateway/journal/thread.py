@@ -34,6 +34,7 @@ from gateway.journal.waiting import Waiting
 from gateway.model import (
     Acked,
     BacklogWanted,
+    Confirmed,
     Decision,
     Fact,
     JournalFailed,
@@ -184,8 +185,16 @@ class JournalThread:
                 case Acked():
                     if self._store.acknowledge(message) and self._acked_since is None:
                         self._acked_since = now
+                case Confirmed():
+                    self._confirm(message, now)
                 case BacklogWanted() | ResendWanted():
                     self._questions.ask(message)
+
+    def _confirm(self, confirmed: Confirmed, now: float) -> None:
+        if not self._store.confirm(confirmed):
+            confirmed.unknown()
+        elif self._acked_since is None:
+            self._acked_since = now
 
     # ------------------------------------------------------------ the disk
 

@@ -89,6 +89,11 @@ class Topics:
         """Answers to them."""
         return f"{self.root}/reply"
 
+    @property
+    def stored(self) -> str:
+        """Incoming: what the platform has stored."""
+        return f"{self.root}/stored"
+
     def about_device(self, device: str) -> str:
         """Retained: one device's description."""
         return f"{self.root}/about/{_level(device)}"
@@ -283,4 +288,7 @@ def _uplink(uplink: UplinkHealth) -> Json:
         fields["last_ack"] = uplink.last_ack
     if uplink.dropped_commands:
         fields["dropped_commands"] = uplink.dropped_commands
+    if uplink.unconfirmed is not None:
+        fields["unconfirmed"] = uplink.unconfirmed
+        fields["bad_confirmations"] = uplink.bad_confirmations
     return fields

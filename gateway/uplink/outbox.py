@@ -2,7 +2,8 @@
 
 - The order: status, alarms and replies; events; events of the backlog; descriptions and health; then telemetry, live
   and backlog in turns. What comes later in this list never takes the last places in the window.
-- A record is acknowledged by a successful PUBACK and by nothing else.
+- A record is acknowledged by a successful PUBACK and by nothing else; where only the platform's word counts, by that
+  and by nothing else (unconfirmed.py).
 - When a connection ends, events that are not acknowledged stay in memory (a bounded number) and go first over the next
   one; everything else is read from the journal again. Meanwhile no telemetry is kept here.
 - Telemetry is sent only when it is stored; an event also when the disk has taken a second over it (early.py).
@@ -19,10 +20,12 @@ from gateway.correction import DOUBTFUL, Corrections
 from gateway.model import Backlog, Lane, Record, Row
 from gateway.uplink import contract
 from gateway.uplink.board import Board
+from gateway.uplink.confirmation import Confirmation
 from gateway.uplink.early import EarlyEvents, Fate
 from gateway.uplink.lanes import Batch, LaneQueue, Question, first_batch
 from gateway.uplink.pace import Pace
 from gateway.uplink.refusals import Aside
+from gateway.uplink.unconfirmed import Unconfirmed
 from gateway.uplink.window import Message, Window
 from gateway.uplink.wire import FAILED, Publication, Up
 
@@ -42,6 +45,7 @@ class Options(NamedTuple):
     window: int
     linger_s: float
     backlog_rate: int
+    confirm_within_s: float | None = None  # None: a PUBACK is enough
 
 
 class Refused(NamedTuple):
@@ -67,6 +71,7 @@ class Outbox:
         self._aside = {Lane.EVENT: Aside(), Lane.TELEMETRY: Aside()}
         self._board_aside = Aside()
         self._pace = Pace(options.backlog_rate)
+        self.unconfirmed = None if options.confirm_within_s is None else Unconfirmed(options.confirm_within_s)
         self._acked: dict[Lane, list[int]] = {Lane.EVENT: [], Lane.TELEMETRY: []}
         self._limits: Up | None = None
         self._hist_turn = False
@@ -84,6 +89,9 @@ class Outbox:
         left = self.window.close()
         for aside in (*self._aside.values(), self._board_aside):
             left += aside.clear()
+        for message in left:
+            if self.unconfirmed is not None and message.lane is not None:
+                self.unconfirmed.not_taken(message.lane, message.rows)
         rows = [row for message in left if message.lane is Lane.EVENT and not message.hist for row in message.rows]
         rows = [row for row in rows if row.id] + self._early.put_back([row for row in rows if not row.id])
         self._lanes[Lane.EVENT].reset(sorted(rows, key=lambda row: row.id))
@@ -114,7 +122,8 @@ class Outbox:
                 queue.passed(row)
             case Fate.ACKED:
                 queue.passed(row)
-                self._acked[Lane.EVENT].append(row.id)
+                if self.unconfirmed is None or not self.unconfirmed.stored(Lane.EVENT, row):
+                    self._acked[Lane.EVENT].append(row.id)
 
     def answered(self, number: int, answer: Backlog) -> None:
         """The journal's answer to one of `questions`."""
@@ -125,9 +134,25 @@ class Outbox:
         for queue in self._lanes.values():
             queue.read_again()
 
-    def start_over(self, lane: Lane) -> None:
+    def start_over(self, lane: Lane, run: str, first: int, last: int) -> None:
         """Rows that had been acknowledged are not any longer: they go again, as backlog."""
+        if self.unconfirmed is not None:
+            self.unconfirmed.wanted_again(lane, run, first, last)
         self._lanes[lane].start_over()
+
+    def confirmed(self, said: Confirmation, now: float) -> bool:
+        """The platform has stored these records; whether all of them were known here, so that no one else need know."""
+        if self.unconfirmed is None:
+            return True
+        ids, all_known = self.unconfirmed.confirmed(said, now)
+        self._acked[said.lane] += ids
+        return all_known
+
+    def look_for_overdue(self, now: float) -> None:
+        """What the platform has not confirmed in time goes again, as backlog."""
+        if self.unconfirmed is not None and self._limits is not None:
+            for lane in self.unconfirmed.overdue(now):
+                self._lanes[lane].start_over()
 
     def landed(self, token: int, code: int, now: float) -> Refused | Message | None:
         """A PUBACK came: the message that it answers, or that message's refusal, or None if nothing waits for it."""
@@ -139,9 +164,21 @@ class Outbox:
             return Refused(aside.refused(message, code, now), code)
         aside.accepted()
         if message.lane is not None:
-            ids = [row.id or self._early.acked(row) for row in message.rows]
-            self._acked[message.lane] += [id_ for id_ in ids if id_]
+            self._taken(message.lane, message.rows, now)
         return message
+
+    def _taken(self, lane: Lane, rows: Iterable[Row], now: float) -> None:
+        """The broker has these."""
+        if self.unconfirmed is None:
+            ids = [row.id or self._early.acked(row) for row in rows]
+        else:
+            ids = [self._waits(self.unconfirmed, lane, row, now) for row in rows]
+        self._acked[lane] += [id_ for id_ in ids if id_]
+
+    def _waits(self, unconfirmed: Unconfirmed, lane: Lane, row: Row, now: float) -> int:
+        """The row's id if it was confirmed before that was known, so that nothing has acknowledged it yet; else 0."""
+        row_id = row.id or self._early.acked(row)
+        return 0 if unconfirmed.taken(lane, row, row_id, now) or row.id else row_id
 
     # ------------------------------------------------------------ what goes out
 
@@ -161,7 +198,14 @@ class Outbox:
     def _held(self, lane: Lane) -> list[int]:
         ids = [row.id for message in self.window if message.lane is lane for row in message.rows]
         ids += [row.id for message in self._aside[lane] for row in message.rows]
+        ids += self.unconfirmed.row_ids(lane) if self.unconfirmed is not None else []
         return ids + (self._early.row_ids() if lane is Lane.EVENT else [])
+
+    def launch(self, message: Message, now: float) -> int:
+        """The message leaves at the monotonic time `now`; returns the token that its PUBACK will name."""
+        if self.unconfirmed is not None and message.lane is not None:
+            self.unconfirmed.left(message.lane, message.rows)
+        return self.window.launch(message, now)
 
     def next(self, now: float, stopping: bool = False) -> Message | Refused | None:
         """The message that leaves now, or one that the broker would refuse, or None. `stopping`: no telemetry."""
@@ -188,13 +232,15 @@ class Outbox:
         again = aside.take(now)
         if again is not None or aside.is_closed(now):
             return again
+        if not self._may_leave(Lane.EVENT, hist=False):
+            return None
         for row in queue.live:
             queue.take_live()
             return self._event(row, hist=False)
         due = self._early.due_at
         if due is not None and (stopping or now >= due):
             return self._event(self._early.take(), hist=False)
-        if self.window.has_room_for_bulk(hist=True) and not stopping:
+        if self.window.has_room_for_bulk(hist=True) and self._may_leave(Lane.EVENT, hist=True) and not stopping:
             for row in queue.chunk:
                 if self._must_wait(row):
                     break
@@ -219,7 +265,7 @@ class Outbox:
     def _next_live(self, now: float) -> Message | None:
         queue = self._lanes[Lane.TELEMETRY]
         since = queue.live_since
-        if since is None:
+        if since is None or not self._may_leave(Lane.TELEMETRY, hist=False):
             return None
         batch = self._batch(queue.live)
         if not batch.full and now < since + self._options.linger_s:
@@ -236,8 +282,13 @@ class Outbox:
         self._pace.spend(len(rows))
         return self._telemetry(rows, hist=True)
 
+    def _may_leave(self, lane: Lane, *, hist: bool) -> bool:
+        return self.unconfirmed is None or self.unconfirmed.has_room(lane, hist)
+
     def _has_backlog(self) -> bool:
         queue = self._lanes[Lane.TELEMETRY]
+        if not self._may_leave(Lane.TELEMETRY, hist=True):
+            return False
         return queue.has_chunk and not self._must_wait(next(iter(queue.chunk)))
 
     def _must_wait(self, row: Row) -> bool:
@@ -270,9 +321,11 @@ class Outbox:
         if self._limits is None:
             return None
         times = [self.window.overdue_at(patience_s), *(queue.ask_again_at for queue in self._lanes.values())]
+        if self.unconfirmed is not None:
+            times.append(self.unconfirmed.due_at)
         if self.window.has_room:
             times += [self._board_aside.due_at(), self._aside[Lane.EVENT].due_at()]
-            if not self._aside[Lane.EVENT].is_closed(now):
+            if not self._aside[Lane.EVENT].is_closed(now) and self._may_leave(Lane.EVENT, hist=False):
                 times.append(self._early.due_at)
         if self.window.has_room_for_bulk(hist=False) and not stopping:
             times += self._bulk_times(now)
@@ -283,7 +336,11 @@ class Outbox:
         if aside.is_closed(now):
             return [aside.due_at()]
         since = queue.live_since
-        linger = None if since is None else since + self._options.linger_s
+        linger = (
+            since + self._options.linger_s
+            if since is not None and self._may_leave(Lane.TELEMETRY, hist=False)
+            else None
+        )
         backlog = self._pace.due_at() if self._has_backlog() and self.window.has_room_for_bulk(hist=True) else None
         return [aside.due_at(), linger, backlog]
 

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 
 from gateway.model import Command, Reply
 from gateway.uplink import commands
+from gateway.uplink.confirmation import Confirmation, confirmation
 from gateway.uplink.pace import Pace
 from gateway.uplink.wire import Received
 
 log = logging.getLogger(__name__)
 
 COMMANDS_PER_S, COMMANDS_AT_ONCE = 2.0, 20.0
+CONFIRMATIONS_PER_S = 400.0
 
 
 class Requests:
@@ -25,6 +27,8 @@ class Requests:
         self._pace = Pace(COMMANDS_PER_S, COMMANDS_AT_ONCE)
         self._flooded = 0
         self.dropped = 0
+        self._confirmations = Pace(CONFIRMATIONS_PER_S)
+        self.bad_confirmations = 0
 
     def command(self, received: Received, now: float) -> Command | Reply | None:
         """The command in a message, or the reply that refuses it, or None where nobody can be told."""
@@ -38,6 +42,21 @@ class Requests:
             return asked
         log.warning("uplink %s: a command is refused: %s", self._uplink, asked.why)
         return None if asked.id is None else Reply(asked.id, "refused", asked.why)
+
+    def confirmation(self, received: Received, now: float) -> Confirmation | None:
+        """What the platform says that it has stored; None, counted, where that is none or comes too fast."""
+        if not received.retain and self._confirmations.allows(now):
+            self._confirmations.spend(1)
+            try:
+                return confirmation(received.payload)
+            except ValueError as error:
+                log.info("uplink %s: a confirmation is passed over: %s", self._uplink, error)
+        self.unknown()
+        return None
+
+    def unknown(self) -> None:
+        """A confirmation means nothing here; what it was about goes again."""
+        self.bad_confirmations += 1
 
     def _too_many(self) -> None:
         """Dropped unread; said once for each flood, which the health counts."""

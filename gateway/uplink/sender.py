@@ -25,6 +25,7 @@ from gateway.model import (
     Backlog,
     BacklogWanted,
     Command,
+    Confirmed,
     Correction,
     Fact,
     HealthReport,
@@ -68,11 +69,15 @@ class Answer(NamedTuple):
     backlog: Backlog
 
 
+class NotKnown(NamedTuple):
+    """The journal has no such run as a confirmation was about."""
+
+
 class Stop(NamedTuple):
     """Finish and end."""
 
 
-Said: TypeAlias = Stored | Unstored | JournalRestored | Answer | Resent
+Said: TypeAlias = Stored | Unstored | JournalRestored | Answer | Resent | NotKnown
 """What the journal says."""
 
 Told: TypeAlias = Record | Notice | Reply
@@ -108,7 +113,8 @@ class Sender:
         self._tell_journal = tell_journal
         self._inbox = inbox
         self._topics = contract.Topics.of(about)
-        sending = Options(options.window, options.linger, options.backlog_rate)
+        within_s = options.confirm_within if options.acknowledged_by == "platform" else None
+        sending = Options(options.window, options.linger, options.backlog_rate, within_s)
         self._outbox = Outbox(run, self._topics, Board(about, uplink_id), sending)
         self._standing = Standing(uplink_id, clock, tell_hub)
         self._requests = Requests(uplink_id, options.commands, inbox.put)
@@ -164,7 +170,7 @@ class Sender:
         """Take in one message; sends nothing yet."""
         now = self._clock.mono()
         match message:
-            case Stored() | Unstored() | JournalRestored() | Answer() | Resent():
+            case Stored() | Unstored() | JournalRestored() | Answer() | Resent() | NotKnown():
                 self._journal_said(message, now)
             case Up() | Down() | Landed() | Received() | NotSubscribed():
                 self._heard(message, now)
@@ -198,6 +204,8 @@ class Sender:
                 self._outbox.read_again()
             case Resent():
                 self._resent(said)
+            case NotKnown():
+                self._requests.unknown()
             case _:
                 self._outbox.stored(said.rows, now)
 
@@ -219,7 +227,7 @@ class Sender:
         self._up = up
         self._outbox.connected(up)
         self._outbox.board.connected(contract.status("online", self._run, now.ts, self._about.version))
-        self._wire.subscribe(up.connection, ((self._topics.command, 1),))
+        self._wire.subscribe(up.connection, self._filters)
         self._sweep.connected(now.mono)
         self._standing.up(up)
         self._tell_health(now.mono)
@@ -249,9 +257,11 @@ class Sender:
             self._standing.refused(answered, landed.reason)
         elif answered is not None:
             self._standing.accepted(answered)
-            self._standing.acknowledged(len(answered.rows))
 
     def _received(self, received: Received) -> None:
+        if received.topic == self._topics.stored:
+            self._confirmed(received)
+            return
         if received.topic != self._topics.command:
             if received.retain and self._sweep.is_on and self._outbox.board.found(received.topic):
                 log.info("uplink %s: clearing %s, which is gone", self._uplink, received.topic)
@@ -265,9 +275,16 @@ class Sender:
         elif asked is not None:
             self._outbox.board.reply(asked)
 
+    def _confirmed(self, received: Received) -> None:
+        now = self._clock.mono()
+        said = self._requests.confirmation(received, now)
+        if said is not None and not self._outbox.confirmed(said, now):
+            self._tell_journal(Confirmed(self._uplink, *said, partial(self._inbox.put, NotKnown())))
+
     def _resent(self, resent: Resent) -> None:
+        span = resent.span
         if resent.answer.again:
-            self._outbox.start_over(resent.span.lane)
+            self._outbox.start_over(span.lane, span.run, span.first, span.last)
         self._outbox.board.reply(self._resends.answered(resent))
 
     # ------------------------------------------------------------ what goes out
@@ -276,6 +293,7 @@ class Sender:
         """Send what may go now, and tell hub and journal what is new."""
         now = self._clock.mono()
         self._look_for_leftovers(now)
+        self._outbox.look_for_overdue(now)
         overdue = self._outbox.window.overdue_at(self._options.keepalive)
         if overdue is not None and now >= overdue:
             waited = f"the broker has not acknowledged anything for {self._options.keepalive:g} s"
@@ -303,7 +321,7 @@ class Sender:
         publication = message.publication
         if publication.retain and not up.retains:
             publication = publication._replace(retain=False)
-        self._wire.publish(up.connection, self._outbox.window.launch(message, now), publication)
+        self._wire.publish(up.connection, self._outbox.launch(message, now), publication)
         self._standing.sent(message)
 
     def _ask_journal(self, now: float) -> None:
@@ -313,6 +331,7 @@ class Sender:
 
     def _tell_acked(self) -> None:
         for lane, acked in self._outbox.acknowledged():
+            self._standing.acknowledged(sum(last - first + 1 for first, last in acked))
             self._tell_journal(Acked(self._uplink, lane, acked))
 
     def _answered(self, number: int, backlog: Backlog) -> None:
@@ -339,4 +358,13 @@ class Sender:
             self._ended = True
 
     def _tell_health(self, now: float) -> None:
-        self._standing.tell_health(now, len(self._outbox.window), self._requests.dropped)
+        waiting = self._outbox.unconfirmed
+        self._standing.tell_health(
+            now, len(self._outbox.window), self._requests, None if waiting is None else len(waiting)
+        )
+
+    @property
+    def _filters(self) -> tuple[tuple[str, int], ...]:
+        """What the platform may say: requests, and where that counts, what it has stored."""
+        confirms = () if self._outbox.unconfirmed is None else ((self._topics.stored, 1),)
+        return ((self._topics.command, 1), *confirms)

@@ -9,6 +9,7 @@ from gateway.clock import Clock
 from gateway.model import Fact, Lane, UplinkDown, UplinkHealth, UplinkUp
 from gateway.uplink.outbox import Refused
 from gateway.uplink.refusals import FOR_GOOD
+from gateway.uplink.requests import Requests
 from gateway.uplink.window import Message
 from gateway.uplink.wire import Down, NotSubscribed, Up
 
@@ -102,13 +103,22 @@ class Standing:
         """Whether the hub's picture of this uplink is old."""
         return now >= self._health_at + HEALTH_EVERY_S
 
-    def tell_health(self, now: float, in_flight: int, dropped_commands: int) -> None:
+    def tell_health(self, now: float, in_flight: int, requests: Requests, unconfirmed: int | None) -> None:
         """Tell the hub how things stand."""
         self._health_at = now
         state = self._down if self._up is None else self._refusal or "online"
         version = self._up.version if self._up is not None else ""
         self._tell_hub(
             UplinkHealth(
-                self._uplink, state, version, in_flight, self._sent, self._acked, self._last_ack, dropped_commands
+                self._uplink,
+                state,
+                version,
+                in_flight,
+                self._sent,
+                self._acked,
+                self._last_ack,
+                requests.dropped,
+                unconfirmed,
+                requests.bad_confirmations,
             )
         )
