@@ -23,6 +23,7 @@ SLOW_FILES = frozenset(
         "test_dev_script.py",
         "test_end_to_end.py",
         "test_footprint.py",
+        "test_mosquitto_access.py",
         "test_no_silent_skips.py",
         "test_packaging.py",
         "test_shared_links.py",

@@ -79,6 +79,7 @@ def test_the_wheel_carries_the_code_and_the_data(wheel: Path) -> None:
         path.relative_to(TOP).as_posix() for room in ("gateway", "drivers") for path in (TOP / room).rglob("*.py")
     }
     wanted |= {f"gateway/examples/{path.name}" for path in (TOP / "config").glob("*.yaml")}
+    wanted |= {f"gateway/examples/mosquitto/{path.name}" for path in (TOP / "config" / "mosquitto").iterdir()}
     wanted |= {f"drivers/profiles/{path.name}" for path in (TOP / "drivers" / "profiles").glob("*.yaml")}
     wanted |= {
         f"gateway/contract/{path.name}" for path in (TOP / "gateway" / "contract").glob("*.*") if path.suffix != ".md"
@@ -110,7 +111,7 @@ def test_the_installed_gateway_is_the_wheels(installed: Path, tmp_path: Path) ->
 def test_the_installed_gateway_has_its_examples_and_profiles(installed: Path, tmp_path: Path) -> None:
     listing = "from importlib.resources import files; print(*sorted(f.name for f in files('{}').iterdir()))"
     examples = run(installed / "python", "-c", listing.format("gateway.examples"), cwd=tmp_path)
-    assert examples.split() == sorted(path.name for path in (TOP / "config").glob("*.yaml"))
+    assert examples.split() == sorted(path.name for path in (TOP / "config").iterdir())
     profiles = run(installed / "python", "-c", listing.format("drivers.profiles"), cwd=tmp_path)
     assert set(profiles.split()) >= {path.name for path in (TOP / "drivers" / "profiles").glob("*.yaml")}
 
