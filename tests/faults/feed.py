@@ -1,7 +1,7 @@
 """What a platform gets of its gateways, every repetition included, and whether it is what was promised.
 
-The feed keeps a persistent session with the broker. A connection of the gateway begins with `status` online. What the
-broker itself repeats to the feed bears MQTT's mark for that, and is passed over if it is known.
+The feed keeps a persistent session with the broker. A connection of a gateway begins with `status` online, live or, to
+a feed that came later, retained. What the broker itself repeats bears MQTT's mark for that: passed over if it is known.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class Feed:
         self.is_connected = False
         self._messages = 0
         self._current: dict[str, int] = {}  # gateway -> its connection
+        self._marks: dict[str, tuple[str, int]] = {}  # gateway -> run and time of that
         self._recent: deque[bytes] = deque(maxlen=REMEMBERED)
         self._news = threading.Condition()  # paho's thread tells the campaign's
         self._port = port
@@ -72,16 +73,25 @@ class Feed:
         self._client.on_message = lambda _, __, message: self._take(message)
 
     def __enter__(self) -> Self:
-        self._client.connect("127.0.0.1", self._port)
-        self._client.loop_start()
-        self.wait_for(lambda: self.is_connected, 10, "the broker answers the feed")
+        self.come()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.leave()
+
+    def come(self) -> None:
+        """Connect, and connect again by itself, until `leave`."""
+        self._client.connect("127.0.0.1", self._port)
+        self._client.loop_start()
+        self.wait_for(lambda: self.is_connected, 10, "the broker answers the feed")
+
+    def leave(self) -> None:
+        """Disconnect; the session stays."""
         self._client.disconnect()
         self._client.loop_stop()
+        self.is_connected = False
 
     def wait_for(self, what: Callable[[], bool], within_s: float, why: str) -> None:
         """Until `what` is true; looked at after each message."""
@@ -92,6 +102,17 @@ class Feed:
                 assert left > 0, f"not within {within_s:g} s: {why}"
                 self._news.wait(left)
 
+    def ask_again(self, root: str, run: str, lane: str, first: int, last: int) -> None:
+        """Tell the gateway under `root` to send these records once more."""
+        command = {
+            "id": f"{run}.{lane}.{first}",
+            "name": "resend",
+            "args": {"run": run, "lane": lane, "from": first, "to": last},
+            "issuer": "feed",
+            "expires": time.time_ns() // 1_000_000 + 60_000,
+        }
+        self._client.publish(f"{root}/command", json.dumps(command), qos=1)
+
     def _connected(self, yes: bool) -> None:
         with self._news:
             self.is_connected = yes
@@ -99,7 +120,7 @@ class Feed:
 
     def _take(self, message: MQTTMessage) -> None:
         with self._news:
-            if not message.retain and not (message.dup and bytes(message.payload) in self._recent):
+            if not (message.dup and bytes(message.payload) in self._recent):
                 self._recent.append(bytes(message.payload))
                 self._messages += 1
                 try:
@@ -111,8 +132,11 @@ class Feed:
 
     def _take_payload(self, gateway: str, name: str, payload: dict[str, Any]) -> None:
         if name == "status" and payload["state"] == "online":
-            self._current[gateway] = len(self.connections)
-            self.connections.append(payload["run"])
+            mark = payload["run"], payload["since"]
+            if mark != self._marks.get(gateway):
+                self._marks[gateway] = mark
+                self._current[gateway] = len(self.connections)
+                self.connections.append(payload["run"])
         if name == "telemetry":
             for record in payload["records"]:
                 text = reading_content(record["ts"], record["device"], record.get("values", {}), record.get("bad", {}))

@@ -21,9 +21,12 @@ FILES = ("journal.db", "journal.db-wal")
 
 @dataclass
 class LeftBehind:
-    """`runs` in order, `contents` of the last one's records (or of all), and what the disk says is acknowledged."""
+    """`runs` by number, in order, `contents` of the last one's records (or of all), and what is acknowledged.
 
-    runs: list[str] = field(default_factory=list)
+    Runs that have left no record are forgotten in the end.
+    """
+
+    runs: dict[str, int] = field(default_factory=dict)
     contents: dict[Key, str] = field(default_factory=dict)
     gaps: int = 0
     acked: dict[str, Ranges] = field(default_factory=dict)
@@ -32,11 +35,15 @@ class LeftBehind:
     def has_acked(self, key: Key) -> bool:
         """Whether the disk knew that the uplink had this record."""
         run, lane, seq = key
-        return run in self.runs and row_id(self.runs.index(run) + 1, seq) in self.acked[lane]
+        return run in self.runs and row_id(self.runs[run], seq) in self.acked[lane]
+
+    @property
+    def last_run(self) -> str | None:
+        return next(reversed(self.runs), None)
 
     def lasts(self) -> dict[str, int]:
         """The last number of each lane of the last run."""
-        last = self.runs[-1]
+        last = self.last_run
         return {
             lane: max((seq for run, of, seq in self.contents if (run, of) == (last, lane)), default=0) for lane in Lane
         }
@@ -55,13 +62,11 @@ def left_behind(state: Path, scratch: Path, *, whole: bool = False) -> LeftBehin
     with closing(sqlite3.connect(path)) as db:
         if not db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'gaps'").fetchone()[0]:
             return found  # killed before it had made its tables
-        numbers = dict(db.execute("SELECT run, no FROM runs ORDER BY no"))
-        assert list(numbers.values()) == list(range(1, len(numbers) + 1)), "runs are numbered from 1"
-        found.runs = list(numbers)
+        found.runs = dict(db.execute("SELECT run, no FROM runs ORDER BY no"))
         (found.gaps,) = db.execute("SELECT count(*) FROM gaps").fetchone()
         for lane, first, last in db.execute("SELECT lane, first, last FROM acked WHERE uplink != ''"):
             found.acked[lane].add(first, last)
-        for run in found.runs if whole else found.runs[-1:]:
+        for run in found.runs if whole else list(found.runs)[-1:]:
             found.contents |= contents(db, run)
     if whole:
         found.is_sound = verify(path).is_sound

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from broker_restarts import broker_restarts
 from cuts import cuts
 from kills import kills
 
@@ -25,3 +26,9 @@ def test_a_connection_that_is_cut_at_any_byte_loses_nothing() -> None:
     told = cuts(40, 6)
     assert sum(told[what] for what in told if what.endswith("the broker")) >= 40
     assert told["came again"] > 0, "cuts do hurt"
+
+
+def test_a_broker_that_is_ended_under_load_costs_nothing_and_what_it_forgets_comes_on_request() -> None:
+    told = broker_restarts(6, 6)
+    assert (told["SIGTERM"], told["SIGKILL"]) == (3, 3)
+    assert told["forgotten by a killed broker"] > 0, "kills of a broker do hurt"
