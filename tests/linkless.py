@@ -12,6 +12,7 @@ from typing import Self
 from daemon import write_profile
 
 from gateway.app import Gateway
+from gateway.clock import Clock
 from gateway.config.installed import read_config
 from gateway.model import Reading, Value
 from gateway.uplink.attempts import PAUSES, Pauses
@@ -45,12 +46,14 @@ def config(
 class Linkless:
     """One gateway in this process: every room but the links, on threads of its own, put together by `app`."""
 
-    def __init__(self, folder: Path, text: str, registers: int, pauses: Pauses = PAUSES) -> None:
+    def __init__(
+        self, folder: Path, text: str, registers: int, pauses: Pauses = PAUSES, clock: Clock | None = None
+    ) -> None:
         folder.mkdir(exist_ok=True)
         write_profile(folder, "linkless", registers)
         (folder / "sitewarden.yaml").write_text(text)
         self.state = folder / "state"
-        self.gateway = Gateway(replace(read_config(folder / "sitewarden.yaml"), links={}), self.state)
+        self.gateway = Gateway(replace(read_config(folder / "sitewarden.yaml"), links={}), self.state, clock)
         for stage in self.gateway._supervisor._stages:
             for room in stage.rooms:
                 if isinstance(room, MqttWire):

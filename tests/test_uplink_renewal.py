@@ -61,7 +61,8 @@ class Looked:
         self.connect()
 
     def connect(self, broker: bytes | None = None) -> None:
-        self.files.context(tls.Shown())
+        self.shown = tls.Shown()
+        self.files.context(self.shown)
         self.files.tell(broker, "h")
 
     def put(self, pair: Pair) -> None:
@@ -79,7 +80,7 @@ class Looked:
         found = []
         for _ in range(times):
             self.clock.at += LOOK_S
-            found.append(self.files.renewal(self.clock.at))
+            found.append(self.files.renewal(self.clock.at, self.shown))
         return found
 
 
@@ -153,6 +154,20 @@ def test_a_new_certificate_that_has_expired_is_not_taken_up(looked: Looked, auth
     looked.clock.trust = Trust.UNSYNCED
     looked.put(authority.issue("later", end="20250101000000Z"))
     assert looked.looks(2) == [None, FILES_CHANGED], "with a clock that is not set nobody knows what has expired"
+
+
+def test_a_connection_that_ends_meanwhile_is_made_again_with_what_could_be_used_last(
+    looked: Looked, authority: Authority
+) -> None:
+    looked.write(authority.issue("half").cert, "own.pem")
+    looked.connect()
+    assert looked.files.own[0].name == "first"
+    assert "does not belong" in looked.told[-1].unusable
+    looked.put(authority.issue("whole"))
+    assert looked.looks(2) == [None, FILES_CHANGED]
+    looked.connect()
+    assert looked.files.own[0].name == "whole"
+    assert looked.told[-1].unusable == ""
 
 
 def test_files_that_are_only_touched_change_nothing(looked: Looked) -> None:
@@ -236,6 +251,10 @@ def test_a_standing_connection_is_made_anew_with_the_new_certificate_and_in_orde
         until(lambda: any(told.unusable for told in drained(wire)))
         wire.wire.publish(up.connection, 2, Publication("between", b"x"))
         assert not isinstance(wire.next(), Down), "the connection goes on with the old ones"
+        broker.drop_connections()
+        wire.down()
+        wire.up()
+        broker.publish(f"{ROOT}/status", b"", retain=True)
         scene.put(authority.issue("third"))
         down = wire.down()
         assert (down.what, down.hint) == FILES_CHANGED[:2]
@@ -243,7 +262,7 @@ def test_a_standing_connection_is_made_anew_with_the_new_certificate_and_in_orde
         wire.wire.publish(again.connection, 3, Publication("after", b"x"))
         wire.next()
         assert f"{ROOT}/status" not in broker.retained(), "no will: the goodbye was in order"
-    assert seen == ["first", "third"]
+    assert seen == ["first", "first", "third"]
 
 
 def drained(wire: Listener) -> list[CertificatesRead]:

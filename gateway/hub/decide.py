@@ -259,6 +259,7 @@ class Hub:
         decision = Decision(tuple(made), tuple(state), tuple(writes), (*notices, AlarmsKnown()))
         if any(isinstance(notice, AlarmView) and notice.alarm == JOURNAL_FAILED for notice in notices):
             decision = _joined(decision, self._own_alarms(journal_works(), now))  # what failed was an earlier run's
+        decision = _joined(decision, self._own_alarms(self._certificates.judged(now), now))
         turned = self._time.recovered(fact.state, now, self._numbering.last)
         if self._time.floor_ts:
             decision = decision._replace(notices=(*decision.notices, TimePassed(self._time.floor_ts)))

@@ -239,7 +239,7 @@ class MqttWire:
         """Where other certificates are to be used, end the connection in order; the next one follows at once."""
         now = time.monotonic()
         if current.is_up and now >= self._files.due_at and not self._stopping.is_set():
-            renewal = self._files.renewal(now)
+            renewal = self._files.renewal(now, current.shown)
             if renewal is not None:
                 current.fault = renewal
                 current.goodbye()

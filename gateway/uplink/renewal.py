@@ -3,7 +3,8 @@
 - A look is three `stat`s, every LOOK_S, within waits that end anyway. Contents are read only where those differ.
 - Whoever renews a certificate writes two files, maybe in place: what has changed is given until the next look.
 - New files that can be used (they load, the key belongs to the certificate, which has not expired) are a reason to
-  connect again. Others leave the connection alone, are told once, and are looked at again when they change.
+  connect again. Others leave the connection alone, are told once, and are looked at again when they change; if the
+  connection ends meanwhile, the next one is made with what could be used last.
 - The broker's certificate shows itself in a handshake only. From BROKER_SOON_S before it expires, a connection is made
   anew once a day, lest a renewed one be taken for expired.
 - The hub is told which certificates there are and until when they are valid, whenever that has changed.
@@ -16,7 +17,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple
 
 from gateway.clock import Clock
 from gateway.config import schema
@@ -31,13 +32,13 @@ BROKER_SOON_S, BROKER_EVERY_S = 31 * 86_400.0, 86_400.0  # a day before it would
 FILES_CHANGED = Fault("the certificate files have changed", "Connecting again with the new ones")
 BROKER_EXPIRES = Fault("the broker's certificate expires soon", "Connecting again to see whether it has been renewed")
 
-_Marks: TypeAlias = tuple[tuple[int, int, int] | None, ...]
+_NOTHING = Fault("", "")
 
 log = logging.getLogger(__name__)
 
 
 class CertificateFiles:
-    """The files of one uplink. `due_at` (monotonic): when to ask for a `renewal`; `own`, `cas`: as last read."""
+    """The files of one uplink. `due_at` (monotonic): when to ask for a `renewal`; `own`, `cas`: as last used."""
 
     def __init__(
         self,
@@ -54,24 +55,33 @@ class CertificateFiles:
         self._clock = clock
         self._tell_hub = tell_hub
         self._look_s = look_s
-        self._in_use: tuple[bytes, ...] = ()
-        self._judged: _Marks = ()
-        self._seen: _Marks = ()
-        self._told: CertificatesRead | None = None
+        self._good: _Good | None = None
+        self._seen: tuple[object, ...] = ()
+        self._read: tuple[Certificate, ...] = ()
         self._unusable = Fault("", "")
         self._look_at = self._broker_at = float("inf")
         self.own: tuple[Validity, ...] = ()
         self.cas: tuple[Validity, ...] = ()
 
+    # ------------------------------------------------------------ for a new connection
+
     def context(self, shown: tls.Shown) -> ssl.SSLContext:
-        """The files as they are now, for one connection; OSError if one cannot be used."""
-        self._judged = self._seen = self._marks()
-        self._in_use = self._contents()
-        self._unusable = Fault("", "")
-        made = tls.context(self._options, self._folder, shown)
-        self.cas, self.own = (_validities(text) for text in self._in_use[:2])
-        self._look_at = self._clock.mono() + self._look_s if any(self._judged) else float("inf")
-        return made
+        """The files as they are now, or as they were when they could be used last; OSError if they never could."""
+        self._seen = self._marks()
+        try:
+            self._good = self._load(shown)
+        except OSError as error:
+            if self._good is None:
+                raise
+            self._complain(faults.files(error))
+            tls.watch(self._good.context, shown)
+        else:
+            self._complain(_NOTHING)
+        shown.files = tls.Files(self._seen, self._good.contents)
+        self.cas, self.own = (_validities(text) for text in self._good.contents[:2])
+        self._look_at = self._clock.mono() + self._look_s if any(self._seen) else float("inf")
+        self._broker_at = float("inf")
+        return self._good.context
 
     def tell(self, broker: bytes | None, host: str) -> None:
         """Tell the hub what there is: of each kind the certificate that expires first. `broker`: its certificate."""
@@ -81,24 +91,25 @@ class CertificateFiles:
             ("ca", self.cas, Path(self._options.ca_file).name),
             ("broker", shown, host),
         )
-        found = [
+        self._read = tuple(
             Certificate(self._uplink, which, first.name or otherwise, first.until)
             for which, validities, otherwise in read
             if (first := min(validities, key=lambda one: one.until, default=None)) is not None
-        ]
-        self._told = CertificatesRead(self._uplink, tuple(found))
-        self._tell_hub(self._told)
+        )
+        self._say()
         now = self._clock.now()
         for one in shown:
             self._broker_at = now.mono + max(BROKER_EVERY_S, (one.until - now.ts) / 1000 - BROKER_SOON_S)
+
+    # ------------------------------------------------------------ while it stands
 
     @property
     def due_at(self) -> float:
         """When (monotonic) there may be a `renewal`."""
         return min(self._look_at, self._broker_at)
 
-    def renewal(self, now: float) -> Fault | None:
-        """Why the connection should be made anew: there are other files, or it is time to see the broker's."""
+    def renewal(self, now: float, shown: tls.Shown) -> Fault | None:
+        """Why this connection should be made anew: there are other files, or it is time to see the broker's."""
         if now >= self._broker_at:
             return BROKER_EXPIRES
         if now < self._look_at:
@@ -106,32 +117,31 @@ class CertificateFiles:
         self._look_at = now + self._look_s
         marks, before = self._marks(), self._seen
         self._seen = marks
-        if marks != before or marks == self._judged:
+        if marks != before or marks == shown.files.marks:
             return None
-        self._judged = marks
-        return FILES_CHANGED if self._can_be_used() else None
+        shown.files = shown.files._replace(marks=marks)  # judged once, whatever comes of it
+        return FILES_CHANGED if self._can_be_used(shown.files.contents) else None
 
-    def _can_be_used(self) -> bool:
+    def _can_be_used(self, in_use: tuple[bytes, ...]) -> bool:
         """Whether the files are others than those in use, and good ones; if they are not, that is told."""
         try:
-            other = self._contents() != self._in_use
-            if other:
-                tls.context(self._options, self._folder, tls.Shown())
-                self._check_dates()
+            other = self._load(tls.Shown()).contents != in_use
         except OSError as error:
             self._complain(faults.files(error))
             return False
-        self._complain(Fault("", ""))
+        self._complain(_NOTHING)
         return other
 
-    def _check_dates(self) -> None:
-        """A new certificate that has expired already would end a connection that works."""
+    # ------------------------------------------------------------ files
+
+    def _load(self, shown: tls.Shown) -> _Good:
+        contents = tuple(b"" if path is None else path.read_bytes() for path in tls.paths(self._options, self._folder))
+        context = tls.context(self._options, self._folder, shown)
         now = self._clock.now()
-        for own in _validities(self._contents()[1])[:1]:
-            if own.until <= now.ts and now.trust is not Trust.UNSYNCED:
-                raise tls.UnusableFileError(
-                    f"the new certificate in cert_file ({own.name}) has expired", "Have it renewed"
-                )
+        for own in _validities(contents[1])[:1]:
+            if self._good is not None and own.until <= now.ts and now.trust is not Trust.UNSYNCED:
+                raise tls.UnusableFileError(f"the certificate in cert_file ({own.name}) has expired", "Have it renewed")
+        return _Good(contents, context)
 
     def _complain(self, fault: Fault) -> None:
         if fault == self._unusable:
@@ -139,15 +149,18 @@ class CertificateFiles:
         self._unusable = fault
         if fault.what:
             log.error("uplink %s: new certificate files are not used: %s. %s", self._uplink, fault.what, fault.hint)
-        if self._told is not None:
-            self._told = self._told._replace(unusable=fault.what, hint=fault.hint)
-            self._tell_hub(self._told)
+        self._say()
 
-    def _marks(self) -> _Marks:
+    def _say(self) -> None:
+        self._tell_hub(CertificatesRead(self._uplink, self._read, self._unusable.what, self._unusable.hint))
+
+    def _marks(self) -> tuple[object, ...]:
         return tuple(_mark(path) for path in tls.paths(self._options, self._folder))
 
-    def _contents(self) -> tuple[bytes, ...]:
-        return tuple(b"" if path is None else path.read_bytes() for path in tls.paths(self._options, self._folder))
+
+class _Good(NamedTuple):
+    contents: tuple[bytes, ...]
+    context: ssl.SSLContext
 
 
 def _mark(path: Path | None) -> tuple[int, int, int] | None:

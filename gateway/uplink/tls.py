@@ -13,16 +13,25 @@ from __future__ import annotations
 import ssl
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway.config import schema
 from gateway.config.secrets import located
 from gateway.uplink import certificates
 
 
+class Files(NamedTuple):
+    """Which files: `marks` change with them, `contents` are those of ca_file, cert_file and key_file."""
+
+    marks: tuple[object, ...] = ()
+    contents: tuple[bytes, ...] = ()
+
+
 class Shown:
-    """What one connection's TLS showed: the broker's certificate (DER) after the handshake, and why TLS failed."""
+    """What one connection's TLS used, and showed: the broker's certificate (DER), and why TLS failed."""
 
     def __init__(self) -> None:
+        self.files = Files()
         self.certificate: bytes | None = None
         self.error: ssl.SSLError | None = None
 
@@ -58,10 +67,15 @@ def context(options: schema.Uplink, folder: Path, shown: Shown) -> ssl.SSLContex
         ) from error
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.hostname_checks_common_name = False
-    made.sslsocket_class = _watched(shown)
+    watch(made, shown)
     if cert is not None:
         _load_own(made, cert, key or cert)
     return made
+
+
+def watch(context_: ssl.SSLContext, shown: Shown) -> None:
+    """Note in `shown` what the next connection with this context shows."""
+    context_.sslsocket_class = _watched(shown)
 
 
 def _load_own(made: ssl.SSLContext, cert: Path, key: Path) -> None:
