@@ -75,9 +75,9 @@ class CertificateFiles:
                 raise
             self._complain(faults.files(error))
             tls.watch(self._good.context, shown)
+            shown.files = tls.Files(self._seen, self._good.contents)
         else:
             self._complain(_NOTHING)
-        shown.files = tls.Files(self._seen, self._good.contents)
         self.cas, self.own = (_validities(text) for text in self._good.contents[:2])
         self._look_at = self._clock.mono() + self._look_s if any(self._seen) else float("inf")
         self._broker_at = float("inf")
@@ -135,9 +135,8 @@ class CertificateFiles:
     # ------------------------------------------------------------ files
 
     def _load(self, shown: tls.Shown) -> _Good:
-        contents = tuple(b"" if path is None else path.read_bytes() for path in tls.paths(self._options, self._folder))
         context = tls.context(self._options, self._folder, shown)
-        now = self._clock.now()
+        contents, now = shown.files.contents, self._clock.now()
         for own in _validities(contents[1])[:1]:
             if self._good is not None and own.until <= now.ts and now.trust is not Trust.UNSYNCED:
                 raise tls.UnusableFileError(f"the certificate in cert_file ({own.name}) has expired", "Have it renewed")
@@ -155,23 +154,12 @@ class CertificateFiles:
         self._tell_hub(CertificatesRead(self._uplink, self._read, self._unusable.what, self._unusable.hint))
 
     def _marks(self) -> tuple[object, ...]:
-        return tuple(_mark(path) for path in tls.paths(self._options, self._folder))
+        return tls.marks(self._options, self._folder)
 
 
 class _Good(NamedTuple):
     contents: tuple[bytes, ...]
     context: ssl.SSLContext
-
-
-def _mark(path: Path | None) -> tuple[int, int, int] | None:
-    """What tells a file from the one that was there before; None if there is none."""
-    if path is None:
-        return None
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _validity(der: bytes | None) -> tuple[Validity, ...]:

@@ -21,17 +21,17 @@ from gateway.uplink import certificates
 
 
 class Files(NamedTuple):
-    """Which files: `marks` change with them, `contents` are those of ca_file, cert_file and key_file."""
+    """What ca_file, cert_file and key_file hold; `marks` change when one of them is written."""
 
-    marks: tuple[object, ...] = ()
-    contents: tuple[bytes, ...] = ()
+    marks: tuple[object, ...]
+    contents: tuple[bytes, ...]
 
 
 class Shown:
     """What one connection's TLS used, and showed: the broker's certificate (DER), and why TLS failed."""
 
     def __init__(self) -> None:
-        self.files = Files()
+        self.files = Files((), ())
         self.certificate: bytes | None = None
         self.error: ssl.SSLError | None = None
 
@@ -53,12 +53,25 @@ def paths(options: schema.Uplink, folder: Path) -> tuple[Path | None, Path | Non
     return ca, cert, key
 
 
+def marks(options: schema.Uplink, folder: Path) -> tuple[object, ...]:
+    """What tells the files from those that were there before; None for each that is not there or not configured."""
+    return tuple(None if path is None else _mark(path) for path in paths(options, folder))
+
+
+def _mark(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
 def context(options: schema.Uplink, folder: Path, shown: Shown) -> ssl.SSLContext:
     """The context for one connection; OSError (UnusableFileError among them) if a file cannot be used."""
     ca, cert, key = paths(options, folder)
-    for path in (ca, cert, key):
-        if path is not None:
-            path.open("rb").close()  # unlike ssl's, this error names the file
+    shown.files = Files(
+        marks(options, folder), tuple(b"" if path is None else path.read_bytes() for path in (ca, cert, key))
+    )
     try:
         made = ssl.create_default_context(cafile=ca)
     except ssl.SSLError as error:
