@@ -177,10 +177,11 @@ class DeviceBack(NamedTuple):
 
 
 class UplinkUp(NamedTuple):
-    """An uplink's broker accepted the connection, speaking MQTT `version` ("5" or "3.1.1")."""
+    """An uplink's broker at `url` accepted the connection, speaking MQTT `version` ("5" or "3.1.1")."""
 
     uplink: str
     version: str
+    url: str = ""
 
 
 class UplinkDown(NamedTuple):
@@ -391,6 +392,7 @@ class UplinkHealth:
     dropped_commands: int = 0
     unconfirmed: int | None = None  # records that wait for the platform's word; None where a PUBACK is enough
     bad_confirmations: int = 0  # those that could not be read, named an unknown run, or came too fast
+    url: str = ""  # of the broker that is connected
 
 
 Health: TypeAlias = LinkHealth | JournalHealth | UplinkHealth

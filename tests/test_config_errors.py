@@ -218,7 +218,7 @@ PLACES = [  # "." leads on from the line's first word
         "site .id .timezone",
         "gateway .id",
         "storage .max_size .commit_every",
-        "uplinks .platform .platform.url .platform.ca_file .platform.password_file .platform.commands",
+        "uplinks .platform .platform.url .platform.proxy .platform.ca_file .platform.password_file .platform.commands",
         "links .bus1 .bus1.type .bus1.port .gps.host",
         "devices .cold-1 .cold-1.driver .cold-1.link .cold-1.profile .cold-1.zone .cold-1.unit .cold-1.every",
         "devices .cold-1.skip .cold-1.names .cold-1.settle .cold-1.order",

@@ -53,7 +53,7 @@ from gateway.rules.condition import Above, Equals, SilentFor
 from gateway.rules.judge import Rule
 from gateway.rules.responses import OutputPoint, Response
 
-OF_PLATFORM = alarms_of("platform", Uplink(url="mqtts://h:8883", ca_file="ca", cert_file="c", key_file="k"))
+OF_PLATFORM = alarms_of("platform", Uplink(url=("mqtts://h:8883",), ca_file="ca", cert_file="c", key_file="k"))
 SIREN = OutputPoint("gpio", "siren", "output")
 T0 = 1_800_000_000_000
 

@@ -22,9 +22,9 @@ from gateway.config.schema import Uplink
 from gateway.demo.broker import Broker
 from gateway.model import CertificatesRead
 from gateway.uplink import tls
+from gateway.uplink.address import Endpoint, endpoint
 from gateway.uplink.attempts import Pauses
-from gateway.uplink.connector import MqttWire, endpoint
-from gateway.uplink.faults import Endpoint
+from gateway.uplink.connector import MqttWire
 from gateway.uplink.wire import Down, Heard, Landed, NotSubscribed, Publication, Received, Up
 
 
@@ -41,7 +41,7 @@ class Listener:
 
     def __init__(
         self,
-        url: str,
+        url: str | tuple[str, ...],
         folder: Path = Path("/"),
         pauses: Any = SHORT_PAUSES,
         patience: Any = None,
@@ -51,7 +51,7 @@ class Listener:
         self.heard: SimpleQueue[Heard] = SimpleQueue()
         self.certificates: SimpleQueue[CertificatesRead] = SimpleQueue()
         will = Publication(f"{ROOT}/status", b"lost", retain=True)
-        settings = Uplink(url=url, **options)
+        settings = Uplink(url=(url,) if isinstance(url, str) else url, **options)
         self.wire = MqttWire(
             "platform",
             settings,
@@ -77,6 +77,11 @@ class Listener:
 
     def next(self, within_s: float = 10.0) -> Heard:
         return self.heard.get(timeout=within_s)
+
+    def up_or_down(self) -> Heard:
+        heard = self.next()
+        assert isinstance(heard, Up | Down), heard
+        return heard
 
     def down(self) -> Down:
         heard = self.next()
@@ -400,7 +405,7 @@ def test_tls_to_a_plain_port_and_plain_to_a_tls_port_name_the_scheme(authority: 
 
 
 def test_tls_verifies_everything_from_1_2_on(authority: Authority) -> None:
-    settings = Uplink(url="mqtts://localhost", ca_file="ca.pem")
+    settings = Uplink(url=("mqtts://localhost",), ca_file="ca.pem")
     context = tls.context(settings, authority.folder, tls.Shown())
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.check_hostname

@@ -218,8 +218,8 @@ def test_new_files_that_cannot_be_used_are_an_alarm_until_they_can() -> None:
 
 
 def test_own_alarms_of_what_is_not_configured_any_more_are_removed() -> None:
-    assert alarms_of("p", Uplink(url="mqtt://localhost:1883")) == ()
-    assert set(alarms_of("p", Uplink(url="mqtts://h:8883"))) == {"broker-certificate@p", "certificate-files@p"}
+    assert alarms_of("p", Uplink(url=("mqtt://localhost:1883",))) == ()
+    assert set(alarms_of("p", Uplink(url=("mqtts://h:8883",)))) == {"broker-certificate@p", "certificate-files@p"}
     before = Own()
     before.certificate(3)
     stored = {key.replace("@platform", "@old"): text for key, text in before.stored.items()}

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from consumer import Consumer
-from mosquitto import mosquitto
+from mosquitto import free_port, mosquitto
 from tls_scene import Authority
-from uplink_scene import RUN, alarm, event, reading, running, until
+from uplink_scene import RUN, Waiter, alarm, event, reading, running, until
 
 from gateway.model import AlarmState, Lane, UplinkDown
 
@@ -115,3 +115,46 @@ def test_mosquitto_over_tls_with_a_client_certificate(tmp_path: Path) -> None:
             assert "asks for a certificate of ours" in scene.wait_down().what
         with running(f"mqtt://localhost:{broker.port}", authority.folder) as scene:
             assert "mqtts://" in scene.wait_down().hint
+
+
+def test_mosquittos_websocket_over_tls_takes_a_backlog_and_keeps_a_quiet_connection(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    pair = authority.issue("broker")
+    lines = ("protocol websockets", f"certfile {pair.cert}", f"keyfile {pair.key}", "allow_anonymous true")
+    plain = free_port()
+    with (
+        mosquitto(tmp_path / "m", *lines, f"listener {plain} 127.0.0.1") as broker,
+        Consumer(plain) as consumer,
+        running(f"wss://localhost:{broker.port}/mqtt", authority.folder, ca_file="ca.pem", keepalive=5.0) as scene,
+    ):
+        up = scene.wait_up()
+        assert (up.version, up.url) == ("5", f"wss://localhost:{broker.port}/mqtt")
+        for first in range(1, 5001, 500):
+            scene.store(*(reading(seq) for seq in range(first, first + 500)), event(first // 500 + 1))
+        scene.wait_acked()
+        consumer.wait_for(lambda: len(consumer.counts) == 5010, 10, "5,000 readings and 10 events")
+        Waiter.wait(6.0)
+        scene.store(event(11))
+        scene.wait_acked()
+        assert not any(isinstance(fact, UplinkDown) for fact in scene.heard)
+        assert set(consumer.counts.values()) == {1}
+        broker.end(kill=True)
+        scene.wait_down()
+        broker.start()
+        scene.wait_up()
+        scene.store(event(12))
+        scene.wait_acked()
+
+
+def test_a_wss_url_at_mosquittos_own_port_and_mqtts_at_its_websocket_are_told(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    pair = authority.issue("broker")
+    secure = (f"certfile {pair.cert}", f"keyfile {pair.key}")
+    web = free_port()
+    lines = ("allow_anonymous true", *secure, f"listener {web} 127.0.0.1", "protocol websockets", *secure)
+    with mosquitto(tmp_path / "m", *lines) as broker:
+        for url in (f"wss://localhost:{broker.port}", f"mqtts://localhost:{web}"):
+            with running(url, authority.folder, ca_file="ca.pem") as scene:
+                down = scene.wait_down()
+                assert "mqtts://" in down.hint, down
+                assert "wss://" in down.hint, down

@@ -56,7 +56,7 @@ class Looked:
         self.clock = SetClock()
         shutil.copy(authority.ca.cert, folder / "ca.pem")
         self.put(authority.issue("first"))
-        options = Uplink(url="mqtts://h:8883", **OPTIONS, **more)
+        options = Uplink(url=("mqtts://h:8883",), **OPTIONS, **more)
         self.files = CertificateFiles("platform", options, folder, self.clock, self.told.append)
         self.connect()
 
@@ -216,7 +216,7 @@ def test_a_brokers_certificate_that_expires_soon_is_looked_at_again_once_a_day(
 
 
 def test_without_files_there_is_nothing_to_look_at(tmp_path: Path) -> None:
-    files = CertificateFiles("platform", Uplink(url="mqtts://h:8883"), tmp_path, SetClock(), print)
+    files = CertificateFiles("platform", Uplink(url=("mqtts://h:8883",)), tmp_path, SetClock(), print)
     assert files.due_at == float("inf")
     files.context(tls.Shown())
     assert files.due_at == float("inf")

@@ -18,8 +18,8 @@ from uplink_scene import running
 from gateway.clock import BUILD_TS
 from gateway.model import Moment, TimePassed, Trust
 from gateway.uplink import handshake
+from gateway.uplink.address import Endpoint
 from gateway.uplink.certificates import Validity
-from gateway.uplink.faults import Endpoint
 from gateway.uplink.handshake import Known
 from gateway.uplink.wire import Down
 

@@ -259,15 +259,18 @@ SHORT_PAUSES = Pauses(least_s=0.02, most_s=0.02)
 
 @contextmanager
 def running(
-    url: str, folder: Path = Path("/"), run: str = RUN, about: About = ABOUT, **options: Any
+    url: str | tuple[str, ...],
+    folder: Path = Path("/"),
+    run: str = RUN,
+    about: About = ABOUT,
+    pauses: Pauses = SHORT_PAUSES,
+    **options: Any,
 ) -> Iterator[Scene]:
     """An uplink to the broker at `url` with these options, on its two threads, stopped at the end."""
     journal = JournalRoom()
     facts: SimpleQueue[Fact] = SimpleQueue()
-    settings = Uplink(url=url, **options)
-    sender, wire = uplink(
-        "platform", settings, about, run, folder, SystemClock(), facts.put, journal.post, SHORT_PAUSES
-    )
+    settings = Uplink(url=(url,) if isinstance(url, str) else url, **options)
+    sender, wire = uplink("platform", settings, about, run, folder, SystemClock(), facts.put, journal.post, pauses)
     scene = Scene(sender, wire, journal, facts)
 
     def keep_running(room: Sender | MqttWire) -> None:

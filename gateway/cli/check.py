@@ -81,7 +81,8 @@ def _part(title: str, lines: list[str] | tuple[str, ...]) -> Iterator[str]:
 
 def _uplink(uplink: Uplink) -> str:
     user = f", as {uplink.username}" if uplink.username else ""
-    return f"{uplink.url}{user}; it may {' and '.join(uplink.commands) or 'command nothing'}"
+    proxy = f", through the proxy {uplink.proxy}" if uplink.proxy else ""
+    return f"{', else '.join(uplink.url)}{user}{proxy}; it may {' and '.join(uplink.commands) or 'command nothing'}"
 
 
 def _wires(config: Config) -> list[str]:

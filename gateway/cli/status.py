@@ -151,4 +151,5 @@ def _uplink_rows(health: dict[str, Any], ts: int) -> Iterable[tuple[object, ...]
         last = uplink["last_ack"]
         ago = "never" if last is None else f"{duration(max(0.0, (ts - last) / 1000))} ago"
         waiting = backlog.get(uplink["uplink"], "-")
-        yield uplink["uplink"], uplink["state"], uplink["in_flight"], uplink["acked"], ago, waiting
+        state = f"{uplink['state']}, {uplink['url']}" if uplink.get("url") else uplink["state"]
+        yield uplink["uplink"], state, uplink["in_flight"], uplink["acked"], ago, waiting

@@ -28,7 +28,7 @@ from gateway.config.targets import targets
 from gateway.config.uplinkcheck import check_uplinks
 
 NO_OVERRIDES: Mapping[tuple[str, ...], object] = MappingProxyType({})
-_FILES = ("password_file", "ca_file", "cert_file", "key_file")
+_FILES = ("password_file", "proxy_password_file", "ca_file", "cert_file", "key_file")
 
 
 def load(

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
-from gateway.config.written import Doc, Duration, Filled, Id, Size, Text, Within, ZonePath
+from gateway.config.written import Doc, Duration, Filled, Id, OneOrMore, Size, Text, Within, ZonePath
 from gateway.driver import Driver
 from gateway.model import Priority
 
@@ -60,13 +60,20 @@ class Uplink:
     """One MQTT connection to a platform."""
 
     enabled: Annotated[bool, Doc("false: checked, but not used")] = True
-    url: Annotated[Filled, Doc("mqtts://host:8883, or mqtt://host:1883 without encryption")]
+    url: Annotated[
+        tuple[Filled, ...],
+        OneOrMore(),
+        Doc("mqtts://host:8883, wss://host/mqtt, or mqtt://host:1883 without encryption; or a list, the best first"),
+    ]
     client_id: Annotated[Text, Doc("Default: <site>-<gateway>")] = ""
     username: Text = ""
     password_file: Annotated[Text, Doc("A file of mode 0600 beside the configuration, or a systemd credential")] = ""
     ca_file: Annotated[Text, Doc("Who signs the broker's certificate; default: the system's store")] = ""
     cert_file: Annotated[Text, Doc("This gateway's own certificate, if the broker asks for one")] = ""
     key_file: Annotated[Text, Doc("The key of cert_file, mode 0600")] = ""
+    proxy: Annotated[Text, Doc("An HTTP proxy on the way to the broker: http://host:port")] = ""
+    proxy_username: Annotated[Text, Doc("If the proxy wants a login; it travels to the proxy in the clear")] = ""
+    proxy_password_file: Annotated[Text, Doc("As password_file")] = ""
     keepalive: Annotated[Duration, Within(ge=5, le=3600), Doc("A silence of this length is asked about")] = 30.0
     window: Annotated[int, Within(ge=1, le=1000), Doc("Messages that may wait for their acknowledgement")] = 20
     linger: Annotated[

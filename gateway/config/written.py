@@ -104,6 +104,34 @@ class Within:
         return {**schema, **self.limits}
 
 
+class OneOrMore:
+    """Marks a tuple of texts that may be written as one text alone."""
+
+    __slots__ = ()
+
+    def __get_pydantic_core_schema__(self, source: object, handler: _Handler) -> PydanticSchema:
+        """Put a text alone into a tuple, then check the tuple."""
+        return {
+            "type": "function-before",
+            "function": {"type": "no-info", "function": _as_tuple},
+            "schema": handler(source),
+        }
+
+    def __get_pydantic_json_schema__(self, schema: PydanticSchema, handler: _Handler) -> PydanticSchema:
+        """What an editor may expect: one, or a list."""
+        many = handler(schema)
+        return {"anyOf": [many["items"], {**many, "minItems": 1}]}
+
+
+def _as_tuple(written: object) -> object:
+    match written:
+        case str():
+            return (written,)
+        case list():
+            return tuple(written)
+    return written
+
+
 @dataclass(frozen=True, slots=True)
 class Doc:
     """Says what a key is for, to people and their editors."""

@@ -48,7 +48,7 @@ Troubles = Mapping[str, Trouble | None]
 
 def alarms_of(uplink: str, options: Uplink) -> tuple[str, ...]:
     """The ids of the alarms that an uplink may have, by what it is configured to do."""
-    if not options.url.startswith("mqtts:"):
+    if not any(url.startswith(("mqtts:", "wss:")) for url in options.url):
         return ()
     used = {"own": bool(options.cert_file), "ca": bool(options.ca_file), "broker": True}
     return (*(_expiry(which, uplink) for which in _CERTIFICATES if used[which]), _files(uplink))

@@ -2,35 +2,38 @@
 
 - This thread alone touches the connection; others put orders into its queue and wake it. An order for an earlier
   connection is dropped.
-- When to try again is decided in attempts.py; a pause ends at once on stop.
-- MQTT 5 first; 3.1.1 from then on if the broker says that it does not know 5, or hangs up on it twice in a row.
+- Which broker is tried next, and when, is decided in attempts.py; a pause ends at once on stop.
 - Passwords and certificates are read anew for every connection, which is made anew when certificates change.
+- An earlier broker that can be used again takes over from the one that is connected: its connection stands already when
+  that one ends with a goodbye (scout.py). To the sender it is one lost connection and the next.
 """
 
 from __future__ import annotations
 
+import logging
 import random
-import selectors
-import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from urllib.parse import urlsplit
 
 from gateway.clock import Clock, floor_ts
 from gateway.config import schema
-from gateway.config.secrets import read_secret
-from gateway.errors import ConfigError
 from gateway.model import CertificatesRead
 from gateway.uplink import faults, handshake, tls
 from gateway.uplink.attempts import PAUSES, Attempts, Pauses
-from gateway.uplink.faults import Endpoint, Fault
-from gateway.uplink.mqtt import Connection, Login
+from gateway.uplink.broker import Account, Broker
+from gateway.uplink.carrying import Bell, carry
+from gateway.uplink.faults import Fault
+from gateway.uplink.mqtt import Connection
 from gateway.uplink.renewal import BROKER_EXPIRES, FILES_CHANGED, LOOK_S, CertificateFiles
+from gateway.uplink.scout import Find, Scout
 from gateway.uplink.wire import Down, Publication, Tell
+
+log = logging.getLogger(__name__)
 
 ANSWER_S = 10.0
 """Seconds that the broker has for its CONNACK."""
@@ -38,14 +41,10 @@ ANSWER_S = 10.0
 GOODBYE_S = 3.0
 """Seconds that the sender has for its goodbye when the wire is stopped."""
 
+CALL_BACK_S = 1.0
+"""Seconds that a scout has for its goodbye."""
 
-def endpoint(url: str) -> Endpoint:
-    """The broker in `url`: mqtt://host[:1883] or mqtts://host[:8883]; ValueError for anything else."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname:
-        raise ValueError("an uplink's url is mqtts://host:8883 or mqtt://host:1883")
-    secure = parts.scheme == "mqtts"
-    return Endpoint(parts.hostname, parts.port or (8883 if secure else 1883), secure)
+_NEVER = float("inf")
 
 
 class MqttWire:
@@ -67,28 +66,29 @@ class MqttWire:
         look_s: float = LOOK_S,
     ) -> None:
         self.name = f"mqtt {uplink_id}"
-        self._options = options
-        self._where = endpoint(options.url)
-        self._folder = folder
-        self._client_id = client_id
-        self._will = will
-        self._tell = tell
+        self._uplink = uplink_id
         self._clock = clock
         self._floor_ts = floor_ts()
         self._files = CertificateFiles(uplink_id, options, folder, clock, tell_hub, look_s)
+        self._scouts_secure = partial(tls.context, options, folder)
+        account = Account(options, folder, client_id, will, self._known)
+        self._brokers = tuple(Broker(url, account) for url in options.url)
+        self._tell = tell
         self._pauses = pauses
         self._answer_s = answer_s
         self._goodbye_s = goodbye_s
         self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._wake: socket.socket | None = None
+        self._bell = Bell()
         self._stopping = threading.Event()
-        self._stop_by = float("inf")
+        self._stop_by = _NEVER
         self._finished = False
-        self._version = "5"
-        self._hung_up = 0
         self._answer_by = 0.0
-        self._connection = Connection(0, self._version, self._where, tell)
-        self._attempts = Attempts(1, 0.0, random.uniform, pauses)
+        self._place = 0
+        self._connection = self._brokers[0].connection(0, tell)
+        self._attempts = self._new_attempts()
+        self._scout: Scout | None = None
+        self._find: Find | None = None
+        self._stays = ""
 
     # ------------------------------------------------------------ called by the sender and the supervisor
 
@@ -128,125 +128,116 @@ class MqttWire:
 
     def _put(self, act: Callable[[], None]) -> None:
         self._orders.put(act)
-        wake = self._wake
-        if wake is not None:
-            with suppress(OSError):  # full: it is awake; closed: the connection is gone, and so is the order's sense
-                wake.send(b"!")
+        self._bell.ring()
 
     # ------------------------------------------------------------ the thread
 
     def run(self) -> None:
         """Connect, and connect again, until stopped."""
-        attempts = self._attempts = Attempts(1, time.monotonic(), random.uniform, self._pauses)
-        while not self._stopping.is_set():
-            broker = attempts.next(time.monotonic())
-            if broker is None:
-                self._stopping.wait(attempts.due_at - time.monotonic())
-                continue
-            while self._one_connection():
-                pass
-            fault = self._connection.fault
-            attempts.ended(broker, time.monotonic(), refused=fault is not None and fault.refused)
-
-    def _one_connection(self) -> bool:
-        """Connect, talk until it ends, and say so; returns whether the next attempt should follow at once."""
-        current = self._connection = Connection(self._connection.number + 1, self._version, self._where, self._tell)
-        ours, self._wake = socket.socketpair()
-        with ours, self._wake:
-            ours.setblocking(False)
-            self._wake.setblocking(False)
+        self._attempts = self._new_attempts()
+        with self._bell:
             try:
-                self._open(current)
-                self._talk(current, ours)
+                while not self._stopping.is_set():
+                    self._next_attempt()
             finally:
-                current.close()
-                self._explain(current)
-                older = self._choose_version(current)
-                if not self._finished and not older:
-                    fault = current.fault or faults.closed(self._where, current.is_up)
-                    self._tell(Down(current.number, fault.what, fault.hint))
-        return older or self._renewing(current)
+                self._call_back_scout()
 
-    def _explain(self, ended: Connection) -> None:
-        """Where TLS failed, that is the reason, whatever paho made of it."""
-        error, shook_hands = ended.shown.error, ended.shown.certificate is not None
-        if error is not None and not ended.is_up and (ended.fault is None or not shook_hands):
-            known = handshake.Known(self._clock.now(), self._floor_ts, self._files.own, self._files.cas)
-            ended.fault = handshake.fault(error, self._where, known)
+    def _new_attempts(self) -> Attempts:
+        return Attempts(len(self._brokers), time.monotonic(), random.uniform, self._pauses)
 
-    def _renewing(self, ended: Connection) -> bool:
-        return ended.is_up and ended.fault in {FILES_CHANGED, BROKER_EXPIRES}
+    def _known(self) -> handshake.Known:
+        return handshake.Known(self._clock.now(), self._floor_ts, self._files.own, self._files.cas)
 
-    def _open(self, current: Connection) -> None:
-        try:
-            login = self._login(current.shown)
-        except ConfigError as error:
-            current.fault = faults.refusal(f"the password cannot be used: {error}", "Check password_file")
-        except OSError as error:
-            current.fault = faults.files(error)
-        else:
-            current.open(login)
-            if login.context is not None:
-                self._files.tell(current.shown.certificate, self._where.host)
-            self._answer_by = time.monotonic() + self._answer_s
-
-    def _login(self, shown: tls.Shown) -> Login:
-        """What the configuration says and its files hold; OSError or ConfigError if one cannot be used."""
-        options = self._options
-        password = read_secret(options.password_file, self._folder).reveal() if options.password_file else None
-        context = self._files.context(shown) if self._where.tls else None
-        return Login(self._client_id, options.username, password, context, self._will(), options.keepalive)
-
-    def _talk(self, current: Connection, wakes: socket.socket) -> None:
-        """Carry bytes both ways and obey orders until the connection ends."""
-        fileno = current.fileno()
-        if fileno is None:
+    def _next_attempt(self) -> None:
+        place = self._attempts.next(time.monotonic())
+        if place is None:
+            self._bell.wait(self._attempts.due_at - time.monotonic())
+            self._bell.rung()
+            self._obey()
             return
-        with selectors.DefaultSelector() as selector:
-            selector.register(wakes, selectors.EVENT_READ)
-            key = selector.register(fileno, selectors.EVENT_READ)
-            while current.fileno() is not None:
-                wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if current.wants_write else 0)
-                if wanted != key.events:
-                    key = selector.modify(fileno, wanted)
-                ready = selector.select(self._wait_s(current))
-                self._obey(wakes)
-                for found, events in ready:
-                    if found.fd == fileno:
-                        _carry(current, events)
-                current.tend()
-                self._look_at_clock(current)
-                if current.is_up and self._attempts.broker is None:
-                    self._attempts.connected(0, time.monotonic())
-                self._look_at_files(current)
+        while self._use(place):
+            pass
 
-    def _wait_s(self, current: Connection) -> float:
-        by = min(self._stop_by, float("inf") if current.is_up else self._answer_by)
-        if current.is_up:
-            by = min(by, self._files.due_at)
-        return max(0.0, min(current.ping_s, by - time.monotonic()))
+    def _use(self, place: int) -> bool:
+        """Connect to this broker, and talk; returns whether it should be tried again at once."""
+        self._place = place
+        broker = self._brokers[place]
+        current = self._connection = broker.connection(self._connection.number + 1, self._tell)
+        try:
+            if broker.open(current, self._files.context):
+                self._tell_certificates()
+            self._answer_by = time.monotonic() + self._answer_s
+            self._talk()
+            while self._take_over():
+                self._tell_certificates()
+                self._talk()
+        finally:
+            at_once = self._end()
+        return at_once
 
-    def _look_at_clock(self, current: Connection) -> None:
-        now = time.monotonic()
+    def _tell_certificates(self) -> None:
+        where = self._brokers[self._place].where
+        if where.tls:
+            self._files.tell(self._connection.shown.certificate, where.host)
+
+    def _talk(self) -> None:
+        """Carry bytes both ways and obey orders until the connection ends, or a better one is there."""
+        carry(self._connection, self._bell, self._wait_s, self._turn)
+
+    def _end(self) -> bool:
+        """Close, say so, and note how it went; whether the same broker should be tried again at once."""
+        current, broker = self._connection, self._brokers[self._place]
+        current.close()
+        if broker.conclude(current):
+            return True
+        self._lost()
+        return current.is_up and current.fault in {FILES_CHANGED, BROKER_EXPIRES}
+
+    def _lost(self) -> None:
+        """Note and say that the connection, or the attempt, has ended for the reason that it names."""
+        fault = self._connection.fault
+        self._attempts.ended(self._place, time.monotonic(), refused=fault is not None and fault.refused)
+        if fault is not None and not self._finished:
+            self._tell_down(fault)
+
+    def _tell_down(self, fault: Fault) -> None:
+        where = str(self._brokers[self._place].where)
+        named = len(self._brokers) == 1 or where in fault.what
+        self._tell(Down(self._connection.number, fault.what if named else f"{where}: {fault.what}", fault.hint))
+
+    def _wait_s(self) -> float:
+        by = self._stop_by
+        by = min(by, self._files.due_at if self._connection.is_up else self._answer_by)
+        if self._scout is None:
+            by = min(by, self._attempts.look_back_at)
+        return by - time.monotonic()
+
+    def _turn(self) -> bool:
+        """What is due between two waits; whether a better connection is there."""
+        self._obey()
+        current, now = self._connection, time.monotonic()
+        if current.is_up and self._attempts.broker is None:
+            self._attempts.connected(self._place, now)
         if not current.is_up and now >= self._answer_by:
-            current.close(faults.no_answer(self._where))
+            current.close(faults.no_answer(self._brokers[self._place].where))
         if now >= self._stop_by or (self._stopping.is_set() and not current.is_up):
             self._finished = True
             current.goodbye(with_will=True)
             current.close()
-
-    def _look_at_files(self, current: Connection) -> None:
-        """Where other certificates are to be used, end the connection in order; the next one follows at once."""
-        now = time.monotonic()
+        elif now >= self._attempts.look_back_at and self._scout is None:
+            self._send_scout()
         if current.is_up and now >= self._files.due_at and not self._stopping.is_set():
-            renewal = self._files.renewal(now, current.shown)
-            if renewal is not None:
-                current.fault = renewal
-                current.goodbye()
+            self._renew(now)
+        return self._find is not None and not self._stopping.is_set()
 
-    def _obey(self, wakes: socket.socket) -> None:
-        with suppress(BlockingIOError):
-            wakes.recv(4096)
+    def _renew(self, now: float) -> None:
+        """Where other certificates are to be used, end the connection in order; the next one follows at once."""
+        renewal = self._files.renewal(now, self._connection.shown)
+        if renewal is not None:
+            self._connection.fault = renewal
+            self._connection.goodbye()
+
+    def _obey(self) -> None:
         with suppress(Empty):
             while True:
                 self._orders.get_nowait()()
@@ -255,20 +246,59 @@ class MqttWire:
         self._finished = True
         self._connection.goodbye()
 
-    def _choose_version(self, ended: Connection) -> bool:
-        """After a connection: 3.1.1 if the broker does not seem to know 5, which is told by True; back if not that."""
-        hung_up = ended.fault is None and not ended.is_up
-        self._hung_up = self._hung_up + 1 if hung_up else 0
-        if self._version == "5" and (ended.version_refused or self._hung_up == 2):
-            self._version = "3.1.1"
-            return True
-        if self._hung_up > 2:
-            self._version, self._hung_up = "5", 0
-        return False
+    # ------------------------------------------------------------ back to an earlier broker
 
+    def _send_scout(self) -> None:
+        earlier = self._brokers[: self._place]
+        report = partial(self._put, self._scout_is_back)
+        number = self._connection.number + 1
+        self._scout = Scout(self.name, earlier, self._scouts_secure, number, self._answer_s, report)
+        self._scout.start()
 
-def _carry(current: Connection, events: int) -> None:
-    if events & selectors.EVENT_READ:
-        current.read()
-    if events & selectors.EVENT_WRITE and current.fileno() is not None:
-        current.write()
+    def _scout_is_back(self) -> None:
+        scout = self._scout
+        if scout is None:
+            return
+        self._find = scout.find
+        if scout.find is None:
+            self._scout = None
+            self._attempts.looked_back(time.monotonic())
+            told = "; ".join(scout.found_wanting)
+            if told != self._stays:
+                log.info("uplink %s: stays with %s. %s", self._uplink, self._brokers[self._place].where.url, told)
+            self._stays = told
+
+    def _take_over(self) -> bool:
+        """Go on with what the scout found, if it did; one that is still out when the connection is lost is awaited."""
+        old = self._connection
+        while self._scout is not None and self._find is None and not self._stopping.is_set() and old.fileno() is None:
+            self._bell.wait(_NEVER)
+            self._bell.rung()
+            self._obey()
+        find = self._find
+        if find is None or self._stopping.is_set():
+            return False
+        if old.fileno() is None:
+            self._brokers[self._place].conclude(old)
+            self._lost()
+        else:
+            old.goodbye()
+            old.close()
+            self._tell_down(Fault(f"going back to {self._brokers[find.broker].where.url}, which comes first", ""))
+        self._attempts.connected(find.broker, time.monotonic())
+        self._scout = self._find = None
+        self._stays = ""
+        self._connection, self._place = find.connection, find.broker
+        find.connection.adopt(self._tell)
+        for heard in find.heard:
+            self._tell(heard)
+        return True
+
+    def _call_back_scout(self) -> None:
+        scout, self._scout, self._find = self._scout, None, None
+        if scout is None:
+            return
+        scout.call_back(CALL_BACK_S)
+        if scout.find is not None:
+            scout.find.connection.goodbye()
+            scout.find.connection.close()

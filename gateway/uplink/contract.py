@@ -291,4 +291,6 @@ def _uplink(uplink: UplinkHealth) -> Json:
     if uplink.unconfirmed is not None:
         fields["unconfirmed"] = uplink.unconfirmed
         fields["bad_confirmations"] = uplink.bad_confirmations
+    if uplink.url:
+        fields["url"] = uplink.url
     return fields

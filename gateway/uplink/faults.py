@@ -5,18 +5,8 @@ from __future__ import annotations
 import socket
 from typing import NamedTuple
 
+from gateway.uplink.address import Endpoint
 from gateway.uplink.tls import UnusableFileError
-
-
-class Endpoint(NamedTuple):
-    """Where a broker is, and whether TLS is spoken there."""
-
-    host: str
-    port: int
-    tls: bool
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
 
 
 class Fault(NamedTuple):
@@ -25,6 +15,14 @@ class Fault(NamedTuple):
     what: str
     hint: str
     refused: bool = False
+
+
+class DialError(OSError):
+    """An attempt to connect failed for this reason."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.what)
+        self.fault = fault
 
 
 def refusal(what: str, hint: str) -> Fault:
@@ -79,9 +77,9 @@ def connecting(error: OSError, where: Endpoint) -> Fault:
         case TimeoutError():
             return Fault(f"{where} does not answer", "Check the address, the network and firewalls on the way")
         case ConnectionResetError() | BrokenPipeError() if where.tls:
-            return Fault(f"{where} ended the connection during the TLS handshake", _wrong_port(where))
+            return Fault(f"{where} ended the connection during the TLS handshake", wrong_port(where))
         case ConnectionResetError() | BrokenPipeError():
-            return Fault(f"{where} closed the connection at once", _wrong_port(where))
+            return Fault(f"{where} closed the connection at once", wrong_port(where))
     return Fault(f"{where} cannot be reached: {error.strerror or error}", "Check the network")
 
 
@@ -111,12 +109,12 @@ def closed(where: Endpoint, was_up: bool) -> Fault:
     """What the end of a connection without a word means."""
     if was_up:
         return Fault(f"the connection to {where} was lost", "The broker or the network ended it; connecting again")
-    return Fault(f"{where} closed the connection instead of answering", _wrong_port(where))
+    return Fault(f"{where} closed the connection instead of answering", wrong_port(where))
 
 
 def no_answer(where: Endpoint) -> Fault:
     """Connected, but no CONNACK."""
-    return Fault(f"{where} accepts connections but does not answer", f"Is it an MQTT broker? {_wrong_port(where)}")
+    return Fault(f"{where} accepts connections but does not answer", f"Is it an MQTT broker? {wrong_port(where)}")
 
 
 def silent(where: Endpoint) -> Fault:
@@ -131,10 +129,16 @@ def too_large(where: Endpoint) -> Fault:
 
 def malformed(where: Endpoint) -> Fault:
     """Bytes that are no MQTT."""
-    return refusal(f"{where} sent something that is not MQTT", _wrong_port(where))
+    return refusal(f"{where} sent something that is not MQTT", wrong_port(where))
 
 
-def _wrong_port(where: Endpoint) -> str:
+def wrong_port(where: Endpoint) -> str:
+    """What to look at where something else answers than what was expected."""
+    if where.path:
+        return "wss:// needs the port of a web server, usually 443; mqtts:// is for the broker's own TLS port"
     if where.tls:
-        return "mqtts:// needs the broker's TLS port, usually 8883; mqtt:// is for the one without"
+        return (
+            "mqtts:// needs the broker's TLS port, usually 8883; "
+            "wss:// is for its websocket, mqtt:// for the port without TLS"
+        )
     return "If the broker expects TLS on this port, write mqtts://"

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from gateway.model import Moment, Trust
+from gateway.uplink.address import Endpoint
 from gateway.uplink.certificates import Validity
-from gateway.uplink.faults import Endpoint, Fault, refusal
+from gateway.uplink.faults import Fault, refusal, wrong_port
 
 
 class Known(NamedTuple):
@@ -45,10 +46,10 @@ def fault(error: ssl.SSLError, where: Endpoint, known: Known) -> Fault:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _broker_not_accepted(error, known)
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return Fault(f"{where} ended the connection during the TLS handshake", _wrong_port())
+        return Fault(f"{where} ended the connection during the TLS handshake", wrong_port(where))
     reason = error.reason or ""
     if reason in _NOT_TLS:
-        return refusal(f"{where} does not speak TLS", _wrong_port())
+        return refusal(f"{where} does not speak TLS", wrong_port(where))
     if "PROTOCOL" in reason:
         return refusal(f"{where} speaks no TLS version from 1.2 on", "Update the broker")
     if "ALERT" in reason:
@@ -146,7 +147,3 @@ def _clock(now: Moment) -> str:
 
 def _minute(ts: int) -> str:
     return f"{datetime.fromtimestamp(ts / 1000, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _wrong_port() -> str:
-    return "mqtts:// needs the broker's TLS port, usually 8883; mqtt:// is for the one without"

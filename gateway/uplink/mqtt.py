@@ -5,6 +5,7 @@
 - paho's own loops let the publishing thread write beside the network thread: half a packet of one may end up in a
   packet of the other, and two threads use one TLS object. So its interface for foreign event loops is used, and no
   other thread ever calls it.
+- The socket is ours (dial.py): paho has no public way to hand one in, so its `_create_socket` is overridden.
 - A callback does one `put`, or notes for this same thread what the broker said.
 """
 
@@ -12,6 +13,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -20,9 +23,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from gateway.uplink import faults
-from gateway.uplink.faults import Endpoint, Fault
+from gateway.uplink import faults, webfaults
+from gateway.uplink.address import Endpoint, Proxy
+from gateway.uplink.dial import Stream, dial
+from gateway.uplink.faults import Fault
 from gateway.uplink.tls import Shown
+from gateway.uplink.websocket import WebSocket
 from gateway.uplink.wire import (
     LARGEST_PACKET,
     NO_LIMIT,
@@ -33,9 +39,6 @@ from gateway.uplink.wire import (
     Tell,
     Up,
 )
-
-CONNECT_S = 5.0
-"""Seconds for a TCP connection, and for each step of the TLS handshake."""
 
 MAX_INCOMING = 65_536
 """Bytes of a packet that the broker may send to us."""
@@ -51,7 +54,7 @@ _PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTT
 
 
 class Login(NamedTuple):
-    """What a connection begins with. `context` None: no TLS."""
+    """What a connection begins with. `context` None: no TLS; `proxy` None: straight to the broker."""
 
     client_id: str
     username: str
@@ -59,6 +62,18 @@ class Login(NamedTuple):
     context: ssl.SSLContext | None
     will: Publication
     keepalive_s: float
+    proxy: Proxy | None = None
+
+
+class _Client(Client):
+    """paho's client on a stream that `dialled` gives."""
+
+    def __init__(self, client_id: str, protocol: MQTTProtocolVersion, dialled: Callable[[], Stream]) -> None:
+        super().__init__(CallbackAPIVersion.VERSION2, client_id, protocol=protocol, reconnect_on_failure=False)
+        self._dialled = dialled
+
+    def _create_socket(self) -> Stream:
+        return self._dialled()
 
 
 class Connection:
@@ -77,6 +92,8 @@ class Connection:
         self._where = where
         self._tell = tell
         self._client: Client | None = None
+        self._stream: Stream | None = None
+        self._called_off = False
         self._tokens: dict[int, int] = {}
         self._filters: dict[int, tuple[str, ...]] = {}
 
@@ -91,21 +108,31 @@ class Connection:
                 client.connect(self._where.host, self._where.port, keepalive, clean_start=True, properties=properties)
             else:
                 client.connect(self._where.host, self._where.port, keepalive)
-        except UnicodeError:  # a label in the host name that no DNS name can have
+        except faults.DialError as failed:
+            self.fault = failed.fault
+        except ValueError:  # a label in the host name that no DNS name can have
             self.fault = faults.connecting(socket.gaierror("not a host name"), self._where)
-        except OSError as error:
-            self.fault = faults.connecting(error, self._where)
+
+    def _dial(self, login: Login) -> Stream:
+        self._stream = dial(self._where, login.context, login.proxy)
+        if self._called_off:
+            self._stream.close()
+            raise faults.DialError(Fault("called off", ""))
+        return self._stream
+
+    def call_off(self) -> None:
+        """Send no CONNECT any more, if it was not sent yet. May be called from another thread."""
+        self._called_off = True
+
+    def adopt(self, tell: Tell) -> None:
+        """Tell this one from now on."""
+        self._tell = tell
 
     def _new_client(self, login: Login) -> Client:
-        client = Client(
-            CallbackAPIVersion.VERSION2, login.client_id, protocol=_PROTOCOLS[self.version], reconnect_on_failure=False
-        )
-        client.connect_timeout = CONNECT_S
+        client = _Client(login.client_id, _PROTOCOLS[self.version], lambda: self._dial(login))
         client.max_inflight_messages_set(0)  # no limit: the window is the sender's
         if login.username:
             client.username_pw_set(login.username, login.password)
-        if login.context is not None:
-            client.tls_set_context(login.context)
         client.will_set(login.will.topic, login.will.payload, qos=1, retain=login.will.retain)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -124,7 +151,9 @@ class Connection:
     @property
     def wants_write(self) -> bool:
         """Whether bytes wait to be written."""
-        return self._client is not None and self._client.want_write()
+        if self._client is None:
+            return False
+        return self._client.want_write() or (isinstance(self._stream, WebSocket) and self._stream.wants_write)
 
     @property
     def ping_s(self) -> float:
@@ -137,16 +166,21 @@ class Connection:
         if client is None:
             return
         client.loop_read()
-        while (sock := client.socket()) is not None and isinstance(sock, ssl.SSLSocket) and sock.pending():
+        while client.socket() is not None and _pending(self._stream):
             client.loop_read()
+        if isinstance(self._stream, WebSocket) and self._stream.broken:
+            self.close(webfaults.broken_frames(self._where))
         # paho has no limit of its own, and 3.1.1 no way to tell the broker ours
         if client._in_packet["remaining_length"] > MAX_INCOMING:  # noqa: SLF001
             self.close(faults.too_large(self._where))
 
     def write(self) -> None:
         """The socket is writable."""
-        if self._client is not None:
+        if self._client is not None and self._client.want_write():
             self._client.loop_write()
+        elif isinstance(self._stream, WebSocket):
+            with suppress(OSError):  # reading tells what happened
+                self._stream.flush()
 
     def tend(self) -> None:
         """Ping if it is time, and notice a peer that has fallen silent."""
@@ -206,6 +240,7 @@ class Connection:
                 int(getattr(properties, "ReceiveMaximum", NO_LIMIT)),
                 int(getattr(properties, "MaximumPacketSize", LARGEST_PACKET)),
                 bool(getattr(properties, "RetainAvailable", 1)),
+                self._where.url,
             )
         )
 
@@ -239,3 +274,8 @@ class Connection:
         failed = [code for code in codes if code.is_failure]
         if failed:
             self._tell(NotSubscribed(self.number, filters, str(failed[0])))
+
+
+def _pending(stream: Stream | None) -> int:
+    """Bytes that were read from the socket already, and that no selector tells of."""
+    return stream.pending() if isinstance(stream, ssl.SSLSocket | WebSocket) else 0

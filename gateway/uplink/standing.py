@@ -38,10 +38,10 @@ class Standing:
 
     def up(self, up: Up) -> None:
         """A connection begins."""
-        log.info("uplink %s: connected, MQTT %s", self._uplink, up.version)
+        log.info("uplink %s: connected to %s, MQTT %s", self._uplink, up.url, up.version)
         self._up = up
         self._told.clear()
-        self._tell_hub(UplinkUp(self._uplink, up.version))
+        self._tell_hub(UplinkUp(self._uplink, up.version, up.url))
 
     def lost(self) -> None:
         """The connection has ended; why is said by `down`."""
@@ -107,7 +107,7 @@ class Standing:
         """Tell the hub how things stand."""
         self._health_at = now
         state = self._down if self._up is None else self._refusal or "online"
-        version = self._up.version if self._up is not None else ""
+        version, url = (self._up.version, self._up.url) if self._up is not None else ("", "")
         self._tell_hub(
             UplinkHealth(
                 self._uplink,
@@ -120,5 +120,6 @@ class Standing:
                 requests.dropped,
                 unconfirmed,
                 requests.bad_confirmations,
+                url,
             )
         )

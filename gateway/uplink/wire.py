@@ -28,13 +28,14 @@ class Publication(NamedTuple):
 
 
 class Up(NamedTuple):
-    """The broker accepted the connection: MQTT `version`, and the limits that it named."""
+    """The broker at `url` accepted the connection: MQTT `version`, and the limits that it named."""
 
     connection: int
     version: str
     receive_maximum: int = NO_LIMIT
     max_packet: int = LARGEST_PACKET  # bytes
     retains: bool = True
+    url: str = ""
 
 
 class Down(NamedTuple):

@@ -1,0 +1,108 @@
+"""Looks whether an earlier broker can be used again while a later one is connected, and nothing is disturbed by it.
+
+- A look is a whole login on a thread of its own: a broker that takes a TCP connection but not our password is no reason
+  to leave one that works, and a name server that is asked in vain must not hold up an alarm.
+- The login is with the uplink's own client id, so what the scout finds is the next connection itself, and the earlier
+  one ends when that stands. Another id might not be allowed by the broker's access list. Where the two brokers are one
+  cluster, the new login takes the session over and the cluster ends the old connection: the wire waits for the scout
+  then, and goes on with what it found.
+- A login that is not used after all ends with a goodbye, so that no broker tells our will.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from gateway.uplink import faults
+from gateway.uplink.broker import Broker, Secure
+from gateway.uplink.carrying import Bell, carry
+from gateway.uplink.mqtt import Connection
+from gateway.uplink.wire import Heard
+
+
+class Find(NamedTuple):
+    """The broker that accepted us, by its place in the list, the connection, and what it told so far."""
+
+    broker: int
+    connection: Connection
+    heard: list[Heard]
+
+
+class Scout:
+    """One look at `brokers`, the first ones of the list. `report` is called on the scout's thread, as its last act.
+
+    Afterwards there is a `find`, or `found_wanting` says of each broker why it cannot be used.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        brokers: Sequence[Broker],
+        secure: Secure,
+        number: int,
+        answer_s: float,
+        report: Callable[[], None],
+    ) -> None:
+        self.find: Find | None = None
+        self.found_wanting: list[str] = []
+        self._brokers = brokers
+        self._secure = secure
+        self._number = number
+        self._answer_s = answer_s
+        self._report = report
+        self._bell = Bell()
+        self._called_back = threading.Event()
+        self._at: Connection | None = None
+        self._thread = threading.Thread(target=self._run, name=f"{name} scout", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def call_back(self, wait_s: float) -> None:
+        """Let no login stand, nor begin; a scout that waits for a name or an address is left alone after `wait_s`."""
+        self._called_back.set()
+        at = self._at
+        if at is not None:
+            at.call_off()
+        self._bell.ring()
+        self._thread.join(wait_s)
+
+    def _run(self) -> None:
+        try:
+            with self._bell:
+                for place, broker in enumerate(self._brokers):
+                    if self.find is None and not self._called_back.is_set():
+                        self._look_at(place, broker)
+        finally:
+            self._report()
+
+    def _look_at(self, place: int, broker: Broker) -> None:
+        again = True
+        while again and not self._called_back.is_set():
+            heard: list[Heard] = []
+            connection = self._at = broker.connection(self._number, heard.append)
+            self._log_in(broker, connection)
+            if connection.is_up and connection.fileno() is not None and not self._called_back.is_set():
+                self.find = Find(place, connection, heard)
+                return
+            connection.goodbye()
+            connection.close()
+            again = broker.conclude(connection)
+            if not again and connection.fault is not None:
+                self.found_wanting.append(f"{broker.where.url}: {connection.fault.what}")
+
+    def _log_in(self, broker: Broker, connection: Connection) -> None:
+        broker.open(connection, self._secure)
+        by = time.monotonic() + self._answer_s
+        carry(
+            connection,
+            self._bell,
+            lambda: by - time.monotonic(),
+            lambda: connection.is_up or self._called_back.is_set() or time.monotonic() >= by,
+        )
+        if not connection.is_up and connection.fileno() is not None:
+            connection.close(faults.no_answer(broker.where))
