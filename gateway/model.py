@@ -217,11 +217,15 @@ class PreviousRun(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """What the journal found at start. `fate`: "kept", "salvaged" or "new"; `state`: key -> JSON text."""
+    """What the journal found at start. `fate`: "kept", "salvaged" or "new"; `state`: key -> JSON text.
+
+    `aside`: what a damaged file is called now that a new one was begun; "": none was found.
+    """
 
     fate: str
     previous: PreviousRun | None
     state: Mapping[str, str]
+    aside: str = ""
 
 
 class JournalFailed(NamedTuple):

@@ -13,8 +13,7 @@ from gateway.driver import point
 from gateway.hub.alarms import Target
 from gateway.hub.decide import Hub
 from gateway.hub.numbering import MAX_NOT_STORED
-from gateway.hub.own import JOURNAL_FAILED as JOURNAL_FAILED_ALARM
-from gateway.hub.own import alarms_of
+from gateway.hub.own import OF_GATEWAY, alarms_of
 from gateway.hub.plan import Plan
 from gateway.model import (
     JOURNAL_FAILED,
@@ -88,7 +87,7 @@ def plan() -> Plan:
         safety_devices=frozenset({"smoke-1", "smoke-2", "siren"}),
         version="0",
         run="run2",
-        own=(JOURNAL_FAILED_ALARM, *OF_PLATFORM),
+        own=(*OF_GATEWAY, *OF_PLATFORM),
     )
 
 

@@ -77,7 +77,7 @@ def test_records_and_state_of_a_decision_are_there_after_reopening(path: Path) -
 
 def test_a_new_journal_says_that_it_is_new_and_only_its_owner_reads_it(path: Path) -> None:
     store = Store(path, "run-1", "boot-1", (), MB)
-    assert store.open(NOW)[0] == ("new", None, {})
+    assert store.open(NOW)[0] == ("new", None, {}, "")
     store.commit(group(event(1)), (), NOW)
     modes = {name.name: stat.S_IMODE(name.stat().st_mode) for name in path.parent.iterdir()}
     assert modes == dict.fromkeys(["journal.db", "journal.db-wal", "journal.db-shm", "journal.db-ballast"], 0o600)

@@ -15,7 +15,7 @@ from gateway.cli.status import lines
 from gateway.config.installed import read_config
 from gateway.config.schema import Uplink
 from gateway.errors import ConfigError
-from gateway.hub.own import JOURNAL_FAILED, alarms_of
+from gateway.hub.own import JOURNAL_DAMAGED, JOURNAL_FAILED, alarms_of
 from gateway.model import (
     AlarmState,
     AlarmView,
@@ -116,6 +116,18 @@ def test_a_disk_that_failed_at_the_start_of_this_run_is_not_over_when_the_journa
     assert hub.standing()[JOURNAL_FAILED].state is AlarmState.UNACK_ACTIVE
     hub.tell(JournalRestored(5.0))
     assert hub.standing()[JOURNAL_FAILED].state is AlarmState.RTN_UNACK
+
+
+def test_a_journal_that_was_found_damaged_is_an_alarm_until_somebody_has_seen_it() -> None:
+    hub = Own(recovered=False)
+    hub.tell(Recovered("salvaged", None, {}, "journal.db.bad-20261122T080000.000"))
+    view = hub.standing()[JOURNAL_DAMAGED]
+    assert (view.state, view.priority) == (AlarmState.RTN_UNACK, Priority.MEDIUM)
+    assert "journal.db.bad-20261122T080000.000" in view.text
+    assert hub.changes(JOURNAL_DAMAGED) == [("raised", "medium"), ("cleared", "medium")]
+    assert JOURNAL_DAMAGED in hub.restarted().standing()
+    hub.command("acknowledge", alarm=JOURNAL_DAMAGED)
+    assert hub.standing() == {}
 
 
 # ---------------------------------------------------------------- certificates

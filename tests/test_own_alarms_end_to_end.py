@@ -74,6 +74,16 @@ def test_a_certificate_that_expires_soon_is_an_alarm_until_it_is_renewed(tmp_pat
             assert platform.changes(alarm) == ["raised", "acknowledged"], "neither raised again nor forgotten"
 
 
+def test_a_journal_that_is_damaged_is_an_alarm_at_the_platform(tmp_path: Path, platform: Platform) -> None:
+    text = config(platform.broker.port, 1)
+    (tmp_path / "site" / "state").mkdir(parents=True)
+    (tmp_path / "site" / "state" / JOURNAL_FILE).write_bytes(b"no database" * 1000)
+    with Linkless(tmp_path / "site", text, 1, SHORT_PAUSES):
+        state = until(lambda: platform.alarm("journal-damaged@gateway"), 20) or {}
+        assert state["state"] == "rtn_unack"
+        assert f"{JOURNAL_FILE}.bad-" in state["text"]
+
+
 def test_a_disk_that_takes_no_records_is_an_alarm_at_the_platform(tmp_path: Path, platform: Platform) -> None:
     text = config(platform.broker.port, 1)
     in_the_way = tmp_path / "site" / "state" / JOURNAL_FILE

@@ -16,7 +16,15 @@ from gateway.hub.alarms import STATE_PREFIX, Alarms, Changed
 from gateway.hub.answered import AnsweredCommands
 from gateway.hub.numbering import Numbering
 from gateway.hub.outputs import Outputs, Switch
-from gateway.hub.own import JOURNAL_FAILED, Certificates, Troubles, journal_failed, journal_works
+from gateway.hub.own import (
+    JOURNAL_DAMAGED,
+    JOURNAL_FAILED,
+    Certificates,
+    Troubles,
+    journal_damaged,
+    journal_failed,
+    journal_works,
+)
 from gateway.hub.plan import Plan
 from gateway.hub.points import Points
 from gateway.hub.timekeeping import Timekeeper, Turned
@@ -259,6 +267,8 @@ class Hub:
         decision = Decision(tuple(made), tuple(state), tuple(writes), (*notices, AlarmsKnown()))
         if any(isinstance(notice, AlarmView) and notice.alarm == JOURNAL_FAILED for notice in notices):
             decision = _joined(decision, self._own_alarms(journal_works(), now))  # what failed was an earlier run's
+        for trouble in (journal_damaged(fact.aside), None) if fact.aside else ():
+            decision = _joined(decision, self._own_alarms({JOURNAL_DAMAGED: trouble}, now))
         decision = _joined(decision, self._own_alarms(self._certificates.judged(now), now))
         turned = self._time.recovered(fact.state, now, self._numbering.last)
         if self._time.floor_ts:

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from gateway.config.schema import Uplink
 from gateway.model import Certificate, CertificatesRead, JournalFailed, Moment, Priority, Trust
 
-JOURNAL_FAILED = "journal-failed@gateway"
+JOURNAL_FAILED, JOURNAL_DAMAGED = "journal-failed@gateway", "journal-damaged@gateway"
+OF_GATEWAY = (JOURNAL_FAILED, JOURNAL_DAMAGED)
 
 _DAY_MS = 86_400_000
 URGENCY = ((1 * _DAY_MS, Priority.HIGH), (7 * _DAY_MS, Priority.MEDIUM), (30 * _DAY_MS, Priority.LOW))
@@ -63,6 +64,14 @@ def journal_failed(fact: JournalFailed) -> Troubles:
 def journal_works() -> Troubles:
     """The disk takes records."""
     return {JOURNAL_FAILED: None}
+
+
+def journal_damaged(aside: str) -> Trouble:
+    """A damaged file was found at start. That is over with the new one, but someone has to see it."""
+    text = f"the journal was damaged: it is kept as {aside}, and what could be read of it was taken over"
+    return Trouble(
+        Priority.MEDIUM, text, "Look for gaps (sitewarden journal gaps), and whether the SD card or disk fails (dmesg)"
+    )
 
 
 class Certificates:

@@ -11,7 +11,7 @@ from gateway.config.schema import Rule as RuleOptions
 from gateway.config.targets import targets
 from gateway.driver import Output
 from gateway.hub.alarms import Target
-from gateway.hub.own import JOURNAL_FAILED, alarms_of
+from gateway.hub.own import OF_GATEWAY, alarms_of
 from gateway.model import About, DeviceAbout, Point, RuleAbout, Value
 from gateway.refine.exception import Limit
 from gateway.rules.condition import Above, Below, Condition, Equals, Outside, SilentFor
@@ -33,7 +33,7 @@ class Plan:
     version: str
     run: str
     limits: Mapping[str, Mapping[str, Limit]]  # device -> point -> when it is recorded; others at each reading
-    own: tuple[str, ...] = (JOURNAL_FAILED,)  # the gateway's own alarms
+    own: tuple[str, ...] = OF_GATEWAY  # the gateway's own alarms
     boot: str = ""  # by which monotonic times of different runs can be compared; "": not known
 
 
@@ -62,7 +62,7 @@ def plan_of(config: Config, run: str, boot: str = "") -> Plan:
         version=__version__,
         run=run,
         limits={device_id: _limits(device, config.report) for device_id, device in config.devices.items()},
-        own=(JOURNAL_FAILED, *(alarm for name, uplink in config.uplinks.items() for alarm in alarms_of(name, uplink))),
+        own=(*OF_GATEWAY, *(alarm for name, uplink in config.uplinks.items() for alarm in alarms_of(name, uplink))),
         boot=boot,
     )
 

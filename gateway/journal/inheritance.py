@@ -45,6 +45,11 @@ class Inheritance:
         """Whether there is a damaged file whose rows are not in a new one yet."""
         return self._aside is not None
 
+    @property
+    def aside(self) -> str:
+        """What that file is called; "" if there is none."""
+        return "" if self._aside is None else self._aside.name
+
     def set_aside(self, why: JournalDamaged, now_ts: int) -> None:
         """Rename the damaged file."""
         aside = damage.set_aside(self._path, now_ts, self._space.max_size // 2)

@@ -127,8 +127,9 @@ class Store:
         books.ledger, books.kept, self._number, inheritance.end = draft, kept, number, end
         fate = "salvaged" if is_salvaged else "new" if self._is_new else "kept"
         self._is_new = False
+        recovered = Recovered(fate, previous, self._state, inheritance.aside)
         inheritance.taken()
-        return Recovered(fate, previous, self._state), dropped
+        return recovered, dropped
 
     def _hear_wish(self, db: sqlite3.Connection) -> None:
         if self._wish and not self._number and not enrolment.is_free(db, self._wish):

@@ -442,8 +442,9 @@ def test_a_damaged_file_is_set_aside_unchanged_and_a_new_one_begun(
     spoil(path)
     before = path.read_bytes()
     again = Store(path, "run-2", "boot-1", ("platform",), 50_000_000)
-    assert again.open(NOW)[0].fate == fate
-    assert bad_files(path) == ["journal.db.bad-20261121T222640.000"]
+    found = again.open(NOW)[0]
+    assert (found.fate, found.aside) == (fate, "journal.db.bad-20261121T222640.000")
+    assert bad_files(path) == [found.aside]
     assert (path.parent / bad_files(path)[0]).read_bytes() == before
     again.commit(group(event(1)), (), NOW)
     again.close()
