@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Annotated, ClassVar, NamedTuple
 
 from drivers.modbus_decode import Decode, decoder
@@ -76,8 +77,7 @@ class _Pick(NamedTuple):
     """What to take out of a block's reply for one point."""
 
     name: str
-    first: int
-    end: int
+    at: int
     decode: Decode
 
 
@@ -142,7 +142,7 @@ class ModbusTable(Polled, Output):
             raise Refused(3, f"output {point!r} of unit {self._unit} cannot be {value!r}", "write on or off")
         table = Table(it.table)
         link.write(self._unit, table, it.address, (int((value == "on") != it.inverted),))
-        return {point: decoder(it)(link.read(self._unit, table, it.address, 1))}
+        return {point: decoder(it)(link.read(self._unit, table, it.address, 1), 0)}
 
     def _ask(self, link: Registers, block: Block) -> _Answer:
         try:
@@ -151,16 +151,15 @@ class ModbusTable(Polled, Output):
             return _Answer(_all_bad(block, Reason.NO_REPLY), (block,), fault)
         except Refused as fault:
             return self._ask_parts(link, block, fault)
-        values = {name: decode(raw[first:end]) for name, first, end, decode in self._picks_of(block)}
+        values = {name: decode(raw, at) for name, at, decode in self._picks_of(block)}
         return _Answer(values, (block,), None)
 
     def _picks_of(self, block: Block) -> tuple[_Pick, ...]:
         """Worked out when first asked: until then the device is plain data, which can be handed to another process."""
-        found = self._picks.get(block[:3])
+        where = block[:3]
+        found = self._picks.get(where)
         if found is None:
-            places = ((name, it.address - block.address, it) for name, it in block.points)
-            found = tuple(_Pick(name, first, first + it.width, decoder(it)) for name, first, it in places)
-            self._picks[block[:3]] = found
+            found = self._picks[where] = _picks(block)
         return found
 
     def _ask_parts(self, link: Registers, block: Block, fault: Refused) -> _Answer:
@@ -171,6 +170,12 @@ class ModbusTable(Polled, Output):
         values = _together(answers)
         blocks = tuple(part for it in answers for part in it.blocks)
         return _Answer(values, blocks, fault if all(it.fault for it in answers) else None)
+
+
+@lru_cache(maxsize=256)
+def _picks(block: Block) -> tuple[_Pick, ...]:
+    """The same for all devices of one model: what is used again and again stays in the processor's cache."""
+    return tuple(_Pick(name, it.address - block.address, decoder(it)) for name, it in block.points)
 
 
 def _together(answers: Iterable[_Answer]) -> dict[str, Value | Bad]:

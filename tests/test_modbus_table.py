@@ -86,13 +86,13 @@ class Device:
 @pytest.mark.parametrize("order", ORDERS)
 def test_a_value_is_read_in_each_word_order(vector: dict[str, Any], order: Order) -> None:
     raw = [int(word, 16) for word in vector["registers"][order]]
-    assert decoder(gauge(vector["type"], order=order))(raw) == pytest.approx(vector["value"], rel=1e-7)
+    assert decoder(gauge(vector["type"], order=order))(raw, 0) == pytest.approx(vector["value"], rel=1e-7)
 
 
 def test_a_float64_is_read_in_both_word_orders() -> None:
     vector = REGISTERS["float64"]
     for order, words in (("ABCD", vector["big"]), ("CDAB", vector["word_swapped"])):
-        assert decoder(gauge("float64", order=order))([int(word, 16) for word in words]) == vector["value"]
+        assert decoder(gauge("float64", order=order))([int(word, 16) for word in words], 0) == vector["value"]
 
 
 @pytest.mark.parametrize("vector", REGISTERS["int16_decode"], ids=lambda it: f"{it['type']}-{it['raw']}")
@@ -100,7 +100,7 @@ def test_a_short_value_is_read_as_its_device_means_it(vector: dict[str, Any]) ->
     raw = vector["raw"] if isinstance(vector["raw"], int) else int(vector["raw"], 16)
     missing = vector["value"] is None
     point = gauge(vector["type"], scale=0.1, sentinels=(raw,) if missing else ())
-    assert decoder(point)([raw & 0xFFFF]) == (FAULT if missing else vector["value"])
+    assert decoder(point)([raw & 0xFFFF], 0) == (FAULT if missing else vector["value"])
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_short_value_is_read_as_its_device_means_it(vector: dict[str, Any]) ->
     ],
 )
 def test_a_value_is_exactly_what_the_device_means(point: RegisterPoint, raw: list[int], value: Any) -> None:
-    decoded = decoder(point)(raw)
+    decoded = decoder(point)(raw, 0)
     assert decoded == value
     assert type(decoded) is type(value)
     assert not (isinstance(decoded, float) and str(decoded) == "-0.0")
@@ -159,13 +159,19 @@ def any_point(draw: st.DrawFn) -> RegisterPoint:
 @given(any_point(), st.data())
 def test_any_registers_are_a_finite_number_or_bad(point: RegisterPoint, data: st.DataObject) -> None:
     raw = data.draw(st.lists(st.integers(0, 0xFFFF), min_size=point.width, max_size=point.width))
-    value = decoder(point)(raw)
+    value = decoder(point)(raw, 0)
     assert isinstance(value, Bad) or (isinstance(value, int | float) and math.isfinite(value))
 
 
 @given(st.integers(-0x8000, 0x7FFF), st.sampled_from([1, 2, 3, 4]))
 def test_a_scaled_integer_is_the_nearest_decimal(number: int, places: int) -> None:
-    assert decoder(gauge(scale=10**-places))([number & 0xFFFF]) == float(f"{number}e-{places}")
+    assert decoder(gauge(scale=10**-places))([number & 0xFFFF], 0) == float(f"{number}e-{places}")
+
+
+@given(st.integers(-(1 << 63), (1 << 63) - 1), st.sampled_from([1, 2, 3, 4]))
+def test_a_long_scaled_integer_is_the_nearest_decimal(number: int, places: int) -> None:
+    raw = struct.unpack(">4H", number.to_bytes(8, "big", signed=True))
+    assert decoder(gauge("int64", scale=10**-places))(raw, 0) == float(f"{number}e-{places}")
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
