@@ -618,7 +618,7 @@ def test_a_right_reply_is_found_behind_any_noise(
 
 
 def test_a_flood_of_noise_fills_no_memory() -> None:
-    answer = RtuAnswer(Ask(UNIT, b"\x03\x04", 6), b"", lambda _: False, echo=False)
+    answer = RtuAnswer(Ask.of(UNIT, b"\x03\x04", 6), b"", lambda _: False, echo=False)
     for _ in range(1000):
         assert answer.feed(bytes((UNIT, 3, 4)) * 100) is None
         assert len(answer._seen) < 2048

@@ -11,7 +11,6 @@ over Serial Line V1.02, part 2.5.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -20,7 +19,7 @@ from gateway.errors import NoReply
 
 _MOST = 1024  # bytes of noise that are looked at; a frame has 256 at most
 _REFUSAL_SIZE = 2
-_MBAP = struct.Struct(">HHH")  # transaction, protocol, length
+_TCP_HEAD = 7  # bytes before the PDU
 _CABLE = "check A/B polarity, termination, earth and cable, and that no two devices have one unit id"
 
 
@@ -39,6 +38,12 @@ class Ask(NamedTuple):
     unit: int
     head: bytes
     size: int
+    behind_transaction: bytes  # how the frame of the reply goes on, on TCP
+
+    @classmethod
+    def of(cls, unit: int, head: bytes, size: int) -> Ask:
+        """What announces a reply with a PDU of `size` bytes that begins with `head`."""
+        return cls(unit, head, size, bytes((0, 0, 0, size + 1, unit)) + head)
 
     @property
     def refusal(self) -> bytes:
@@ -151,54 +156,40 @@ class RtuAnswer:
 class TcpAnswer:
     """Collects bytes of a Modbus TCP connection until they hold the reply to one transaction."""
 
+    __slots__ = ("_ask", "_expected", "_seen", "_transaction", "noise_bytes")
+
     def __init__(self, ask: Ask, transaction: int) -> None:
+        self.noise_bytes = 0  # that did not belong to the reply
         self._ask = ask
         self._transaction = transaction
-        self._seen = bytearray()
-        self._heard = 0
-        self._meant = 0
-
-    @property
-    def noise_bytes(self) -> int:
-        """How many bytes did not belong to the reply."""
-        return self._heard - self._meant
+        self._expected = transaction.to_bytes(2) + ask.behind_transaction
+        self._seen = b""
 
     def feed(self, data: bytes) -> bytes | None:
         """The PDU of the reply, once it is complete. Raises NoReply at a frame that is none, or a wrong one."""
-        self._heard += len(data)
-        if self._is_whole(data):
-            self._meant += len(data)
-            return data[7:]
+        if data.startswith(self._expected) and len(data) == _TCP_HEAD + self._ask.size and not self._seen:
+            return data[_TCP_HEAD:]  # the announced reply and nothing else, as nearly always
+        self.noise_bytes += len(data)
         self._seen += data
-        while len(self._seen) >= 8:
+        while len(self._seen) > _TCP_HEAD:
             seen = self._seen
             length = int.from_bytes(seen[4:6])
             if seen[2:4] != b"\0\0" or not 3 <= length <= 254:
                 hint = "check that this port speaks Modbus TCP; a serial server needs framing: rtu"
                 raise NoReply("noise", f"unit {self._ask.unit}: bytes that are no Modbus TCP frame", hint)
-            if len(seen) < 6 + length:
+            end = 6 + length
+            if len(seen) < end:
                 return None
-            transaction, unit, pdu = int.from_bytes(seen[:2]), seen[6], bytes(seen[7 : 6 + length])
-            del seen[: 6 + length]
+            self._seen = seen[end:]
+            transaction = int.from_bytes(seen[:2])
             if transaction == self._transaction:
-                checked = self._checked(unit, pdu)
-                self._meant += 6 + length
+                checked = self._checked(seen[6], seen[7:end])
+                self.noise_bytes -= end
                 return checked
             if not 0 < (self._transaction - transaction) & 0xFFFF < 0x8000:
                 what = f"unit {self._ask.unit}: a reply to transaction {transaction}, asked was {self._transaction}"
                 raise NoReply("wrong_transaction", what, "the device or gateway mixes up its connections")
         return None
-
-    def _is_whole(self, data: bytes) -> bool:
-        """Whether `data` is the announced reply and nothing else, as nearly always."""
-        ask = self._ask
-        return (
-            len(data) == 7 + ask.size
-            and data.startswith(ask.head, 7)
-            and data[6] == ask.unit
-            and data[:6] == _MBAP.pack(self._transaction, 0, ask.size + 1)
-            and not self._seen
-        )
 
     def fault(self, response_s: float) -> NoReply:
         """Why there is no reply, from what has been seen instead."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Literal, NamedTuple
 
@@ -73,16 +73,16 @@ class _Request(NamedTuple):
 
     ask: Ask
     frame: bytes
+    response_s: float
+    values: Callable[[bytes], Sequence[int]]  # in the PDU of the reply, whose length has been checked
 
 
 class _Sent(NamedTuple):
     """A request whose reply is expected until `deadline` (monotonic s)."""
 
-    ask: Ask
+    request: _Request
     answer: RtuAnswer | TcpAnswer
     deadline: float
-    response_s: float
-    read: Read | None = None
 
 
 class Exchange:
@@ -105,11 +105,11 @@ class Exchange:
 
         Raises NoReply, Refused or LinkDown; ValueError when the request itself is impossible.
         """
-        wanted = Read(unit, table, address, count)
-        if self._ahead is not None and self._ahead.read == wanted:
+        request = self._request(Read(unit, table, address, count))
+        if self._ahead is not None and self._ahead.request is request:
             sent, self._ahead = self._ahead, None
-            return _values(wanted, self._await(sent))
-        return _values(wanted, self._exchange(self._request(wanted)))
+            return request.values(self._await(sent))
+        return request.values(self._exchange(request))
 
     def write(self, unit: int, table: Table, address: int, values: Sequence[int]) -> None:
         """Write registers (functions 6, 16) or coils (5, 15); returns when the device has confirmed.
@@ -120,29 +120,31 @@ class Exchange:
         _check(unit, address, len(values), _MOST_BITS_WRITTEN if bits else _MOST_REGISTERS_WRITTEN)
         request = _write_request(unit, table, address, values)
         head = bytes((request.function_code,)) + request.encode()[:4]  # all four are confirmed by these five bytes
-        self._exchange(_Request(Ask(unit, head, len(head)), self._frame(request)))
+        self._exchange(self._announcing(Ask.of(unit, head, len(head)), request, _nothing))
 
     # -- ahead of the asking; on TCP alone, where a reply names its request
 
     def send(self, wanted: Read) -> float:
         """Send a read and return at once; until when (monotonic s) its reply may come. Raises LinkDown."""
-        sent = self._ahead = self._send(self._request(wanted), wanted)
+        sent = self._ahead = self._send(self._request(wanted))
         return sent.deadline
 
     def reply(self) -> Sequence[int] | None:
         """What answers the read that was sent, if it has come; never waits. Raises NoReply, Refused or LinkDown."""
         sent = self._ahead
-        if sent is None or sent.read is None:
+        if sent is None:
             return None
-        done = True
+        answer, done = sent.answer, True
         try:
-            pdu = sent.answer.feed(self._port.receive(0.0))
-            done = pdu is not None
+            pdu = answer.feed(self._port.receive(0.0))
+            if pdu is None:
+                done = False
+                return None
         finally:
             if done:
                 self._ahead = None
-                self._port.noise(sent.answer.noise_bytes)
-        return _values(sent.read, _accepted(sent.ask, pdu)) if pdu is not None else None
+                self._port.noise(answer.noise_bytes)
+        return sent.request.values(_accepted(sent.request.ask, pdu))
 
     def forget(self) -> None:
         """Nobody wants the reply to what was sent ahead: it must not pass for the answer to a later question."""
@@ -160,15 +162,18 @@ class Exchange:
         _check(unit, address, count, _MOST_BITS if bits else _MOST_REGISTERS)
         size = (count + 7) // 8 if bits else 2 * count
         pdu = _READS[table](address=address, count=count, dev_id=unit)
-        request = _Request(Ask(unit, bytes((pdu.function_code, size)), size + 2), self._frame(pdu))
+        ask = Ask.of(unit, bytes((pdu.function_code, size)), size + 2)
+        request = self._announcing(ask, pdu, _bits_of(count) if bits else _registers_of(count))
         if len(self._requests) >= _MOST_REQUESTS:
             self._requests.clear()
         self._requests[wanted] = request
         return request
 
-    def _frame(self, pdu: ModbusPDU) -> bytes:
+    def _announcing(self, ask: Ask, pdu: ModbusPDU, values: Callable[[bytes], Sequence[int]]) -> _Request:
         frame = self._framer.buildFrame(pdu)
-        return frame if self._rtu else frame[2:]
+        frame = frame if self._rtu else frame[2:]
+        characters = len(frame) + ask.size + (_RTU_OVERHEAD if self._rtu else _TCP_OVERHEAD)
+        return _Request(ask, frame, self._pace.response_s(characters), values)
 
     def _exchange(self, request: _Request) -> bytes:
         self._settle()
@@ -196,30 +201,29 @@ class Exchange:
                 raise NoReply("noise", "the line is never quiet", hint)
         self._owed = None
 
-    def _send(self, request: _Request, read: Read | None = None) -> _Sent:
-        ask, frame = request
+    def _send(self, request: _Request) -> _Sent:
+        frame = request.frame
         answer: RtuAnswer | TcpAnswer
         if self._rtu:
-            answer = RtuAnswer(ask, frame, _whole, echo=self._echo)
+            answer = RtuAnswer(request.ask, frame, _whole, echo=self._echo)
         else:
             self._transaction = self._transaction % 0xFFFF + 1
-            answer = TcpAnswer(ask, self._transaction)
+            answer = TcpAnswer(request.ask, self._transaction)
             frame = self._transaction.to_bytes(2) + frame
-        response_s = self._pace.response_s(len(frame) + ask.size + (_RTU_OVERHEAD if self._rtu else _TCP_OVERHEAD))
         self._port.write(frame)
-        return _Sent(ask, answer, time.monotonic() + response_s, response_s, read)
+        return _Sent(request, answer, time.monotonic() + request.response_s)
 
     def _await(self, sent: _Sent) -> bytes:
         """The PDU of the reply."""
-        answer = sent.answer
+        (ask, _, response_s, *_), answer, deadline = sent
         try:
-            pdu = self._collect(answer, sent.deadline)
+            pdu = self._collect(answer, deadline)
             if pdu is None:
-                self._await_late_reply(answer, sent.deadline + sent.response_s)
-                raise answer.fault(sent.response_s)
+                self._await_late_reply(answer, deadline + response_s)
+                raise answer.fault(response_s)
         finally:
             self._port.noise(answer.noise_bytes)
-        return _accepted(sent.ask, pdu)
+        return _accepted(ask, pdu)
 
     def _collect(self, answer: RtuAnswer | TcpAnswer, deadline: float) -> bytes | None:
         """The PDU of the reply; None at the deadline, or when a spoilt reply has come to its end."""
@@ -246,11 +250,18 @@ class Exchange:
             self._owed = answer
 
 
-def _values(read: Read, pdu: bytes) -> Sequence[int]:
-    """The registers or bits in the PDU of a reply, whose length has been checked (Application Protocol, part 6)."""
-    if read.table in _BITS:
-        return [pdu[2 + i // 8] >> i % 8 & 1 for i in range(read.size)]
-    return struct.unpack_from(f">{read.size}H", pdu, 2)
+def _registers_of(count: int) -> Callable[[bytes], Sequence[int]]:
+    """What takes so many registers out of the PDU of a reply (Application Protocol, parts 6.3 and 6.4)."""
+    return struct.Struct(f">xx{count}H").unpack
+
+
+def _bits_of(count: int) -> Callable[[bytes], Sequence[int]]:
+    """What takes so many bits out of the PDU of a reply (Application Protocol, parts 6.1 and 6.2)."""
+    return lambda pdu: [pdu[2 + place // 8] >> place % 8 & 1 for place in range(count)]
+
+
+def _nothing(_: bytes) -> Sequence[int]:
+    return ()
 
 
 def _accepted(ask: Ask, pdu: bytes) -> bytes:
