@@ -31,6 +31,7 @@ from gateway.model import (
     Fact,
     LinkBack,
     LinkLost,
+    Moment,
     Point,
     Reading,
     Reason,
@@ -302,14 +303,15 @@ class Noted:
         self.order = order
         self.returned = threading.Event()
 
-    def elapse(self) -> bool:
+    def elapse(self, now: float) -> bool:
+        assert now >= self.due
         self.order.append(self.name)
         return False
 
     def take(self) -> bool:
         raise AssertionError("nothing has come")
 
-    def conclude(self) -> bool:
+    def conclude(self, arrived: Moment) -> bool:
         raise AssertionError("nothing has come")
 
     def give_back(self, error: Exception | None) -> None:

@@ -116,11 +116,14 @@ class Attendance:
             self._ask(self._devices[turn.device], now)
         return True
 
-    def _ask(self, each: Attended, asked_at: float) -> None:
+    def _ask(self, each: Attended, asked_at: float, arrived: Moment | None = None) -> None:
+        """Poll it; `arrived` is when everything foreseen had been answered, if it had."""
         each.polls += 1
         try:
             values = self._values(each)
-            reading = each.reading(values, self._clock.now())
+            if arrived is None or self._has_strayed:
+                arrived = self._clock.now()
+            reading = each.reading(values, arrived)
         except LinkDown:
             raise
         except Exception as error:  # noqa: BLE001 - a driver's bug stays its own: the other devices go on
@@ -128,8 +131,8 @@ class Attendance:
             return
         if reading.values or reading.bad:
             self._tell(reading)
-        each.response_ms = (reading.mono - asked_at) * 1000
-        self._is_well(each, self._schedule.answered(each.device.id, self._clock.mono()))
+        each.response_ms = (arrived.mono - asked_at) * 1000
+        self._is_well(each, self._schedule.answered(each.device.id, arrived.mono))
 
     def _values(self, each: Attended) -> Values:
         """What its driver makes of it; what the driver asked is kept for the next time."""
@@ -198,9 +201,8 @@ class Attendance:
         """Until when (monotonic s) a reply may come to what was asked ahead; infinity if nothing was."""
         return math.inf if self._foresight is None else self._foresight.deadline
 
-    def ask_ahead(self) -> bool:
+    def ask_ahead(self, now: float) -> bool:
         """Send what the device whose turn it is will ask; False if that is not known. Raises LinkDown."""
-        now = self._clock.mono()
         turn = self._schedule.due(now)
         if turn is None:
             return True
@@ -219,26 +221,31 @@ class Attendance:
         """Take what has come, and ask on; False at anything unusual. Raises LinkDown."""
         return self._foresight is not None and self._under_way is not None and self._foresight.advance()
 
-    def conclude(self) -> bool:
+    def conclude(self, arrived: Moment) -> bool:
         """Poll the device that was asked ahead, if all it asks has been answered; False at anything unusual."""
         ahead = self._foresight
         if ahead is None or not ahead.complete:
             return True
-        self._finish_turn()
+        self._finish_turn(arrived)
         self._strays += ahead.strayed
         return self._steady > 0
+
+    @property
+    def _has_strayed(self) -> bool:
+        """Whether the driver has just asked what was not foreseen."""
+        return self._foresight is not None and self._foresight.strayed
 
     def take_back(self) -> None:
         """Attend by waiting again, and end the poll that is under way, if one is. Raises LinkDown."""
         self._finish_turn()
         self._steady = 0
 
-    def _finish_turn(self) -> None:
+    def _finish_turn(self, arrived: Moment | None = None) -> None:
         """Poll the device that was asked ahead, if one was, with what has come; waits for the rest."""
         if self._under_way is not None:
             each, asked_at = self._under_way
             self._under_way = None
-            self._ask(each, asked_at)
+            self._ask(each, asked_at, arrived)
 
     # -- hearing
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Any, TypeGuard
 
 from gateway.driver import Driver, Output, Polled, Pushed
 from gateway.links.framing import Read
 from gateway.model import Bad, DeviceHealth, Moment, Reading, Reason, Value, Values
 
-_NUMBER = (int, float)
+_NUMBERS = frozenset({int, float})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +68,19 @@ class Attended:
 
     def reading(self, values: Values, at: Moment) -> Reading:
         """What it said at that moment; ValueError if its driver says what it must not."""
+        if not self._names.issuperset(values):
+            raise ValueError(f"the driver gives {sorted(values)}; its points are {sorted(self._names)}")
+        if _are_finite_numbers(values):
+            return Reading(self.device.id, at.mono, at.ts, dict(values), {})
         good: dict[str, Value] = {}
         bad: dict[str, Reason] = {}
         for name, value in values.items():
-            if isinstance(value, _NUMBER) and isfinite(value):
-                good[name] = value
-            elif isinstance(value, Bad):
+            if isinstance(value, Bad):
                 bad[name] = value.reason
             elif _sound(value):
                 good[name] = value
             else:
                 raise ValueError(f"the driver gives {value!r} for {name!r}")
-        if not values.keys() <= self._names:
-            raise ValueError(f"the driver gives {sorted(values)}; its points are {sorted(self._names)}")
         return Reading(self.device.id, at.mono, at.ts, good, bad)
 
     def bad(self, reason: Reason, at: Moment, point: str | None = None) -> Reading:
@@ -99,8 +99,16 @@ class Attended:
         return values
 
 
+def _are_finite_numbers(values: Values) -> TypeGuard[Mapping[str, float]]:
+    """Whether all are, as nearly always, at a glance; False is no proof, since large ones may add up to infinity."""
+    numbers = values.values()
+    return _NUMBERS.issuperset(map(type, numbers)) and isfinite(sum(numbers))  # type: ignore[arg-type]
+
+
 def _sound(value: object) -> bool:
-    """Whether it is a value that a reading may hold, but for numbers: JSON has no NaN and no infinity."""
+    """Whether it is a value that a reading may hold: JSON has no NaN and no infinity."""
+    if isinstance(value, int | float):
+        return isfinite(value)
     if isinstance(value, tuple):
         return len(value) == 2 and all(isinstance(each, float | int) and isfinite(each) for each in value)
     return isinstance(value, str)

@@ -24,6 +24,7 @@ class Foresight:
 
     def __init__(self, exchange: Exchange) -> None:
         self.deadline = math.inf  # until when (monotonic s) the reply under way may come
+        self.complete = False  # everything foreseen has been answered
         self.strayed = False  # this poll has asked what was not foreseen
         self._exchange = exchange
         self._script: Sequence[Read] = ()
@@ -34,6 +35,7 @@ class Foresight:
         """Send the first of what the driver is going to ask. Raises LinkDown."""
         self._script = script
         self._replies.clear()
+        self.complete = False
         self.deadline = self._exchange.send(script[0])
 
     def advance(self) -> bool:
@@ -47,13 +49,9 @@ class Foresight:
             return False
         if reply is not None:
             self._replies.append((asked, reply))
+            self.complete = len(self._replies) == len(self._script)
             self.deadline = math.inf if self.complete else self._exchange.send(self._script[len(self._replies)])
         return True
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything foreseen has been answered."""
-        return len(self._replies) == len(self._script)
 
     def listen(self) -> None:
         """A poll begins: from now on keep what is asked."""

@@ -143,7 +143,8 @@ class Exchange:
         finally:
             if done:
                 self._ahead = None
-                self._port.noise(answer.noise_bytes)
+                if answer.noise_bytes:
+                    self._port.noise(answer.noise_bytes)
         return sent.request.values(_accepted(sent.request.ask, pdu))
 
     def forget(self) -> None:

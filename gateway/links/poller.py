@@ -24,7 +24,7 @@ from gateway.links.attendance import Attendance
 from gateway.links.device import LinkDevice
 from gateway.links.port import Link, Watched
 from gateway.links.shared import SharedThread
-from gateway.model import Fact, LinkBack, LinkHealth, LinkLost, Write
+from gateway.model import Fact, LinkBack, LinkHealth, LinkLost, Moment, Write
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class Poller:
             elif attendance.listens:
                 attendance.hear(self._link.wait(0.0))
             attendance.say_silences()
-            self._tell_health_if_due()
+            self._tell_health_if_due(self._clock.mono())
         with suppress(LinkDown):
             attendance.write_safe_values()
 
@@ -134,7 +134,7 @@ class Poller:
         link = self._link
         if not isinstance(link, Watched) or min(link.watched) < 0:
             return False
-        lent = _Lent(link.watched, self._attendance, self._tell_health_if_due, self._clock, safety=self._safety)
+        lent = _Lent(link.watched, self._attendance, self._tell_health_if_due, safety=self._safety)
         if not shared.lend(lent):
             return False
         if (error := lent.returned.get()) is not None:
@@ -177,8 +177,8 @@ class Poller:
             self._stopping = True
         return not self._stopping
 
-    def _tell_health_if_due(self) -> None:
-        if self._clock.mono() >= self._health_due:
+    def _tell_health_if_due(self, now: float) -> None:
+        if now >= self._health_due:
             self._tell_health()
 
     def _tell_health(self) -> None:
@@ -196,48 +196,43 @@ class _Lent:
         self,
         watched: tuple[int, int],
         attendance: Attendance,
-        tell_health_if_due: Callable[[], None],
-        clock: Clock,
+        tell_health_if_due: Callable[[float], None],
         *,
         safety: bool,
     ) -> None:
         self.watched = watched
         self.safety = safety
         self.due = attendance.next_due()
+        self.take = attendance.take_reply
         self.returned: SimpleQueue[Exception | None] = SimpleQueue()
         self._attendance = attendance
         self._tell_health_if_due = tell_health_if_due
-        self._clock = clock
         self._asked = False
 
-    def elapse(self) -> bool:
+    def elapse(self, now: float) -> bool:
         """Ask who is due; False if there is no reply to the last question yet."""
-        if self._asked or not self._attendance.ask_ahead():
+        if self._asked or not self._attendance.ask_ahead(now):
             return False
-        self._look()
+        self._look(now)
         return True
 
-    def take(self) -> bool:
-        """Take what has come."""
-        return self._attendance.take_reply()
-
-    def conclude(self) -> bool:
+    def conclude(self, arrived: Moment) -> bool:
         """Have the device polled once everything has come."""
-        if not self._attendance.conclude():
+        if not self._attendance.conclude(arrived):
             return False
-        self._look()
+        self._look(arrived.mono)
         return True
 
     def give_back(self, error: Exception | None) -> None:
         """Let the poller go on."""
         self.returned.put(error)
 
-    def _look(self) -> None:
+    def _look(self, now: float) -> None:
         """See whether a reply is under way, and what is to be done when."""
         deadline = self._attendance.deadline
         self._asked = deadline < math.inf
         if self._asked:
             self.due = deadline
         else:
-            self.due = min(self._attendance.next_due(), self._clock.mono() + _LONGEST_WAIT_S)
-            self._tell_health_if_due()
+            self.due = min(self._attendance.next_due(), now + _LONGEST_WAIT_S)
+            self._tell_health_if_due(now)

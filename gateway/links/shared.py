@@ -21,6 +21,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from gateway.clock import Clock
+from gateway.model import Moment
 
 LINKS_PER_THREAD = 32
 """Links that share a thread at most: what the last one waits for on a common tick, some 0.2 ms a link."""
@@ -44,14 +45,14 @@ class Lent(Protocol):
     def due(self) -> float:
         """When (monotonic s) `elapse` is to be called."""
 
-    def elapse(self) -> bool:
+    def elapse(self, now: float) -> bool:
         """It is due: ask. False if the link needs its own thread."""
 
     def take(self) -> bool:
         """Bytes have come: take them. False if the link needs its own thread."""
 
-    def conclude(self) -> bool:
-        """Tell what the bytes amount to, if that is all of it. False if the link needs its own thread."""
+    def conclude(self, arrived: Moment) -> bool:
+        """Tell what had come by then, if that is all of it. False if the link needs its own thread."""
 
     def give_back(self, error: Exception | None) -> None:
         """The link belongs to its own thread again, which raises `error` if there is one."""
@@ -114,8 +115,10 @@ class SharedThread:
     def _serve(self, watch: select.epoll) -> None:
         """Take what comes until somebody is due, then ask whoever is."""
         until = min((link.due for link in self._lent), default=math.inf)
+        ready = watch.poll(max(0.0, min(until - self._clock.mono(), _LONGEST_WAIT_S)))
+        arrived = self._clock.now()
         heard = []
-        for fd, _ in watch.poll(max(0.0, min(until - self._clock.mono(), _LONGEST_WAIT_S))):
+        for fd, _ in ready:
             if fd == self._bell:
                 os.eventfd_read(fd)
                 self._admit(watch)
@@ -127,17 +130,18 @@ class SharedThread:
                 self._return(watch, spoke, None)
             elif self._do(watch, spoke, spoke.take):
                 heard.append(spoke)
-        for link in sorted(heard, key=_urgency):
+        heard.sort(key=_urgency)
+        for link in heard:
             if link.watched[0] in self._by_fd:
-                self._do(watch, link, link.conclude)
+                self._do(watch, link, link.conclude, arrived)
         now = self._clock.mono()
         for link in [link for link in self._lent if link.due <= now]:
-            self._do(watch, link, link.elapse)
+            self._do(watch, link, link.elapse, now)
 
-    def _do(self, watch: select.epoll, link: Lent, act: Callable[[], bool]) -> bool:
+    def _do(self, watch: select.epoll, link: Lent, act: Callable[..., bool], *at: object) -> bool:
         error = None
         try:
-            if act():
+            if act(*at):
                 return True
         except Exception as raised:  # noqa: BLE001 - it is raised again where it belongs, on the link's own thread
             error = raised

@@ -30,6 +30,7 @@ class TcpPeer:
         self._peer = peer
         self._socket: socket.socket | None = None
         self._wire = Wire(self._name, _GONE)
+        self.write, self.receive, self.noise = self._wire.write, self._wire.receive, self._wire.noise
         self._asks = True  # Modbus: the peer speaks only when asked
 
     @property
@@ -102,18 +103,6 @@ class TcpPeer:
             self.wait(0.0)
         if self._socket is None:
             self.open()
-
-    def write(self, data: bytes) -> None:
-        """Send all of `data`; raises LinkDown."""
-        self._wire.write(data)
-
-    def receive(self, until: float) -> bytes:
-        """What has arrived, waiting for it until `until`; empty only when nothing came by then. Raises LinkDown."""
-        return self._wire.receive(until)
-
-    def noise(self, count: int) -> None:
-        """Count bytes that belonged to no reply."""
-        self._wire.noise(count)
 
 
 def _unreachable(name: str, error: OSError) -> LinkDown:
