@@ -44,14 +44,16 @@ LIBRARY_HOMES = {
     "serial": ("gateway/links/serial.py",),
     "gpiozero": ("gateway/links/gpio.py",),
     "pymodbus": ("gateway/links/modbus.py",),
-    "paho": ("gateway/uplink/mqtt.py",),
-    "sqlite3": ("gateway/journal/", "gateway/cli/"),
+    "paho": ("gateway/uplink/mqtt.py", "gateway/contract/consumer.py"),
+    "sqlite3": ("gateway/journal/", "gateway/cli/", "gateway/contract/consumer.py"),
     "sqlite_utils": ("gateway/journal/", "gateway/cli/"),
     "yaml": ("gateway/config/",),
     "pydantic": ("gateway/config/",),
     "pydantic_core": ("gateway/config/",),
 }
-"""One library that touches the world, one file (or room): its surprises are met in one place."""
+"""One library that touches the world, one file (or room): its surprises are met in one place. The consumer is no part
+of the gateway, but an example of the other end.
+"""
 
 WIRED_ROOMS = words("links hub journal uplink control supervisor")
 """The rooms with state. They meet in gateway/app.py, and else only through the messages of gateway/model.py."""
