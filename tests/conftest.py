@@ -5,9 +5,10 @@ With SITEWARDEN_NO_SKIPS=1 a test that would skip fails: `.ci/run` installs what
 
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
+from payloads import Payloads
 
 NO_SKIPS = os.environ.get("SITEWARDEN_NO_SKIPS") == "1"
 
@@ -22,6 +23,7 @@ SLOW_FILES = frozenset(
         "test_demo.py",
         "test_dev_script.py",
         "test_end_to_end.py",
+        "test_example_consumer.py",
         "test_footprint.py",
         "test_mosquitto_access.py",
         "test_no_silent_skips.py",
@@ -38,6 +40,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name in SLOW_FILES or item.path.parent.name == "faults":
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def payloads() -> Iterator[Payloads]:
+    """Every payload that this process builds is held against its schema."""
+    found = Payloads()
+    with pytest.MonkeyPatch.context() as patch:
+        found.watch(patch)
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _every_payload_validates(payloads: Payloads) -> Iterator[None]:
+    yield
+    wrong, payloads.wrong = payloads.wrong, []
+    assert not wrong, wrong[:3]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from journal_scene import running
 from test_hub import plan
 
+from gateway import records
 from gateway.clock import BUILD_TS, SystemClock, floor_ts
 from gateway.correction import Corrections
 from gateway.hub.decide import Hub
@@ -179,6 +180,7 @@ def test_the_machine_can_be_asked() -> None:
 
 
 @pytest.mark.parametrize("off_ms", [-T0, -3 * 24 * HOUR_MS], ids=["1970", "three days behind"])
+@pytest.mark.promise("time-corrected")
 def test_records_of_a_clock_that_was_wrong_at_boot_leave_with_the_right_time_once_it_is_known(off_ms: int) -> None:
     site = Site(off_ms, Trust.UNSYNCED)
     for _ in range(3):
@@ -193,6 +195,7 @@ def test_records_of_a_clock_that_was_wrong_at_boot_leave_with_the_right_time_onc
     assert (late.record.trust, site.off(late)) == (Trust.SYNCED, 0)
 
 
+@pytest.mark.promise("time-corrected")
 def test_who_has_the_records_already_is_told_which_and_by_how_much_their_times_were_wrong() -> None:
     site = Site(-3 * 24 * HOUR_MS, Trust.UNSYNCED)
     site.read()
@@ -372,7 +375,8 @@ def test_the_doubtful_backlog_of_an_earlier_run_waits_for_what_the_hub_knows_of_
     assert sent(outbox, "event") == sent(outbox, "telemetry") == []
     assert outbox.due_at(20.0, 30.0) is None, "nothing to wake up for"
     outbox.corrections.learn(Correction("run1", 1_001_500, T0))
-    outbox.handed_over(Record(Lane.EVENT, 1, T0, Trust.SYNCED, 1_002_000, '{"event":"started"}'), 0.0)
+    started = records.started("0.1.0", "a1b2", "kept", None)
+    outbox.handed_over(Record(Lane.EVENT, 1, T0, Trust.SYNCED, 1_002_000, started), 0.0)
     assert sorted(trust for trust, _ in sent(outbox, "")) == ["estimated", "estimated", "synced"]
 
 
@@ -508,6 +512,7 @@ def test_once_the_time_is_known_no_record_of_the_boot_is_left_with_a_wrong_one(
     assert len(set(identities)) == len(identities)
 
 
+@pytest.mark.promise("time-of-the-sample")
 def test_records_keep_their_own_time_when_nothing_is_wrong() -> None:
     record = Record(Lane.EVENT, 1, T0, Trust.SYNCED, 5, '{"event":"x"}')
     corrections = Corrections()

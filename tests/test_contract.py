@@ -13,6 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from payloads import Payloads
 from uplink_scene import ABOUT, ROOT, RUN, TS, alarm, reading
 
 from gateway import records
@@ -111,6 +112,7 @@ def test_every_schema_is_a_valid_schema(name: str) -> None:
     Draft202012Validator.check_schema(json.loads((CONTRACT / f"{name}.schema.json").read_text()))
 
 
+@pytest.mark.promise("schemas")
 def test_every_event_validates_and_no_field_of_it_hides_the_envelope() -> None:
     seen = set()
     for seq, text in enumerate(event_texts(), 1):
@@ -196,7 +198,7 @@ def test_the_asyncapi_document_names_exactly_the_topics_and_schemas_of_the_code(
     for name, channel in document["channels"].items():
         files.add(channel["messages"][name]["payload"]["schema"]["$ref"].removeprefix("./"))
         assert set(channel["parameters"]) == {part[1:-1] for part in channel["address"].split("/") if part[0] == "{"}
-    assert files == {path.name for path in CONTRACT.glob("*.json")}
+    assert files == {path.name for path in CONTRACT.glob("*.schema.json")}
     used = {operation["channel"]["$ref"].rpartition("/")[2] for operation in document["operations"].values()}
     assert used == set(document["channels"])
 
@@ -235,12 +237,14 @@ def test_a_good_command_reaches_the_hub_and_validates() -> None:
     assert (asked.source, asked.expires) == ("platform", TS)
 
 
+@pytest.mark.promise("command-never-retained")
 def test_a_command_that_is_not_allowed_is_refused_by_its_id() -> None:
     refused = ask(json.dumps(GOOD).encode(), allowed=("reset",))
     assert isinstance(refused, Refusal)
     assert refused.id == "c-1"
 
 
+@pytest.mark.promise("command-never-retained")
 def test_a_retained_command_is_never_obeyed() -> None:
     assert isinstance(ask(json.dumps(GOOD).encode(), retain=True), Refusal)
 
@@ -303,3 +307,18 @@ def test_what_passes_the_check_validates_against_the_schema(fields: dict[str, An
     asked = {**GOOD, **fields}
     if isinstance(ask(json.dumps(asked).encode()), Command):
         validator("command").validate(asked)
+
+
+# ---------------------------------------------------------------- every payload of every test
+
+
+@pytest.mark.promise("schemas")
+def test_a_payload_that_breaks_the_contract_is_noticed_wherever_it_is_built(payloads: Payloads) -> None:
+    contract.event(RUN, Record(Lane.EVENT, 1, TS, Trust.SYNCED, 0, '{"event":"no_such_event"}'), False)
+    contract.telemetry(RUN, Trust.SYNCED, False, [Record(Lane.TELEMETRY, 0, TS, Trust.SYNCED, 0, reading(1).text)])
+    contract.reply(Reply("c-1", "perhaps", ""))
+    wrong, payloads.wrong = payloads.wrong, []
+    assert {complaint.partition(":")[0] for complaint in wrong} == {"event", "telemetry", "reply"}
+    for seq in (1, 2):
+        contract.telemetry(RUN, Trust.SYNCED, False, [reading(seq)])
+    assert payloads.wrong == []

@@ -112,6 +112,9 @@ def test_a_command_acknowledges_the_alarm_and_is_answered(site: tuple[Daemon, Co
     assert main(["journal", "verify", "--state", str(daemon.state)]) == 0, "events stand in the order of their numbers"
 
 
+@pytest.mark.promise("at-least-once")
+@pytest.mark.promise("order-per-stream")
+@pytest.mark.promise("started-names-the-run-before")
 def test_a_kill_in_the_middle_of_the_stream_loses_nothing_that_was_committed(
     site: tuple[Daemon, Consumer, TcpDevices], broker: Broker
 ) -> None:
@@ -173,6 +176,7 @@ def test_a_device_that_unplugs_is_bad_and_comes_back(site: tuple[Daemon, Consume
     consumer.wait_for(lambda: consumer.event(event="link_back", link="io") is not None, 15, "the return")
 
 
+@pytest.mark.promise("event-within-a-second")
 def test_an_event_reaches_the_platform_while_the_disk_hangs(site: tuple[Daemon, Consumer, TcpDevices]) -> None:
     daemon, consumer, devices = site
     consumer.wait_for(lambda: len(consumer.counts) > 10, 10, "telemetry")

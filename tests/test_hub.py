@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -360,6 +361,8 @@ def test_a_point_that_stays_bad_is_recorded_on_the_change_and_each_minute() -> N
     ]  # fmt: skip
 
 
+@pytest.mark.promise("identity-once")
+@pytest.mark.promise("numbers-without-holes")
 def test_no_number_is_used_twice_and_none_is_left_out() -> None:
     hub = Stepped()
     for index in range(50):
@@ -370,6 +373,7 @@ def test_no_number_is_used_twice_and_none_is_left_out() -> None:
         assert numbers == list(range(1, len(numbers) + 1))
 
 
+@pytest.mark.promise("gap-named")
 def test_telemetry_that_the_journal_never_takes_is_dropped_as_a_counted_gap_and_events_are_not() -> None:
     hub = Stepped()
     for index in range(MAX_NOT_STORED + 10):
@@ -418,6 +422,7 @@ def test_the_last_trusted_time_that_the_journal_holds_is_told_as_passed() -> Non
     assert not any(isinstance(n, TimePassed) for n in Stepped(recovered=False).tell(Recovered("new", None, {})).notices)
 
 
+@pytest.mark.promise("command-never-retained")
 def test_a_command_is_refused_with_a_reason_when_expired_unknown_or_malformed() -> None:
     hub = Stepped()
     replies: list[Reply] = []
@@ -449,6 +454,7 @@ def test_what_an_uplink_has_answered_by_itself_is_on_record() -> None:
     assert (told["result"], told["detail"]) == ("done", "event 1 to 2 of run r: 2 records go again")
 
 
+@pytest.mark.promise("command-once")
 def test_a_repeated_command_is_answered_again_and_carried_out_once() -> None:
     hub = Stepped()
     hub.read("smoke-1", smoke="alarm")
@@ -461,6 +467,7 @@ def test_a_repeated_command_is_answered_again_and_carried_out_once() -> None:
     assert [event["event"] for event in hub.events()].count("command") == 1
 
 
+@pytest.mark.promise("command-once")
 def test_a_repeated_command_is_not_carried_out_after_a_restart_either() -> None:
     hub = Stepped()
     hub.read("smoke-1", smoke="alarm")

@@ -92,6 +92,7 @@ def test_a_commit_is_synced_to_the_wal(path: Path) -> None:
     store.close()
 
 
+@pytest.mark.promise("identity-once")
 def test_ids_rise_over_runs_and_no_number_is_used_twice(path: Path) -> None:
     ids = []
     for run in range(1, 5):
@@ -248,6 +249,7 @@ def test_a_full_budget_drops_acknowledged_telemetry_first_and_says_nothing(path:
     store.close()
 
 
+@pytest.mark.promise("gap-named")
 def test_unacknowledged_telemetry_that_must_go_is_a_gap_with_its_exact_range_and_events_stay(path: Path) -> None:
     store = opened(path, max_size=2 * MB, uplinks=("one",))
     store.commit(group(*map(event, range(1, 101))), (), NOW)
@@ -310,6 +312,7 @@ def test_events_have_the_last_tenth_of_the_budget_and_then_drop_their_oldest(pat
     store.close()
 
 
+@pytest.mark.promise("gap-named")
 def test_a_gap_is_told_again_at_the_next_start_until_its_event_is_stored(path: Path) -> None:
     store = opened(path, max_size=MB)
     dropped = fill(store, 1, 2001)

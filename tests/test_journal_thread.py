@@ -71,6 +71,7 @@ def test_telemetry_is_stored_without_anything_else_happening(path: Path) -> None
             scene.stored(seq, Lane.TELEMETRY)
 
 
+@pytest.mark.promise("stored-before-sent")
 def test_stored_is_told_only_when_the_rows_can_be_read_by_others(path: Path) -> None:
     seen: list[int] = []
 

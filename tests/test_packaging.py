@@ -81,9 +81,7 @@ def test_the_wheel_carries_the_code_and_the_data(wheel: Path) -> None:
     wanted |= {f"gateway/examples/{path.name}" for path in (TOP / "config").glob("*.yaml")}
     wanted |= {f"gateway/examples/mosquitto/{path.name}" for path in (TOP / "config" / "mosquitto").iterdir()}
     wanted |= {f"drivers/profiles/{path.name}" for path in (TOP / "drivers" / "profiles").glob("*.yaml")}
-    wanted |= {
-        f"gateway/contract/{path.name}" for path in (TOP / "gateway" / "contract").glob("*.*") if path.suffix != ".md"
-    }
+    wanted |= {f"gateway/contract/{path.name}" for path in (TOP / "gateway" / "contract").glob("*.*")}
     wanted |= {"gateway/py.typed", "drivers/py.typed"}
     assert wanted - contents(wheel) == set()
 

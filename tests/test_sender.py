@@ -68,6 +68,7 @@ def test_an_event_goes_out_when_it_is_stored_and_not_twice_for_having_been_hande
     assert desk.journal.acked[Lane.EVENT] == {1}
 
 
+@pytest.mark.promise("event-within-a-second")
 def test_an_event_that_the_disk_does_not_store_within_a_second_goes_out_with_its_number_and_never_again() -> None:
     desk = Desk()
     desk.connect_in_peace()
@@ -150,6 +151,7 @@ def test_an_early_event_that_was_not_acknowledged_goes_again_over_the_next_conne
     assert [payload["seq"] for payload in desk.payloads("event")] == [1]
 
 
+@pytest.mark.promise("event-first")
 def test_an_event_overtakes_the_backlog_and_the_live_telemetry() -> None:
     desk = Desk(linger=0.0)
     desk.journal.store([reading(seq) for seq in range(1, 5001)])
@@ -162,6 +164,7 @@ def test_an_event_overtakes_the_backlog_and_the_live_telemetry() -> None:
     assert [p["hist"] for p in desk.payloads("event")] == [False]
 
 
+@pytest.mark.promise("hist")
 def test_after_an_outage_events_go_first_and_then_live_and_stored_telemetry_take_turns() -> None:
     desk = Desk(linger=0.0)
     desk.journal.store([*(reading(seq) for seq in range(1, 3001)), *(event(seq) for seq in range(1, 4))])
@@ -468,6 +471,7 @@ def test_a_broker_that_takes_only_small_packets_gets_small_batches() -> None:
     assert desk.journal.unacked(Lane.TELEMETRY) == [40]
 
 
+@pytest.mark.promise("alarms-retained")
 def test_all_alarms_that_stand_are_told_again_on_each_connection_and_those_that_ended_are_removed() -> None:
     desk = Desk()
     desk.connect_in_peace()

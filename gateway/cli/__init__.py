@@ -31,6 +31,7 @@ COMMANDS = {
     "journal": "look into the journal: status, tail, gaps, verify, export, backup, restore",
     "ack": "acknowledge an alarm",
     "reset": "reset a latched alarm whose cause is over",
+    "contract": "print the MQTT contract: schemas, AsyncAPI, promises, an example consumer",
     "version": "say which version this is",
 }
 OK, FAILED, SOFTWARE, CANNOT_CREATE, TRY_AGAIN, CONFIG = 0, 1, 70, 73, 75, 78

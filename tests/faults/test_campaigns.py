@@ -15,6 +15,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.promise("at-least-once")
 def test_a_daemon_that_is_killed_at_any_moment_loses_nothing_that_was_committed() -> None:
     told = kills(6, 6)
     assert told["killed online"] + told["killed offline"] + told["killed before the journal knew the run"] == 6
@@ -22,6 +23,7 @@ def test_a_daemon_that_is_killed_at_any_moment_loses_nothing_that_was_committed(
     assert told["came again after a kill"] > 0, "kills do hurt"
 
 
+@pytest.mark.promise("at-least-once")
 def test_a_connection_that_is_cut_at_any_byte_loses_nothing() -> None:
     told = cuts(40, 6)
     assert sum(told[what] for what in told if what.endswith("the broker")) >= 40

@@ -82,6 +82,8 @@ class Load:
                 assert stream == sorted(stream), f"{lane} out of order"
 
 
+@pytest.mark.promise("at-least-once")
+@pytest.mark.promise("order-per-stream")
 def test_a_broker_that_restarts_twenty_times_under_load_loses_nothing() -> None:
     with site() as (broker, platform, scene):
         load = Load(scene)
@@ -111,6 +113,7 @@ def test_bytes_cut_at_random_offsets_lose_nothing() -> None:
         load.check(platform)
 
 
+@pytest.mark.promise("hist")
 def test_a_long_outage_is_caught_up_with_events_first_and_live_beside_the_backlog() -> None:
     with site() as (broker, platform, scene):
         load = Load(scene)
@@ -136,6 +139,7 @@ def test_a_long_outage_is_caught_up_with_events_first_and_live_beside_the_backlo
         load.check(platform)
 
 
+@pytest.mark.promise("event-first")
 def test_an_alarm_overtakes_the_backlog_at_a_slow_broker() -> None:
     with site(receive_maximum=8) as (broker, platform, scene):
         until(lambda: f"{ROOT}/about/cold-1" in broker.retained())
@@ -206,6 +210,7 @@ def test_a_broker_that_lost_everything_gets_status_alarms_and_descriptions_again
         until(lambda: set(broker.retained()) == wanted - {f"{ROOT}/alarm/room-1-warm"})
 
 
+@pytest.mark.promise("status-truthful")
 def test_a_clean_stop_says_stopped_and_retained_alarms_of_another_life_are_cleared() -> None:
     broker = Broker()
     port = broker.start()
@@ -279,6 +284,7 @@ with running({url!r}) as scene:
 """
 
 
+@pytest.mark.promise("status-truthful")
 def test_a_killed_gateway_is_lost_to_the_platform() -> None:
     broker = Broker()
     port = broker.start()
