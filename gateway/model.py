@@ -50,10 +50,19 @@ class Reason(StrEnum):
 
 
 class Lane(StrEnum):
-    """The two streams of records: events overtake telemetry, and are never dropped in favour of it."""
+    """The streams of records: events overtake telemetry, and are never dropped in favour of it.
+
+    What is local is telemetry that is stored and not sent: a lane of its own, so that the numbers of what is sent have
+    no holes. No uplink knows it.
+    """
 
     EVENT = "event"
     TELEMETRY = "telemetry"
+    LOCAL = "local"
+
+
+SENT_LANES = (Lane.EVENT, Lane.TELEMETRY)
+"""The lanes that go to the platforms."""
 
 
 class Trust(StrEnum):

@@ -47,6 +47,11 @@ def telemetry(seq: int, ts: int = NOW, text: str = "") -> Record:
     return Record(Lane.TELEMETRY, seq, ts, Trust.SYNCED, seq * 10, text)
 
 
+def local(seq: int, ts: int = NOW) -> Record:
+    """Telemetry that is stored and not sent."""
+    return telemetry(seq, ts)._replace(lane=Lane.LOCAL)
+
+
 def heavy(seq: int, ts: int = NOW) -> Record:
     """About 1 kB of telemetry."""
     return telemetry(seq, ts, f'{{"device":"cold-1","values":{{"note":"{"x" * 1000}"}}}}')
@@ -55,7 +60,8 @@ def heavy(seq: int, ts: int = NOW) -> Record:
 def group(*records: Record, **state: str | None) -> Waiting:
     """What one commit stores; the numbers before its first ones have come earlier."""
     waiting = Waiting()
-    waiting._newest = min((record.seq for record in records if record.lane is Lane.TELEMETRY), default=1) - 1
+    for lane in waiting._newest:
+        waiting._newest[lane] = min((record.seq for record in records if record.lane is lane), default=1) - 1
     waiting.add(Decision(records, tuple(StateChange(key, text) for key, text in state.items())), 0.0)
     return waiting
 

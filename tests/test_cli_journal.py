@@ -302,7 +302,7 @@ def test_export_writes_what_the_view_readings_shows(path: Path, capsys: pytest.C
     code, out, err = journal(capsys, "export", "--state", path.parent)
     rows = list(csv.DictReader(io.StringIO(out)))
     assert (code, err) == (OK, f"{len(rows)} lines\n")
-    assert list(rows[0]) == ["run", "seq", "ts", "time", "trust", "device", "point", "value", "bad"]
+    assert list(rows[0]) == ["run", "seq", "ts", "time", "trust", "device", "point", "value", "bad", "lane"]
     assert {tuple(row[name] for name in names.split(", ")) for row in rows} == view
     assert [row["value"] for row in rows] == ["-18.5", "40", "", "[52.5, 13.4]", "true", "-17", "-16.25"]
     _, out, _ = journal(capsys, "export", "--format", "jsonl", "--state", path.parent)
@@ -310,7 +310,7 @@ def test_export_writes_what_the_view_readings_shows(path: Path, capsys: pytest.C
     assert [line.get("value") for line in lines] == [-18.5, 40, None, [52.5, 13.4], True, -17, -16.25]
     assert lines[2] == {
         "run": "a" * 16, "seq": 1, "ts": NOW, "time": "2026-11-21T22:26:40.000Z", "trust": "synced",
-        "device": "cold-1", "point": "door", "bad": "no_reply",
+        "device": "cold-1", "point": "door", "bad": "no_reply", "lane": "telemetry",
     }  # fmt: skip
 
 

@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from journal_scene import MB, NOW, backlog
 
+from gateway.journal.inspection import slices
 from gateway.journal.store import Store
 from gateway.journal.waiting import Waiting
-from gateway.model import Acked, Decision, Lane, PreviousRun, Record, ResendWanted, Row, StateChange, Trust
+from gateway.model import SENT_LANES, Acked, Decision, Lane, PreviousRun, Record, ResendWanted, Row, StateChange, Trust
 
 SHM = Path("/dev/shm")  # thousands of syncs: a busy disk would make minutes of them
 UPLINKS = ("one", "two")
 OLD = NOW - 1_000_000
 KEEP_S = 500.0
 
-lanes = st.sampled_from(list(Lane))
+lanes = st.sampled_from(SENT_LANES)
 uplinks = st.sampled_from(UPLINKS)
 
 
@@ -41,7 +42,9 @@ class JournalMachine(RuleBasedStateMachine):
         self.run_no = 0
         self.rows: dict[Lane, dict[Known, str]] = {lane: {} for lane in Lane}
         self.ids: dict[Lane, dict[Known, int]] = {lane: {} for lane in Lane}
-        self.acked: dict[tuple[str, Lane], set[Known]] = {(name, lane): set() for name in UPLINKS for lane in Lane}
+        self.acked: dict[tuple[str, Lane], set[Known]] = {
+            (name, lane): set() for name in UPLINKS for lane in SENT_LANES
+        }
         self.acked_on_disk = {key: set(known) for key, known in self.acked.items()}
         self.state: dict[str, str] = {}
         self.seqs = dict.fromkeys(Lane, 0)
@@ -78,21 +81,22 @@ class JournalMachine(RuleBasedStateMachine):
     @rule(
         events=st.integers(0, 3),
         readings=st.integers(0, 6),
+        local=st.integers(0, 3),
         skipped=st.sampled_from([0, 0, 0, 2]),
         old=st.booleans(),
         state=st.dictionaries(st.sampled_from("abc"), st.none() | st.text(max_size=3), max_size=2),
         times=st.sampled_from([1, 1, 2]),
     )
     def a_group_is_stored(
-        self, events: int, readings: int, skipped: int, old: bool, state: dict[str, str | None], times: int
+        self, events: int, readings: int, local: int, skipped: int, old: bool, state: dict[str, str | None], times: int
     ) -> None:
         self.seqs[Lane.TELEMETRY] += skipped
         records = []
-        for lane, count in ((Lane.EVENT, events), (Lane.TELEMETRY, readings)):
+        for lane, count in ((Lane.EVENT, events), (Lane.TELEMETRY, readings), (Lane.LOCAL, local)):
             for _ in range(count):
                 self.seqs[lane] += 1
                 seq = self.seqs[lane]
-                text = f'{{"n":"{self.run_no} {lane} {seq}"}}'
+                text = f'{{"device":"{lane}-{self.run_no}","values":{{"n":{seq}}}}}'  # of readings the names go once
                 records.append(Record(lane, seq, OLD if old else NOW, Trust.SYNCED, 0, text))
         self.waiting.add(Decision(tuple(records), tuple(StateChange(k, v) for k, v in state.items())), 0.0)
         if skipped and not readings:
@@ -130,7 +134,9 @@ class JournalMachine(RuleBasedStateMachine):
             pass
         self.acked_on_disk = {key: set(known) for key, known in self.acked.items()}
         for lane in Lane:
-            by_all = set.intersection(*(self.acked[name, lane] for name in UPLINKS))
+            by_all = set(self.rows[lane])
+            if lane in SENT_LANES:
+                by_all = set.intersection(*(self.acked[name, lane] for name in UPLINKS))
             young = min((row for row in self.rows[lane] if row in by_all and not row.old), default=None)
             if lane is Lane.EVENT:  # nor does an event that is not acknowledged let younger ones go
                 young = min((row for row in self.rows[lane] if row not in by_all or not row.old), default=None)
@@ -181,13 +187,18 @@ class JournalMachine(RuleBasedStateMachine):
     def counts_are_exact(self) -> None:
         assert self.store.ledger.rows() == sum(len(rows) for rows in self.rows.values())
         for name in UPLINKS:
-            left = sum(len(set(self.rows[lane]) - self.acked[name, lane]) for lane in Lane)
+            left = sum(len(set(self.rows[lane]) - self.acked[name, lane]) for lane in SENT_LANES)
             assert self.store.ledger.backlog(name) == left
+
+    @invariant()
+    def what_is_local_is_there_for_people(self) -> None:
+        lines = [line for lines in slices(self.store.handle.path, Lane.LOCAL) for line in lines]
+        assert [line.text for line in lines] == [self.rows[Lane.LOCAL][row] for row in sorted(self.rows[Lane.LOCAL])]
 
     @invariant()
     def each_uplink_can_read_what_it_does_not_have_and_nothing_else(self) -> None:
         for name in UPLINKS:
-            for lane in Lane:
+            for lane in SENT_LANES:
                 left = sorted(set(self.rows[lane]) - self.acked[name, lane])
                 after = 0
                 found: list[Row] = []

@@ -28,7 +28,7 @@ from gateway.journal.chain import Head
 from gateway.journal.inspection import Summary
 from gateway.journal.statelock import JOURNAL_FILE
 from gateway.journal.verify import verify
-from gateway.model import Lane
+from gateway.model import SENT_LANES, Lane
 
 _FOR_EVER = 1 << 62
 _TIME_HINT = "write 24h or 7d (ago), 2026-11-22, or 2026-11-22T08:30 (UTC, unless it says +08:00)"
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     last = _command(add, "tail", _tail, "the last records, one a line")
     last.add_argument("-n", type=_count, default=20, metavar="N", help="so many (default: 20)")
     last.add_argument("-f", "--follow", action="store_true", help="go on with each new one, until Ctrl-C")
-    last.add_argument("--lane", choices=list(map(str, Lane)), default=None, help="only events, or only telemetry")
+    last.add_argument("--lane", choices=list(map(str, Lane)), default=None, help="only these; local: stored, not sent")
     _place(last)
     _place(_command(add, "gaps", _gaps, "what was given up before every uplink had it"))
     chain = _command(add, "verify", _verify, "whether the events are those that were stored; exit code 1 if not")
@@ -88,7 +88,8 @@ def _place(parser: argparse.ArgumentParser) -> None:
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("csv", "jsonl"), default="csv", help="default: csv")
-    parser.add_argument("--lane", choices=list(map(str, Lane)), default="telemetry", help="default: telemetry")
+    lanes = "telemetry: all readings, also those that are not sent (default)"
+    parser.add_argument("--lane", choices=list(map(str, SENT_LANES)), default="telemetry", help=lanes)
     parser.add_argument("--from", dest="from_ts", type=_time, default=0, metavar="T", help=_TIME_HINT)
     parser.add_argument("--to", dest="to_ts", type=_time, default=_FOR_EVER, metavar="T", help="up to, not including")
     parser.add_argument("--device", default="", metavar="D", help="only of this device")

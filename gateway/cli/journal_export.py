@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from heapq import merge
 from pathlib import Path
 from typing import TextIO, TypeAlias
 
@@ -28,16 +29,20 @@ from gateway.records import encode
 
 _IDENTITY = ("run", "seq", "ts", "time", "trust")
 COLUMNS = {
-    Lane.TELEMETRY: (*_IDENTITY, "device", "point", "value", "bad"),
+    Lane.TELEMETRY: (*_IDENTITY, "device", "point", "value", "bad", "lane"),
     Lane.EVENT: (*_IDENTITY, "event", "text"),
 }
+_LANES = {Lane.TELEMETRY: (Lane.TELEMETRY, Lane.LOCAL), Lane.EVENT: (Lane.EVENT,)}
 Row: TypeAlias = tuple[Json, ...]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which records: from `from_ts` up to but not including `to_ts` (UTC ms); "" stands for every device or point."""
+    """Which records: from `from_ts` up to but not including `to_ts` (UTC ms); "" stands for every device or point.
+
+    What is local belongs to the telemetry here.
+    """
 
     lane: Lane
     from_ts: int
@@ -58,14 +63,21 @@ def export(path: Path, wanted: Wanted, form: str, target: Path | None) -> int:
 
 
 def _rows(path: Path, wanted: Wanted, bar: Bar) -> Iterator[Row]:
-    done, total = 0, inspection.summary(path).lanes[wanted.lane].rows
+    held = inspection.summary(path).lanes
+    total = sum(held[lane].rows for lane in _LANES[wanted.lane])
     of_line = _points if wanted.lane is Lane.TELEMETRY else _event
-    for lines in inspection.slices(path, wanted.lane, wanted.from_ts, wanted.to_ts):
-        for line in lines:
-            if line.text is not None:
-                yield from of_line(line, wanted)
-        done += len(lines)
-        bar.show(done / max(total, done, 1))
+    streams = (_lines(path, lane, wanted) for lane in _LANES[wanted.lane])
+    for done, line in enumerate(merge(*streams, key=lambda line: line.order), 1):
+        if line.text is not None:
+            yield from of_line(line, wanted)
+        if not done % inspection.SLICE_ROWS:
+            bar.show(done / max(total, done))
+    bar.show(1.0)
+
+
+def _lines(path: Path, lane: Lane, wanted: Wanted) -> Iterator[Line]:
+    for lines in inspection.slices(path, lane, wanted.from_ts, wanted.to_ts):
+        yield from lines
 
 
 def _identity(line: Line) -> tuple[Json, ...]:
@@ -80,10 +92,10 @@ def _points(line: Line, wanted: Wanted) -> Iterator[Row]:
     values, bad = record.get("values"), record.get("bad")
     for point, value in values.items() if isinstance(values, dict) else ():
         if wanted.point in ("", point):
-            yield *start, point, value, None
+            yield *start, point, value, None, line.lane
     for point, reason in bad.items() if isinstance(bad, dict) else ():
         if wanted.point in ("", point):
-            yield *start, point, None, reason
+            yield *start, point, None, reason, line.lane
 
 
 def _event(line: Line, wanted: Wanted) -> Iterator[Row]:
@@ -118,8 +130,8 @@ def _write_lines(out: TextIO, columns: Sequence[str], rows: Iterator[Row]) -> in
 def _expect_known(path: Path, wanted: Wanted) -> None:
     """Raise where the whole journal has no record of the wanted device or point."""
     known: dict[str, set[str]] = {}
-    for lines in inspection.slices(path, wanted.lane):
-        for record in (parsed(line.text) for line in lines):
+    for lane in _LANES[wanted.lane]:
+        for record in (parsed(line.text) for lines in inspection.slices(path, lane) for line in lines):
             if record is not None and record.get("device"):
                 points = known.setdefault(str(record["device"]), set())
                 for part in (record.get("values"), record.get("bad"), record.get("point")):

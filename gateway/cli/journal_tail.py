@@ -70,11 +70,12 @@ def _contents(line: Line) -> str:
     record = parsed(line.text)
     if record is None:
         return f"damaged row: {printable(line.text or '')}"
-    if line.lane is Lane.TELEMETRY:
+    if line.lane is not Lane.EVENT:
         values, bad = _part(record, "values"), _part(record, "bad")
         points = [*(f"{name}={_word(value)}" for name, value in values.items())]
         points += [f"{name}: {_word(reason)}" for name, reason in bad.items()]
-        return f"{_word(record.get('device'))}  {', '.join(points)}"
+        not_sent = "  (not sent)" if line.lane is Lane.LOCAL else ""
+        return f"{_word(record.get('device'))}  {', '.join(points)}{not_sent}"
     fields = [f"{name}={_word(value)}" for name, value in record.items() if name != "event" and value not in (None, "")]
     return f"EVENT {_word(record.get('event'))}  {', '.join(fields)}"
 

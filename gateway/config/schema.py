@@ -149,6 +149,20 @@ Link: TypeAlias = SerialLink | TcpLink | GpioLink | ReplayLink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """When a point that is recorded is also sent; until then it is only stored."""
+
+    deadband: Annotated[
+        Annotated[float, Within(ge=0)] | None,
+        Doc("Sent when it has moved by more than this from what was sent last; default: that of recording"),
+    ] = None
+    max_every: Annotated[
+        Annotated[Duration, Within(gt=0, le=86400)] | None,
+        Doc("Sent after this time at the latest, changed or not; default: that of recording"),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """When a point is recorded: when it has changed, and from time to time even if it has not."""
 
@@ -158,6 +172,9 @@ class Report:
     max_every: Annotated[
         Duration, Within(gt=0, le=86400), Doc("Recorded after this time at the latest, changed or not")
     ] = 60.0
+    send: Annotated[
+        Send | None, Doc("When it is sent, where that is less often; without it all that is recorded is")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

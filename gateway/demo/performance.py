@@ -29,7 +29,7 @@ from gateway.demo.summary import Delivery, Ending, told, verdicts
 from gateway.demo.unsent import unacknowledged
 from gateway.demo.witness import Witness
 from gateway.links.gpio import mock_pin
-from gateway.model import Lane
+from gateway.model import SENT_LANES
 
 OK, BROKEN = 0, 1
 CONFIG = Path(__file__).parents[1] / "examples" / "demo.yaml"
@@ -110,7 +110,7 @@ def _play(options: Options, setting: _Setting, out: TextIO, words: SimpleQueue[s
     tally = setting.platform.tally if setting.platform is not None else None
     delivery = Delivery(
         numbered=numbered,
-        whole={lane: tally.whole(gateway.run, lane) for lane in Lane} if tally is not None else None,
+        whole={lane: tally.whole(gateway.run, lane) for lane in SENT_LANES} if tally is not None else None,
         received=tally.received() if tally is not None else None,
         unacknowledged=unacknowledged(setting.folder, gateway.run, UPLINK, numbered),
     )

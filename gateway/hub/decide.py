@@ -158,19 +158,21 @@ class Hub:
         self._points.take(reading)
         made: list[Record] = []
         reporter = self._reporters.get(reading.device)
-        recorded = reporter.worth(reading) if reporter is not None else None
-        if recorded is not None:
-            made += self._numbering.telemetry(recorded, now)
+        changes = self._alarms.take(reading)
+        self._urge(changes)
+        if reporter is not None:
+            made += self._numbering.readings(reporter.worth(reading), now)
         for switch in self._outputs.failed(reading):
             made.append(self._output_event(switch, "failed", now))
-        changes = self._alarms.take(reading)
         if not changes:
             return Decision(tuple(made))
         decision = self._alarm_changes(changes, now)
         return decision._replace(records=(*made, *decision.records))
 
     def _tick(self, _: Tick, now: Moment) -> Decision:
-        decision = self._alarm_changes(self._alarms.elapse(now.mono, now.ts), now)
+        changes = tuple(self._alarms.elapse(now.mono, now.ts))
+        self._urge(changes)
+        decision = self._alarm_changes(changes, now)
         made = decision.records
         if not self.started and now.mono >= self._start.mono + RECOVERY_WAIT_S:
             made = (self._started_event(Recovered("unknown", None, {}), now), *made)
@@ -207,6 +209,13 @@ class Hub:
         return Decision(tuple(made), tuple(state), notices=tuple(notices))
 
     # -- alarms and outputs
+
+    def _urge(self, changes: Iterable[Changed]) -> None:
+        """The value that an alarm was raised or cleared by is sent; where time alone has done that, the next one."""
+        for changed in changes:
+            reporter = self._reporters.get(changed.view.device)
+            if reporter is not None and changed.change in {Change.RAISED, Change.CLEARED}:
+                reporter.urge(changed.view.point)
 
     def _alarm_changes(self, changes: Iterable[Changed], now: Moment, by: str = "") -> Decision:
         made: list[Record] = []
@@ -384,7 +393,7 @@ class Hub:
 
     def _stopping(self, fact: Stopping, now: Moment) -> Decision:
         made = [] if self.started else [self._started_event(Recovered("unknown", None, {}), now)]
-        made += self._numbering.open_gap(now)
+        made += self._numbering.open_gaps(now)
         text = records.event("stopped", why=fact.why, telemetry=self._numbering.last[Lane.TELEMETRY])
         last = self._numbering.event(text, now)
         return Decision((*made, last), self._time.save(now), notices=(self._report(now),))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from gateway.hub.timekeeping import KNOWN, STEP_MS
 from gateway.model import Dropped, Lane, Moment, Reading, Record, Trust
 from gateway.records import Telemetry, gateway_fact
+from gateway.refine.exception import Worth
 
 MAX_NOT_STORED = 50_000
 """Records that may wait for the journal; beyond it telemetry is dropped, counted, and said as a gap."""
@@ -20,9 +21,9 @@ class Numbering:
 
     def __init__(self, run: str) -> None:
         self._run = run
-        self._seq = {Lane.EVENT: 1, Lane.TELEMETRY: 0}
+        self._seq = {Lane.EVENT: 1, Lane.TELEMETRY: 0, Lane.LOCAL: 0}
         self._text = Telemetry().text
-        self._gap: Dropped | None = None
+        self._gaps: dict[Lane, Dropped] = {}
         self.not_stored = 0
         self.dropped = 0
 
@@ -35,24 +36,30 @@ class Numbering:
         mono, ts = (now.mono, now.ts) if at is None else at
         return self._record(Lane.EVENT, self._next(Lane.EVENT), ts, mono, text, now)
 
-    def telemetry(self, reading: Reading, now: Moment) -> tuple[Record, ...]:
-        """The record of a reading; none while too many wait, and the gap's event with the first one after that."""
-        seq = self._next(Lane.TELEMETRY)
-        if self.not_stored >= MAX_NOT_STORED or (self._gap is not None and self.not_stored >= MAX_NOT_STORED // 2):
-            gap = self._gap or Dropped(self._run, Lane.TELEMETRY, seq, seq, 0, (), "the journal is behind")
-            self._gap = gap._replace(last=seq, records=gap.records + 1)
+    def readings(self, worth: Worth, now: Moment) -> tuple[Record, ...]:
+        """The records of a reading, of what is sent and of what is not."""
+        sent, local = worth
+        if local is None:
+            return () if sent is None else self._reading(Lane.TELEMETRY, sent, now)
+        made = self._reading(Lane.LOCAL, local, now)
+        return made if sent is None else (*self._reading(Lane.TELEMETRY, sent, now), *made)
+
+    def _reading(self, lane: Lane, reading: Reading, now: Moment) -> tuple[Record, ...]:
+        """One record; none while too many wait, and the gap's event with the first one after that."""
+        seq = self._next(lane)
+        if self.not_stored >= MAX_NOT_STORED or (lane in self._gaps and self.not_stored >= MAX_NOT_STORED // 2):
+            begun = self._gaps.get(lane) or Dropped(self._run, lane, seq, seq, 0, (), "the journal is behind")
+            self._gaps[lane] = begun._replace(last=seq, records=begun.records + 1)
             self.dropped += 1
             return ()
-        made = (self._record(Lane.TELEMETRY, seq, reading.ts, reading.mono, self._text(reading), now),)
-        if self._gap is None:
-            return made
-        gap, self._gap = self._gap, None
-        return (self.event(gateway_fact(gap), now), *made)
+        made = (self._record(lane, seq, reading.ts, reading.mono, self._text(reading), now),)
+        gap = self._gaps.pop(lane, None) if self._gaps else None
+        return made if gap is None else (self.event(gateway_fact(gap), now), *made)
 
-    def open_gap(self, now: Moment) -> tuple[Record, ...]:
-        """The event of a gap that has not ended, so that it is told before the run does."""
-        gap, self._gap = self._gap, None
-        return () if gap is None else (self.event(gateway_fact(gap), now),)
+    def open_gaps(self, now: Moment) -> tuple[Record, ...]:
+        """The events of gaps that have not ended, so that they are told before the run does."""
+        gaps, self._gaps = self._gaps, {}
+        return tuple(self.event(gateway_fact(gap), now) for gap in gaps.values())
 
     def stored(self, count: int) -> None:
         """The journal has confirmed `count` records."""

@@ -13,7 +13,7 @@ from gateway.driver import Output
 from gateway.hub.alarms import Target
 from gateway.hub.own import OF_GATEWAY, alarms_of
 from gateway.model import About, DeviceAbout, Point, RuleAbout, Value
-from gateway.refine.exception import Limit
+from gateway.refine.exception import Limit, Sending
 from gateway.rules.condition import Above, Below, Condition, Equals, Outside, SilentFor
 from gateway.rules.judge import Rule
 from gateway.rules.responses import OutputPoint, Response
@@ -83,8 +83,17 @@ def _limits(device: Device, by_kind: Mapping[str, Report]) -> dict[str, Limit]:
 
 def _limit(point: Point, report: Report | None) -> Limit | None:
     if report is not None:
-        return Limit(report.deadband, report.max_every)
+        return Limit(report.deadband, report.max_every, _sending(report))
     return Limit() if point.form is Form.STATE else None
+
+
+def _sending(report: Report) -> Sending | None:
+    """What is not said of sending is as for recording."""
+    send = report.send
+    if send is None:
+        return None
+    deadband = report.deadband if send.deadband is None else send.deadband
+    return Sending(deadband, report.max_every if send.max_every is None else send.max_every)
 
 
 def _rule(rule_id: str, options: RuleOptions) -> Rule:

@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gateway.journal import reading
 from gateway.journal.faults import JournalDamaged
 from gateway.model import Lane
 
@@ -17,10 +18,10 @@ KEEP_BAD = 3
 _WHOLE_CHECK_BYTES = 32_000_000  # a card that reads 20 MB/s is done with this in time
 _SMALL = frozenset({"runs", "state", "acked", "gaps", "shape"})
 _PARTS = ("-wal", "-shm", "")  # the file itself last: a WAL left beside a new file would be played into it
-_READ_ALL = [  # the LIMIT keeps the order: without it SQLite would read the oldest first
-    f"SELECT max(length(text)) FROM (SELECT text FROM {lane} ORDER BY id DESC LIMIT 1 << 60)"  # noqa: S608 - no input
+_READ_ALL = {  # the LIMIT keeps the order: without it SQLite would read the oldest first
+    lane: f"SELECT max(length(text)) FROM (SELECT text FROM {lane} ORDER BY id DESC LIMIT 1 << 60)"  # noqa: S608 - no input
     for lane in Lane
-]
+}
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +41,8 @@ def check(db: sqlite3.Connection, path: Path) -> None:
             return
         for table in sorted(_SMALL & _tables(db)):
             _expect_ok(db, f"PRAGMA quick_check({table})")
-        for statement in _READ_ALL:
-            db.execute(statement).fetchone()
+        for lane in reading.lanes(db):
+            db.execute(_READ_ALL[lane]).fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorname != "SQLITE_INTERRUPT":
             raise

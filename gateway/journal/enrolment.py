@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
-from gateway.journal import shaping
+from gateway.journal import reading, shaping
 from gateway.journal.faults import JournalDamaged
 from gateway.journal.ledger import Kept, Ledger, last_of_run, row_id, run_of
 from gateway.model import Lane, PreviousRun
@@ -50,7 +50,7 @@ def recall(db: sqlite3.Connection, known: Ledger) -> tuple[Ledger, set[Kept]]:
     draft = known.copy()
     draft.runs = dict(db.execute("SELECT no, run FROM runs ORDER BY no"))
     draft.ends = {lane: {} for lane in Lane}
-    for lane in Lane:
+    for lane in reading.lanes(db):
         for number in draft.runs:
             (last,) = db.execute(_LAST[lane], (row_id(number, 0), last_of_run(number))).fetchone()
             if last is not None:

@@ -21,13 +21,13 @@ from gateway.journal import reading as rows
 from gateway.journal.chain import START, Head
 from gateway.journal.ledger import Ledger, run_of, seq_of
 from gateway.journal.statelock import JOURNAL_FILE
-from gateway.model import Lane
+from gateway.model import SENT_LANES, Lane
 
 SLICE_ROWS = 2_000
 """Rows of one read: some ten milliseconds on a Raspberry Pi."""
 
 _BUSY_S = 2.0
-_SHAPE = {Lane.EVENT: "NULL", Lane.TELEMETRY: "shape"}
+_SHAPE = {Lane.EVENT: "NULL", Lane.TELEMETRY: "shape", Lane.LOCAL: "shape"}
 _COLUMNS = {  # as blobs: sqlite3 refuses whole answers over one bad byte
     lane: f"id, ts, CAST(trust AS BLOB), mono_ms, {shape}" for lane, shape in _SHAPE.items()
 }
@@ -187,7 +187,7 @@ def expect_journal(db: sqlite3.Connection, path: Path) -> int:
     """The file's schema. Raises JournalDown where it is no journal, or one of a later version."""
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not {"runs", "acked", "gaps", *Lane} <= tables:
+    if not {"runs", "acked", "gaps", *SENT_LANES} <= tables:
         raise JournalDown(f"{path} is no journal of Sitewarden", "name the daemon's state directory: --state DIR")
     if version > opening.SCHEMA:
         what = f"{path} has schema {version}, this version knows {opening.SCHEMA}"

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
 from gateway.journal.ranges import Ranges, common
-from gateway.model import Lane
+from gateway.model import SENT_LANES, Lane
 
 SEQ_BITS = 40
 _SEQ_MASK = (1 << SEQ_BITS) - 1
@@ -65,7 +65,11 @@ class Ledger:
         self.uplinks = uplinks
         self.runs: dict[int, str] = {}
         self.ends: dict[Lane, dict[int, int]] = {lane: {} for lane in Lane}
-        self._sets = {(name, lane): Ranges() for name in (*uplinks, GONE) for lane in Lane}
+        self._sets = {(name, lane): Ranges() for lane in Lane for name in (*self._takers(lane), GONE)}
+
+    def _takers(self, lane: Lane) -> tuple[str, ...]:
+        """The uplinks that are to have the rows of a lane: none is to have what is local, so nobody misses it."""
+        return self.uplinks if lane in SENT_LANES else ()
 
     def copy(self) -> Ledger:
         """An independent ledger that says the same: a draft that becomes true with a commit."""
@@ -87,7 +91,7 @@ class Ledger:
             if (name, Lane(lane)) in self._sets:
                 self._sets[name, Lane(lane)].add(first, last)
         for lane in Lane:
-            for name in self.uplinks:  # an uplink that is new here can never get what is gone
+            for name in self._takers(lane):  # an uplink that is new here can never get what is gone
                 self._sets[name, lane].merge(self._sets[GONE, lane])
 
     def stored(self, lane: Lane, row: int) -> None:
@@ -125,7 +129,7 @@ class Ledger:
 
     def give_up(self, lane: Lane, first: int, last: int) -> None:
         """These ids are gone, for every uplink."""
-        for name in (*self.uplinks, GONE):
+        for name in (*self._takers(lane), GONE):
             self._sets[name, lane].add(first, last)
 
     def close_runs(self, current: int) -> None:
@@ -154,22 +158,23 @@ class Ledger:
     def had(self, lane: Lane) -> Ranges:
         """The ids that every uplink has, rows or not; none where there is no uplink."""
         top = last_of_run(max(self.runs, default=0))
-        return common((self._sets[name, lane] for name in self.uplinks), 0, top) if self.uplinks else Ranges()
+        takers = self._takers(lane)
+        return common((self._sets[name, lane] for name in takers), 0, top) if takers else Ranges()
 
     def sent(self, lane: Lane) -> Iterator[tuple[int, int]]:
         """The ranges of rows that every uplink has, oldest first; rows, and nothing that is gone."""
-        for first, last in common((self._sets[name, lane] for name in self.uplinks), 0, self.top(lane)):
+        for first, last in common((self._sets[name, lane] for name in self._takers(lane)), 0, self.top(lane)):
             yield from self._sets[GONE, lane].gaps(first, last)
 
     def unsent(self, lane: Lane) -> Iterator[Unsent]:
         """The ranges of rows that some uplink does not have, oldest first, one run and one set of uplinks each."""
         top = self.top(lane)
-        for first, last in common((self._sets[name, lane] for name in self.uplinks), 0, top).gaps(0, top):
+        for first, last in common((self._sets[name, lane] for name in self._takers(lane)), 0, top).gaps(0, top):
             yield from self.pieces(lane, first, last)
 
     def pieces(self, lane: Lane, first: int, last: int) -> Iterator[Unsent]:
         """The ids `first` to `last`, in pieces of one run and one set of uplinks that do not have them each."""
-        sets = {name: self._sets[name, lane] for name in self.uplinks}
+        sets = {name: self._sets[name, lane] for name in self._takers(lane)}
         while first <= last:
             edges = (members.edge_after(first) for members in sets.values())
             stop = min([last, last_of_run(run_of(first)), *(edge - 1 for edge in edges if edge is not None)])
@@ -185,8 +190,8 @@ class Ledger:
         return self._count(GONE, lane)
 
     def backlog(self, uplink: str, lane: Lane | None = None) -> int:
-        """How many rows an uplink does not have, of one lane or of both."""
-        return sum(self._count(uplink, each) for each in Lane if lane in {None, each})
+        """How many rows an uplink does not have, of one lane or of both that it is sent."""
+        return sum(self._count(uplink, each) for each in SENT_LANES if lane in {None, each})
 
     def _count(self, name: str, lane: Lane) -> int:
         """How many ids of all runs, up to their ends, are not in a set."""

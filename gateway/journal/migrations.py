@@ -1,6 +1,6 @@
 """The schema, step by step. Imported only where a file is behind it: sqlite-utils costs 100 ms and 10 MB.
 
-Two tables of rows, one per lane, whose primary key is the identity (ledger.py): an insert is idempotent without a
+Tables of rows, one per lane, whose primary key is the identity (ledger.py): an insert is idempotent without a
 second index, and every row is written once. `readings` and `events` are views for people, with one row per
 point and per event.
 A step that was released is never changed; the next one follows it, and SCHEMA in opening.py counts them.
@@ -58,32 +58,41 @@ def event_chain(db: Database) -> None:
     db.execute("INSERT INTO chain SELECT 0, coalesce(max(id), 0), zeroblob(32) FROM event")
 
 
-_SHAPES = """
+_ONCE = """
 ALTER TABLE telemetry ADD COLUMN shape INTEGER;
+CREATE TABLE local (id INTEGER PRIMARY KEY, ts INTEGER NOT NULL, trust TEXT NOT NULL, mono_ms INTEGER NOT NULL,
+  text TEXT NOT NULL, shape INTEGER) STRICT;
 CREATE TABLE shape (run INTEGER NOT NULL, no INTEGER NOT NULL, device TEXT NOT NULL, points TEXT NOT NULL,
   PRIMARY KEY (run, no)) STRICT, WITHOUT ROWID;
-DROP VIEW readings;
-CREATE VIEW readings AS
+DROP VIEW readings
+"""
+
+_READINGS = """
   SELECT run, t.id & 0xFFFFFFFFFF AS seq, ts, strftime('%Y-%m-%dT%H:%M:%fZ', ts / 1000.0, 'unixepoch') AS time, trust,
-    text ->> 'device' AS device, point.key AS point, point.value AS value, NULL AS bad
-  FROM telemetry t JOIN runs ON runs.no = t.id >> 40, json_each(t.text, '$.values') point WHERE shape IS NULL
+    text ->> 'device' AS device, point.key AS point, point.value AS value, NULL AS bad, '{lane}' AS lane
+  FROM {lane} t JOIN runs ON runs.no = t.id >> 40, json_each(t.text, '$.values') point WHERE shape IS NULL
   UNION ALL
   SELECT run, t.id & 0xFFFFFFFFFF, ts, strftime('%Y-%m-%dT%H:%M:%fZ', ts / 1000.0, 'unixepoch'), trust,
-    text ->> 'device', point.key, NULL, point.value
-  FROM telemetry t JOIN runs ON runs.no = t.id >> 40, json_each(t.text, '$.bad') point WHERE shape IS NULL
+    text ->> 'device', point.key, NULL, point.value, '{lane}'
+  FROM {lane} t JOIN runs ON runs.no = t.id >> 40, json_each(t.text, '$.bad') point WHERE shape IS NULL
   UNION ALL
   SELECT runs.run, t.id & 0xFFFFFFFFFF, ts, strftime('%Y-%m-%dT%H:%M:%fZ', ts / 1000.0, 'unixepoch'), trust,
-    s.device, s.points ->> point.key, point.value, NULL
-  FROM telemetry t JOIN runs ON runs.no = t.id >> 40 JOIN shape s ON s.run = t.id >> 40 AND s.no = t.shape,
-    json_each(t.text) point;
+    s.device, s.points ->> point.key, point.value, NULL, '{lane}'
+  FROM {lane} t JOIN runs ON runs.no = t.id >> 40 JOIN shape s ON s.run = t.id >> 40 AND s.no = t.shape,
+    json_each(t.text) point
 """
 
 
 @steps()
-def shapes(db: Database) -> None:
-    """Names once, values in the rows (shape.py). Rows that are there stay as they are: not one is written again."""
-    for statement in _SHAPES.split(";"):
+def names_once_and_local_lane(db: Database) -> None:
+    """Names once, values in the rows (shape.py), and a third lane, of what is stored and not sent.
+
+    Rows that are there stay as they are: not one is written again.
+    """
+    for statement in _ONCE.split(";"):
         db.execute(statement)
+    lanes = (_READINGS.format(lane=lane) for lane in ("telemetry", "local"))
+    db.execute(f"CREATE VIEW readings AS {' UNION ALL '.join(lanes)}")
 
 
 def bring_up_to_date(connection: sqlite3.Connection) -> None:

@@ -18,6 +18,12 @@ FindShape: TypeAlias = Callable[[int, int], Shape | None]
 """The shape with a number, of the run with a number."""
 
 
+def lanes(db: sqlite3.Connection) -> tuple[Lane, ...]:
+    """The lanes that a file has: one of an older version has not all."""
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return tuple(lane for lane in Lane if lane in tables)
+
+
 def select(db: sqlite3.Connection, lane: Lane) -> str:
     """The statement for the Columns of rows from one id to another, at most so many; of older files too.
 

@@ -1,6 +1,7 @@
 """What goes when it is old or the space is used up, a slice at a time, and the gaps that this leaves.
 
-Order when space is short: acknowledged telemetry, then telemetry that some uplink does not have, each oldest first.
+Order when space is short: acknowledged telemetry and what is local, then telemetry that some uplink does not have, each
+oldest first.
 An uplink that holds back more than its share of the budget is moved on by itself first.
 Events go only where telemetry has nothing left to give, a share of the budget is theirs: the oldest first,
 whoever has it. What the chain of events loses without a gap is always its beginning (chain.py).
@@ -60,6 +61,25 @@ def delete_old(db: sqlite3.Connection, draft: Ledger, lane: Lane, now_ts: int, k
         if not budget or (young and lane is Lane.EVENT):
             break
     return Slice(SLICE_ROWS - budget)
+
+
+def delete_oldest_readings(db: sqlite3.Connection, draft: Ledger, rows: int, reason: str) -> Slice | None:
+    """Delete the oldest `rows` of what is local or of telemetry that every uplink has, whichever is older.
+
+    Where there is neither, the oldest telemetry of all, as a gap. None: there are no readings.
+    """
+    firsts = {lane: _oldest(db, lane, next(draft.sent(lane), None)) for lane in (Lane.TELEMETRY, Lane.LOCAL)}
+    older = min(firsts, key=lambda lane: firsts[lane])
+    return delete_oldest(db, draft, older if firsts[older] < _NEVER else Lane.TELEMETRY, rows, reason)
+
+
+_NEVER = (math.inf, 0)
+
+
+def _oldest(db: sqlite3.Connection, lane: Lane, span: tuple[int, int] | None) -> tuple[float, int]:
+    """The run and the moment in it of the first row in a range of ids, or _NEVER."""
+    row = None if span is None else db.execute(_FIRST[lane], span).fetchone()
+    return _NEVER if row is None else (run_of(row[0]), row[1])
 
 
 def delete_oldest(db: sqlite3.Connection, draft: Ledger, lane: Lane, rows: int, reason: str) -> Slice | None:
@@ -127,5 +147,6 @@ def delete(db: sqlite3.Connection, draft: Ledger, lane: Lane, first: int, last: 
 
 
 _AGES = {lane: f"SELECT id, ts FROM {lane} WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?" for lane in Lane}  # noqa: S608
+_FIRST = {lane: f"SELECT id, mono_ms FROM {lane} WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 1" for lane in Lane}  # noqa: S608
 _BEYOND = {lane: f"SELECT id FROM {lane} WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 1 OFFSET ?" for lane in Lane}  # noqa: S608
 _DELETE = {lane: f"DELETE FROM {lane} WHERE id BETWEEN ? AND ?" for lane in Lane}  # noqa: S608 - a lane is no input

@@ -1,8 +1,9 @@
 """What can still be read of a damaged journal that was set aside, carried over into the new one.
 
-Events of all runs first, then the telemetry that some uplink does not have, the newest run first, in bounded time and
-bytes; where a page cannot be read, the ids behind it are tried. The damaged file is only read. Its chain is not carried
-over: the new one goes on from its last link, and what is older stands in the new file without links (chain.py).
+Events of all runs first, then the telemetry that some uplink does not have, then what is local, the newest run first,
+in bounded time and bytes; where a page cannot be read, the ids behind it are tried. The damaged file is only read. Its
+chain is not carried over: the new one goes on from its last link, and what is older stands in the new file without
+links (chain.py).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _LAST = {lane: f"SELECT max(id) FROM {lane} WHERE id BETWEEN ? AND ?" for lane i
 _INSERT = {
     Lane.EVENT: "INSERT OR IGNORE INTO event (id, ts, trust, mono_ms, text) VALUES (?, ?, ?, ?, ?)",
     Lane.TELEMETRY: "INSERT OR IGNORE INTO telemetry (id, ts, trust, mono_ms, text, shape) VALUES (?, ?, ?, ?, ?, ?)",
+    Lane.LOCAL: "INSERT OR IGNORE INTO local (id, ts, trust, mono_ms, text, shape) VALUES (?, ?, ?, ?, ?, ?)",
 }
 _SHAPES = "SELECT run, no, CAST(device AS BLOB), CAST(points AS BLOB) FROM shape"
 
@@ -75,7 +77,7 @@ def carry_over(bad: Path, db: sqlite3.Connection, ledger: Ledger, max_bytes: int
             ledger.recall(acked)
             db.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", state)
         damaged = _Damaged(source, _shapes(source, db))
-        for lane in (Lane.EVENT, Lane.TELEMETRY):
+        for lane in damaged.lanes:
             max_bytes = _carry_lane(damaged, db, ledger, lane, found.present[lane], max_bytes)
         if is_start:
             _learn(ledger, found.present, known=bool(acked))
@@ -153,7 +155,8 @@ class _Damaged:
     def __init__(self, db: sqlite3.Connection, shapes: Mapping[tuple[int, int], Shape]) -> None:
         self._db = db
         self._shapes = shapes
-        self._select = {lane: reading.select(db, lane) for lane in Lane}
+        self.lanes = reading.lanes(db)
+        self._select = {lane: reading.select(db, lane) for lane in self.lanes}
 
     def rows(self, run: str, lane: Lane, first: int, last: int) -> Iterator[list[tuple[Any, ...]]]:
         """The columns of the sound rows of one run, `first` to `last`, some at a time; time that runs out ends it."""

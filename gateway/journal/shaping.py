@@ -10,11 +10,13 @@ import sqlite3
 
 from gateway.journal.ledger import last_of_run, row_id
 from gateway.journal.shape import Shape, packed
+from gateway.model import Lane
 
 MAX_SHAPES = 1_000
 """So many shapes a run may have; what comes with another one is kept as it is."""
 
 _FIND = "SELECT CAST(device AS BLOB), CAST(points AS BLOB) FROM shape WHERE run = ? AND no = ?"
+_USED = [f"SELECT 1 FROM {lane} WHERE id BETWEEN ? AND ? LIMIT 1" for lane in (Lane.TELEMETRY, Lane.LOCAL)]  # noqa: S608 - a lane is no input
 _INSERT = "INSERT OR IGNORE INTO shape VALUES (?, ?, ?, ?)"
 
 
@@ -88,8 +90,8 @@ def read(device: bytes, points: bytes) -> Shape | None:
 
 
 def prune(db: sqlite3.Connection, current: int) -> None:
-    """Forget the shapes of runs that have no telemetry any more."""
+    """Forget the shapes of runs that have no readings any more."""
     for (run_no,) in db.execute("SELECT DISTINCT run FROM shape WHERE run < ?", (current,)).fetchall():
         ids = row_id(run_no, 0), last_of_run(run_no)
-        if db.execute("SELECT 1 FROM telemetry WHERE id BETWEEN ? AND ?", ids).fetchone() is None:
+        if not any(db.execute(statement, ids).fetchone() for statement in _USED):
             db.execute("DELETE FROM shape WHERE run = ?", (run_no,))

@@ -44,6 +44,7 @@ from gateway.model import (
     BacklogWanted,
     Confirmed,
     Dropped,
+    Lane,
     Record,
     Recovered,
     Resend,
@@ -51,9 +52,11 @@ from gateway.model import (
     Row,
 )
 
-_INSERT = (
-    "INSERT INTO telemetry (id, ts, trust, mono_ms, text, shape) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
-)
+_INSERT = {
+    lane: f"INSERT INTO {lane} (id, ts, trust, mono_ms, text, shape) "  # noqa: S608 - a lane is no input
+    "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+    for lane in (Lane.TELEMETRY, Lane.LOCAL)
+}
 
 
 class Store:
@@ -167,7 +170,9 @@ class Store:
                 retention.delete(db, self.ledger, gap.lane, *self._ids(gap.first, gap.last))
             events = ((row_id(self._number, event.seq), event) for event in group.events)
             end = chaining.insert(db, self._inheritance.end, self._run, events)
-            db.executemany(_INSERT, [self._columns(record) for record in group.telemetry])
+            for lane, records in ((Lane.TELEMETRY, group.telemetry), (Lane.LOCAL, group.local)):
+                if records:
+                    db.executemany(_INSERT[lane], [self._columns(record) for record in records])
             shapes = self._shapes.insert(db, self._number)
             self._change_state(db, group.state)
             self._books.gaps.announce(db, group.events)

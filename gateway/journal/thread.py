@@ -223,7 +223,7 @@ class JournalThread:
         lost, told = tuple(self._outage.lost), dict(self._waiting.told)
         acks_are_due = self._acks_are_due()
         rows = self._store.commit(self._waiting, lost, self._clock.now().ts, with_acks=acks_are_due)
-        events = len(self._waiting.events)
+        events, readings = len(self._waiting.events), len(self._waiting.telemetry)
         self._waiting.clear()
         if acks_are_due:
             self._acks_are_kept()
@@ -231,7 +231,7 @@ class JournalThread:
         self._commits += 1
         if rows:
             self._tell.hub(Stored(rows, sum(told.values())))
-            self._tell.senders(Stored(rows[:events] + rows[events + told[Lane.TELEMETRY] :]))
+            self._tell.senders(Stored(rows[:events] + rows[events + told[Lane.TELEMETRY] : events + readings]))
         self._tell.gaps(lost)
         self._tell.gaps(self._store.upkeep.relieve(self._clock.now().ts))
 

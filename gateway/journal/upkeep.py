@@ -17,6 +17,9 @@ from gateway.journal.retention import Slice
 from gateway.journal.space import pragma
 from gateway.model import Dropped, Lane
 
+FULL = "storage_full"
+"""Why rows are given up that the budget has no room for."""
+
 _SLICES_AT_ONCE = 4
 _SLICES_AT_MOST = 100
 
@@ -62,7 +65,11 @@ class Upkeep:
 
     def forget_old(self, now_ts: int, telemetry_s: float, events_s: float | None = None) -> bool:
         """Delete a slice of the rows that all uplinks have and that are so old; whether there may be more."""
-        ages = {Lane.TELEMETRY: telemetry_s, Lane.EVENT: telemetry_s if events_s is None else events_s}
+        ages = {
+            Lane.TELEMETRY: telemetry_s,
+            Lane.LOCAL: telemetry_s,
+            Lane.EVENT: telemetry_s if events_s is None else events_s,
+        }
         cuts = [
             self.slice(partial(retention.delete_old, lane=lane, now_ts=now_ts, keep_s=age), now_ts)
             for lane, age in ages.items()
@@ -81,7 +88,7 @@ class Upkeep:
             return self._handle.space.size_bytes()
 
     def _shrink(self, pages: int, slices: int, now_ts: int) -> tuple[Dropped, ...]:
-        """Delete slices until at most so many pages are live: telemetry, and events where the budget itself is full."""
+        """Delete slices until at most so many pages are live: readings, and events where the budget itself is full."""
         space = self._handle.space
         dropped: tuple[Dropped, ...] = ()
         for _ in range(slices):
@@ -90,10 +97,9 @@ class Upkeep:
             if live <= pages:
                 break
             rows = self._books.ledger.rows() * (live - pages) // live + 1  # as if all rows were of one size
-            oldest = partial(retention.delete_oldest, rows=rows, reason="storage_full")
-            cut = self.slice(partial(oldest, lane=Lane.TELEMETRY), now_ts)
+            cut = self.slice(partial(retention.delete_oldest_readings, rows=rows, reason=FULL), now_ts)
             if cut is None and full:
-                cut = self.slice(partial(oldest, lane=Lane.EVENT), now_ts)
+                cut = self.slice(partial(retention.delete_oldest, lane=Lane.EVENT, rows=rows, reason=FULL), now_ts)
             if cut is None:
                 break
             dropped += cut.dropped

@@ -3,9 +3,10 @@
 Pure. Invariants:
 - A group is stored in one transaction, so a decision's records and state stay together; of a state key only the newest
   text is kept.
-- When memory is short, the oldest telemetry goes first; events go only when no telemetry is left. What goes is told.
-- A telemetry number that is skipped never comes later: it is a hole. (The event `started` has number 1 whenever it is
-  made, and events are never skipped.)
+- When memory is short, what is local goes first, then the oldest telemetry; events go only when no other is left. What
+  goes is told.
+- A number of a reading that is skipped never comes later: it is a hole. (The event `started` has number 1 whenever it
+  is made, and events are never skipped.)
 """
 
 from __future__ import annotations
@@ -33,15 +34,16 @@ class Waiting:
     def __init__(self) -> None:
         self.events: deque[Record] = deque()
         self.telemetry: deque[Record] = deque()
+        self.local: deque[Record] = deque()
         self.state: dict[str, str | None] = {}
         self.since: float | None = None
         self.text_bytes = 0
         self.holes: list[Lost] = []
         self._told = dict.fromkeys(Lane, 0)  # so many of the first of a lane
-        self._newest = 0
+        self._newest = {Lane.TELEMETRY: 0, Lane.LOCAL: 0}
 
     def __len__(self) -> int:
-        return len(self.events) + len(self.telemetry)
+        return len(self.events) + len(self.telemetry) + len(self.local)
 
     def add(self, decision: Decision, now: float) -> None:
         """Let the records and state of `decision` wait from `now` (monotonic seconds)."""
@@ -60,14 +62,15 @@ class Waiting:
         if record.lane is Lane.EVENT:
             self.events.append(record)
             return
-        self.telemetry.append(record)
-        if record.seq > self._newest + 1:
-            self.holes.append(Lost(Lane.TELEMETRY, self._newest + 1, record.seq - 1, 0))
-        self._newest = max(self._newest, record.seq)
+        lane, newest = record.lane, self._newest[record.lane]
+        (self.telemetry if lane is Lane.TELEMETRY else self.local).append(record)
+        if record.seq > newest + 1:
+            self.holes.append(Lost(lane, newest + 1, record.seq - 1, 0))
+        self._newest[lane] = max(newest, record.seq)
 
     def records(self) -> Iterator[Record]:
-        """Events, then telemetry, each in the order of its numbers."""
-        return chain(self.events, self.telemetry)
+        """Events, then telemetry, then what is local, each in the order of its numbers."""
+        return chain(self.events, self.telemetry, self.local)
 
     @property
     def told(self) -> Mapping[Lane, int]:
@@ -85,10 +88,10 @@ class Waiting:
         return len(self) > max_records or self.text_bytes > max_bytes
 
     def _queues(self) -> tuple[tuple[Lane, deque[Record]], ...]:
-        return (Lane.EVENT, self.events), (Lane.TELEMETRY, self.telemetry)
+        return (Lane.EVENT, self.events), (Lane.TELEMETRY, self.telemetry), (Lane.LOCAL, self.local)
 
     def trim(self, max_records: int, max_bytes: int) -> list[Lost]:
-        """Give up the oldest telemetry, then the oldest events, until at most this much is left; tells what went."""
+        """Give up the oldest of what is local, of telemetry, then of the events, until at most this much is left."""
         lost = []
         for lane, queue in reversed(self._queues()):
             gone: list[int] = []
@@ -105,6 +108,7 @@ class Waiting:
         """Everything is on the disk."""
         self.events.clear()
         self.telemetry.clear()
+        self.local.clear()
         self.state.clear()
         self.holes.clear()
         self._told = dict.fromkeys(Lane, 0)

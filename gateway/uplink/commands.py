@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from gateway.model import Command, Json, Lane, Reply
+from gateway.model import SENT_LANES, Command, Json, Lane, Reply
 from gateway.uplink.untrusted import MAX_BYTES, is_count, is_run, parsed
 
 RESEND = "resend"
@@ -84,7 +84,7 @@ def span(args: Mapping[str, Json]) -> Span | str:
         return "args must be run, lane, from and to, and nothing else"
     if not is_run(run):
         return "run must be the id of a run"
-    if not isinstance(lane, str) or lane not in set(Lane):
+    if not isinstance(lane, str) or lane not in set(SENT_LANES):
         return "lane must be event or telemetry"
     if not is_count(first) or not is_count(last) or not 1 <= first <= last:
         return "from and to must be numbers of records, the smaller one first"
