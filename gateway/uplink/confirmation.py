@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gateway.model import Json, Lane
+from gateway.model import SENT_LANES, Json, Lane
 from gateway.uplink.untrusted import is_count, is_run, parsed
 
 MAX_RANGES = 1_000
@@ -27,7 +27,7 @@ def confirmation(payload: bytes) -> Confirmation:
     run, lane, ranges = said["run"], said["lane"], said["ranges"]
     if not is_run(run):
         raise ValueError("run must be the id of a run")
-    if not isinstance(lane, str) or lane not in set(Lane):
+    if not isinstance(lane, str) or lane not in set(SENT_LANES):
         raise ValueError("lane must be event or telemetry")
     if not isinstance(ranges, list) or not 1 <= len(ranges) <= MAX_RANGES:
         raise ValueError(f"ranges must be 1 to {MAX_RANGES} pairs of numbers")
