@@ -14,6 +14,7 @@ from sender_desk import Desk
 from uplink_scene import ABOUT, ROOT, RUN, TS, MemoryJournal, alarm, event, reading
 
 from gateway.model import (
+    SENT_LANES,
     Acked,
     AlarmsKnown,
     AlarmState,
@@ -769,7 +770,7 @@ class UplinkMachine(RuleBasedStateMachine):
                 self.outbox.answered(*message)
         self.pump()
 
-    @rule(lane=st.sampled_from(list(Lane)), first=st.integers(1, 60), count=st.integers(1, 3000))
+    @rule(lane=st.sampled_from(SENT_LANES), first=st.integers(1, 60), count=st.integers(1, 3000))
     def a_platform_wants_some_once_more(self, lane: Lane, first: int, count: int) -> None:
         self.to_journal.append(ResendWanted("platform", RUN, lane, first, first + count, lambda _: None))
 
