@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from queue import Empty
 from typing import Any
 
 import pytest
-from test_mqtt_wire import Listener
+from test_mqtt_wire import Listener, raw_server
 from tls_scene import Authority, Pair, tls_front
 from uplink_scene import ROOT, until
 
@@ -63,7 +64,8 @@ class Looked:
     def connect(self, broker: bytes | None = None) -> None:
         self.shown = tls.Shown()
         self.files.context(self.shown)
-        self.files.tell(broker, "h")
+        self.shown.certificate = broker
+        self.files.tell(self.shown, "h")
 
     def put(self, pair: Pair) -> None:
         """Replace both files, each at one stroke."""
@@ -218,8 +220,19 @@ def test_a_brokers_certificate_that_expires_soon_is_looked_at_again_once_a_day(
 def test_without_files_there_is_nothing_to_look_at(tmp_path: Path) -> None:
     files = CertificateFiles("platform", Uplink(url=("mqtts://h:8883",)), tmp_path, SetClock(), print)
     assert files.due_at == float("inf")
-    files.context(tls.Shown())
+    shown = tls.Shown()
+    files.context(shown)
+    files.tell(shown, "h")
     assert files.due_at == float("inf")
+
+
+def test_a_connection_without_tls_does_not_care_for_files(looked: Looked, authority: Authority) -> None:
+    looked.put(authority.issue("other"))
+    looked.clock.at += LOOK_S
+    assert looked.files.renewal(looked.clock.at, tls.Shown()) is None
+    assert looked.files.due_at == float("inf"), "there is nothing to wake for"
+    looked.connect()
+    assert looked.files.due_at < float("inf")
 
 
 # ---------------------------------------------------------------- on a real wire
@@ -272,3 +285,23 @@ def drained(wire: Listener) -> list[CertificatesRead]:
             found.append(wire.certificates.get_nowait())
         except Empty:
             return found
+
+
+def test_a_second_broker_without_tls_is_not_left_because_of_files_that_it_does_not_need(
+    tmp_path: Path, authority: Authority, broker: Broker
+) -> None:
+    scene = Looked(tmp_path, authority)
+    server = authority.issue("server")
+
+    def hang_up(one: socket.socket) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(server.cert, server.key)
+        context.wrap_socket(one, server_side=True).close()
+
+    with raw_server(hang_up) as port:
+        urls = (f"mqtts://localhost:{port}", f"mqtt://127.0.0.1:{broker.port}")
+        with Listener(urls, tmp_path, patience={"look_s": 0.02}, **OPTIONS) as wire:
+            wire.up_after_failures()
+            scene.put(authority.issue("unneeded"))
+            with pytest.raises(Empty):
+                wire.next(0.5)

@@ -178,7 +178,7 @@ class MqttWire:
     def _tell_certificates(self) -> None:
         where = self._brokers[self._place].where
         if where.tls:
-            self._files.tell(self._connection.shown.certificate, where.host)
+            self._files.tell(self._connection.shown, where.host)
 
     def _talk(self) -> None:
         """Carry bytes both ways and obey orders until the connection ends, or a better one is there."""

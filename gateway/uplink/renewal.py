@@ -33,6 +33,7 @@ FILES_CHANGED = Fault("the certificate files have changed", "Connecting again wi
 BROKER_EXPIRES = Fault("the broker's certificate expires soon", "Connecting again to see whether it has been renewed")
 
 _NOTHING = Fault("", "")
+_NEVER = float("inf")
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class CertificateFiles:
         self._seen: tuple[object, ...] = ()
         self._read: tuple[Certificate, ...] = ()
         self._unusable = Fault("", "")
-        self._look_at = self._broker_at = float("inf")
+        self._look_at = self._broker_at = _NEVER
         self.own: tuple[Validity, ...] = ()
         self.cas: tuple[Validity, ...] = ()
 
@@ -78,18 +79,16 @@ class CertificateFiles:
             shown.files = tls.Files(self._seen, self._good.contents)
         else:
             self._complain(_NOTHING)
-        self.cas, self.own = (_validities(text) for text in self._good.contents[:2])
-        self._look_at = self._clock.mono() + self._look_s if any(self._seen) else float("inf")
-        self._broker_at = float("inf")
         return self._good.context
 
-    def tell(self, broker: bytes | None, host: str) -> None:
-        """Tell the hub what there is: of each kind the certificate that expires first. `broker`: its certificate."""
-        shown = _validity(broker)
+    def tell(self, shown: tls.Shown, host: str) -> None:
+        """Tell the hub what a connection to `host` uses and shows: of each kind the certificate that expires first."""
+        self.cas, self.own = (_validities(text) for text in shown.files.contents[:2])
+        broker = _validity(shown.certificate)
         read = (
             ("own", self.own, Path(self._options.cert_file).name),
             ("ca", self.cas, Path(self._options.ca_file).name),
-            ("broker", shown, host),
+            ("broker", broker, host),
         )
         self._read = tuple(
             Certificate(self._uplink, which, first.name or otherwise, first.until)
@@ -98,8 +97,9 @@ class CertificateFiles:
         )
         self._say()
         now = self._clock.now()
-        for one in shown:
-            self._broker_at = now.mono + max(BROKER_EVERY_S, (one.until - now.ts) / 1000 - BROKER_SOON_S)
+        self._look_at = now.mono + self._look_s if any(shown.files.marks) else _NEVER
+        soon_s = min(((one.until - now.ts) / 1000 - BROKER_SOON_S for one in broker), default=_NEVER)
+        self._broker_at = now.mono + max(BROKER_EVERY_S, soon_s)
 
     # ------------------------------------------------------------ while it stands
 
@@ -110,6 +110,9 @@ class CertificateFiles:
 
     def renewal(self, now: float, shown: tls.Shown) -> Fault | None:
         """Why this connection should be made anew: there are other files, or it is time to see the broker's."""
+        if not shown.files.marks:  # it does without TLS
+            self._look_at = self._broker_at = _NEVER
+            return None
         if now >= self._broker_at:
             return BROKER_EXPIRES
         if now < self._look_at:
