@@ -65,6 +65,19 @@ def test_check_says_in_words_what_a_configuration_does(tmp_path: Path, capsys: p
     ]
 
 
+def test_check_tells_all_addresses_of_an_uplink_and_the_proxy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "site.yaml"
+    urls = '["mqtts://a.example.com:8883", "wss://b.example.com/mqtt"]'
+    path.write_text(f'{SMALL}\nuplinks:\n  platform: {{url: {urls}, proxy: "http://proxy:3128"}}\n', encoding="utf-8")
+    assert main(["check", str(path)]) == OK
+    assert (
+        "platform: mqtts://a.example.com:8883, else wss://b.example.com/mqtt, through the proxy http://proxy:3128;"
+        in capsys.readouterr().out
+    )
+
+
 def test_check_tells_every_problem_and_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "site.yaml"
     path.write_text(SMALL.replace("xy-md02", "xy-md03").replace("pin: 22", "pin: 99"), encoding="utf-8")

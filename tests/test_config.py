@@ -251,6 +251,15 @@ def test_a_credential_of_systemd_comes_first_whatever_its_mode(tmp_path: Path, m
     assert read_secret(str(credentials / "pw"), tmp_path).reveal() == "from systemd"
 
 
+def test_one_address_may_stand_alone_and_several_in_a_list(tmp_path: Path) -> None:
+    alone = changed(tmp_path).uplinks["platform"]
+    several = changed(
+        tmp_path, ('"mqtts://mqtt.example.com:8883"', '["wss://a.example.com", "mqtt://b.example.com:1883"]')
+    ).uplinks["platform"]
+    assert alone.url == ("mqtts://mqtt.example.com:8883",)
+    assert several.url == ("wss://a.example.com", "mqtt://b.example.com:1883")
+
+
 def test_files_of_an_uplink_get_whole_names(tmp_path: Path) -> None:
     for name in ("pw", "ca.pem", "own.pem", "own.key"):
         private(tmp_path / name, "x")
@@ -306,6 +315,8 @@ def test_an_editor_finds_what_one_value_can_tell() -> None:
         ("priority: high", "priority: urgent"),
         ("warm:", "Warm Room:"),
         ("rules:", "ruels:"),
+        ('"mqtts://mqtt.example.com:8883"', "[]"),
+        ('"mqtts://mqtt.example.com:8883"', "8883"),
     ):
         assert SITE.count(old) == 1
         assert not validator.is_valid(parsed(SITE.replace(old, new).encode(), "f", "").value), new

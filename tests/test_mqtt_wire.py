@@ -6,6 +6,7 @@ import random
 import socket
 import ssl
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
@@ -482,9 +483,13 @@ def test_a_message_larger_than_anything_we_asked_for_ends_the_connection_before_
             for _ in range(10_000):
                 one.sendall(b"a" * 10_000)
 
+    tracemalloc.start()
     with raw_server(large) as port, Listener(f"mqtt://127.0.0.1:{port}") as wire:
         wire.up()
         assert "too large" in wire.down().what
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3_000_000
 
 
 # ---------------------------------------------------------------- small things

@@ -15,9 +15,11 @@ PAGES = sorted(path for path in TOP.rglob("README.md") if not any(part.startswit
 LINK = re.compile(r"\]\(([^)#]+)\)")
 
 
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+
+
 def test_the_first_configuration_passes_the_check(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    (tmp_path / "my.yaml").write_text(example)
+    (tmp_path / "my.yaml").write_text(EXAMPLES[0])
     config = read_config(tmp_path / "my.yaml")
     assert config.devices.keys() == {"fridge"}
     assert config.rules.keys() == {"fridge-warm", "fridge-silent"}
@@ -26,6 +28,18 @@ def test_the_first_configuration_passes_the_check(tmp_path: Path) -> None:
 def test_the_first_configuration_is_explained_line_by_line() -> None:
     example, explained = README.split("```yaml")[1].split("```")
     assert re.findall(r"# (\d)$", example, re.MULTILINE) == re.findall(r"^(\d)\. ", explained, re.MULTILINE)[:6]
+
+
+def test_the_uplink_with_several_addresses_and_a_proxy_passes_the_check(tmp_path: Path) -> None:
+    uplinks, count = re.subn(r"uplinks:\n.*\n", EXAMPLES[1], EXAMPLES[0])
+    assert count == 1
+    (tmp_path / "my.yaml").write_text(uplinks)
+    for name in ("mqtt-password", "proxy-password"):
+        (tmp_path / name).write_text("s3cret")
+        (tmp_path / name).chmod(0o600)
+    platform = read_config(tmp_path / "my.yaml").uplinks["platform"]
+    assert len(platform.url) == 3
+    assert platform.proxy_username == "site"
 
 
 def test_every_command_that_is_shown_exists() -> None:

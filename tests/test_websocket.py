@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from test_mqtt_wire import CONNACK, Listener
 from tls_scene import Authority, Pair, tls_front
 from uplink_scene import Platform, event, running, until
@@ -299,6 +301,22 @@ def test_what_no_server_may_send_ends_the_websocket(bad: bytes) -> None:
     with pytest.raises(ConnectionAbortedError):
         near.recv(2)
     assert near.broken
+    near.close()
+    far.close()
+
+
+@given(st.lists(st.binary(max_size=40), max_size=8), st.booleans())
+def test_any_bytes_are_payload_or_the_end_and_never_an_error_of_ours(pieces: list[bytes], framed: bool) -> None:
+    near, far = ends()
+    got = 0
+    try:
+        for piece in pieces:
+            far.sendall(frame(piece, piece[0] % 16) if framed and piece else piece)
+            got += len(received(near, 50))
+            assert near.pending() <= 50
+    except ConnectionAbortedError:
+        assert near.broken
+    assert got <= sum(map(len, pieces))
     near.close()
     far.close()
 

@@ -39,6 +39,7 @@ uplinks:
   #   url: mqtts://mqtt.example.com:8883
   #   username: {gateway}
   #   password_file: mqtt-password   # a file beside this one with the password alone in it, chmod 600
+  #   proxy: http://proxy:3128       # only where nothing gets out but through an HTTP proxy
 
 # The wires. Each serial port is one link; RS-485 devices share theirs, other devices need one of their own.
 links:

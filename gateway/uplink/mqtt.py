@@ -43,6 +43,9 @@ from gateway.uplink.wire import (
 MAX_INCOMING = 65_536
 """Bytes of a packet that the broker may send to us."""
 
+AT_ONCE = 16_384
+"""Bytes of one read; paho makes up to 100 of them before anybody can look at the packet."""
+
 UNSUPPORTED_VERSION = 0x84
 PROTOCOL_ERROR = 0x82
 KEEP_ALIVE_TIMEOUT = 0x8D
@@ -74,6 +77,11 @@ class _Client(Client):
 
     def _create_socket(self) -> Stream:
         return self._dialled()
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        """As paho's, which asks for as many bytes as a packet says it has, and gets that much memory at once."""
+        received: bytes = super()._sock_recv(min(bufsize, AT_ONCE))
+        return received
 
 
 class Connection:
