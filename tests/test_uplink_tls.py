@@ -186,6 +186,32 @@ def test_mosquitto_says_what_it_has_against_our_certificate(authority: Authority
             wire.up()
 
 
+@pytest.mark.parametrize("scheme", ["mqtts", "wss"])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_what_a_broker_has_against_our_certificate_is_told_whenever_it_says_so(
+    authority: Authority, version: ssl.TLSVersion, scheme: str
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = context.maximum_version = version
+    pair, old = authority.issue("server"), authority.issue("old", end="20210101000000Z")
+    context.load_cert_chain(pair.cert, pair.key)
+    context.load_verify_locations(authority.ca.cert)
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    def refuse(one: socket.socket) -> None:
+        with context.wrap_socket(one, server_side=True) as secure:
+            secure.recv(1000)
+
+    with raw_server(refuse) as port:
+        url = f"{scheme}://localhost:{port}/mqtt" if scheme == "wss" else f"{scheme}://localhost:{port}"
+        for _ in range(5):  # the alert, the end and our own first bytes meet in any order
+            with Listener(url, authority.folder, ca_file="ca.pem", clock=SYNCED) as wire:
+                assert "asks for a certificate of ours" in wire.down().what
+            files = {"cert_file": str(old.cert), "key_file": str(old.key)}
+            with Listener(url, authority.folder, ca_file="ca.pem", clock=SYNCED, **files) as wire:
+                assert "says that our certificate (old) has expired" in wire.down().what
+
+
 def test_a_broker_whose_clock_is_wrong_is_suspected_where_our_certificate_is_good() -> None:
     error = ssl.SSLError(1, "alert")
     error.reason = "SSLV3_ALERT_CERTIFICATE_EXPIRED"

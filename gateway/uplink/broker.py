@@ -95,6 +95,6 @@ class Broker:
 
     def _explain(self, ended: Connection) -> None:
         """Where TLS failed, that is the reason, whatever else came of it."""
-        error, shook_hands = ended.shown.error, ended.shown.certificate is not None
-        if error is not None and not ended.is_up and (ended.fault is None or not shook_hands):
+        error = ended.shown.error
+        if error is not None and not ended.is_up:
             ended.fault = handshake.fault(error, self.where, self._account.known())

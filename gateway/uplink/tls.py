@@ -133,9 +133,8 @@ def _watched(shown: Shown) -> type[ssl.SSLSocket]:
         def do_handshake(self, block: bool = False) -> None:
             try:
                 super().do_handshake(block)
-            except OSError as error:
-                _note(shown, error)
-                self.close()  # paho leaves that to the garbage collector
+            except ssl.SSLError as error:
+                shown.error = error
                 raise
             shown.certificate = self.getpeercert(binary_form=True)
 
@@ -143,7 +142,8 @@ def _watched(shown: Shown) -> type[ssl.SSLSocket]:
             try:
                 return super().recv(buflen, flags)
             except ssl.SSLError as error:
-                _note(shown, error)
+                if "ALERT" in (error.reason or ""):
+                    shown.error = error
                 raise
 
         def send(self, data: object, flags: int = 0) -> int:
@@ -155,9 +155,3 @@ def _watched(shown: Shown) -> type[ssl.SSLSocket]:
                 raise
 
     return Watched
-
-
-def _note(shown: Shown, error: OSError) -> None:
-    passing = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
-    if isinstance(error, ssl.SSLError) and not isinstance(error, passing):
-        shown.error = error
