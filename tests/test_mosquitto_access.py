@@ -17,9 +17,10 @@ import pytest
 from mosquitto import Mosquitto, mosquitto
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from uplink_scene import ABOUT, Scene, alarm, event, reading, running
+from tls_scene import openssl
+from uplink_scene import ABOUT, Scene, alarm, event, reading, running, until
 
-from gateway.model import AlarmsKnown, AlarmState, Command, Reply
+from gateway.model import AlarmsKnown, AlarmState, Command, Lane, Reply
 
 pytestmark = [
     pytest.mark.mosquitto,
@@ -172,6 +173,34 @@ def test_what_a_gateway_left_behind_is_cleared_with_it_too(site: Site) -> None:
             scene.wait_up()
             scene.sender.post(AlarmsKnown())
             platform.payload_on(f"{ROOT}/alarm/old", b"")
+
+
+def test_a_certificate_takes_the_passwords_place_as_the_broker_file_says(
+    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = (site.folder / "etc" / "conf.d" / "sitewarden.conf").read_text()
+    (subject,) = re.findall(r"-subj '(.*)'", text)
+    lines = re.sub(r"^# (cafile|require_certificate|use_identity)", r"\1", text, flags=re.MULTILINE)
+    lines = lines.replace("/etc/mosquitto", str(site.folder / "etc"))
+    kept = [line for line in lines.splitlines() if not line.startswith(("listener", "password_file"))]
+    assert sum(line.startswith(("cafile", "require", "use_identity")) for line in kept) == 3
+    ca = ("-CA", site.folder / "ca.pem", "-CAkey", site.folder / "ca.key", "-CAcreateserial")
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", tmp_path / "own.key")
+    openssl("req", *key, "-subj", subject, "-out", tmp_path / "own.csr")
+    openssl("x509", "-req", "-in", tmp_path / "own.csr", *ca, "-days", "90", "-out", tmp_path / "own.pem")
+    shutil.copy(site.folder / "ca.pem", tmp_path)
+    options: dict[str, Any] = {"ca_file": "ca.pem", "cert_file": "own.pem", "key_file": "own.key"}
+    with mosquitto(tmp_path / "m", *kept) as broker:
+        url = f"mqtts://localhost:{broker.port}"
+        with running(url, tmp_path, about=replace(ABOUT, site="shop-1"), **options) as scene:
+            scene.wait_up()
+            scene.store(event(1), reading(1))
+            scene.wait_acked()
+        with running(url, tmp_path, about=replace(ABOUT, site="shop-2"), **options) as scene:
+            scene.wait_up()
+            scene.store(event(1))
+            until(lambda: "sitewarden/v1/shop-2/gw1/event: Not authorized" in caplog.text)
+            assert scene.journal.do(lambda journal: journal.unacked(Lane.EVENT)) == [1]
 
 
 def peer_of(site: Site, gateway: str) -> Peer:
