@@ -15,10 +15,23 @@ import pytest
 from test_hub import plan
 
 from gateway.clock import SystemClock
-from gateway.control import MAX_REQUEST, Control, ask, socket_path
+from gateway.control import MAX_REQUEST, Control, ask, socket_path, status
 from gateway.errors import SitewardenError
-from gateway.hub.room import HubRoom
-from gateway.model import Command, Decision, Json, Notice, Reading, Record, Recovered, Reply, Write
+from gateway.hub.room import MAX_IDLE_S, NOT_STORED_BEHIND, HubRoom
+from gateway.model import (
+    Command,
+    Decision,
+    Json,
+    LinkHealth,
+    Notice,
+    Reading,
+    Record,
+    Recovered,
+    Reply,
+    Row,
+    Stored,
+    Write,
+)
 
 WITHIN_S = 5.0
 
@@ -133,6 +146,53 @@ def test_telemetry_is_passed_on_in_one_piece_when_the_inbox_is_drained() -> None
     telemetry, stopped = told.journal_inbox.get(timeout=0), told.journal_inbox.get(timeout=0)
     assert [record.seq for record in telemetry.records] == list(range(1, 101))
     assert json.loads(stopped.records[-1].text)["event"] == "stopped"
+
+
+class HeardClock(SystemClock):
+    """Tells when it is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_read = threading.Event()
+
+    def mono(self) -> float:
+        self.is_read.set()
+        return super().mono()
+
+
+def test_health_wakes_nobody_and_is_known_when_somebody_asks() -> None:
+    clock = HeardClock()
+    room = HubRoom(plan(), clock, Told())
+    room.post(Recovered("new", None, {}))
+    thread = threading.Thread(target=room.run)
+    thread.start()
+    while clock.is_read.wait(0.2):
+        clock.is_read.clear()  # until it rests
+    room.post(LinkHealth("gpio", True, (), opens=7))
+    assert not clock.is_read.wait(0.2)
+    assert [link.opens for link in status(room.post, WITHIN_S).health.links] == [7]
+    room.stop()
+    thread.join(WITHIN_S)
+
+
+def test_the_hub_wakes_for_what_is_stored_while_it_holds_polls_back() -> None:
+    told, clock = Told(), SystemClock()
+    room = HubRoom(plan(), clock, told)
+    room.post(Recovered("new", None, {}))
+    thread = threading.Thread(target=room.run)
+    thread.start()
+    for _ in range(NOT_STORED_BEHIND + 1):
+        room.post(reading("cold-1", temperature=4.0))
+    posted = [told.journal_inbox.get(timeout=WITHIN_S)]
+    while sum(len(decision.records) for decision in posted) <= NOT_STORED_BEHIND:
+        posted.append(told.journal_inbox.get(timeout=WITHIN_S))
+    assert room.behind()
+    room.post(Stored(tuple(Row(record.seq, "run", record) for decision in posted for record in decision.records)))
+    until = clock.mono() + MAX_IDLE_S / 2
+    while room.behind():
+        assert clock.mono() < until
+    room.stop()
+    thread.join(WITHIN_S)
 
 
 def test_status_tells_points_alarms_and_outputs(hub: tuple[HubRoom, Told], state_dir: Path) -> None:

@@ -2,6 +2,7 @@
 
 - It touches neither disk nor network: passing on is a `put` into another room's queue.
 - Contacts, smoke, outputs and commands overtake other readings, and the inbox is looked at again after every fact.
+- Facts that lead to nothing by themselves wake nobody: they are taken in with the next fact that does.
 - Writes to outputs leave first, then events, at once; telemetry is passed on when the inbox is drained, in one piece.
 - Records of the first moments wait for `started`, event number 1, which waits for the journal: HOLD_S at most.
 """
@@ -17,7 +18,22 @@ from typing import Protocol
 from gateway.clock import Clock
 from gateway.hub.decide import Hub
 from gateway.hub.plan import Plan
-from gateway.model import Command, Decision, Fact, Lane, Notice, Reading, Record, Stopping, Tick, Write
+from gateway.model import (
+    Command,
+    Decision,
+    Fact,
+    JournalHealth,
+    Lane,
+    LinkHealth,
+    Notice,
+    Reading,
+    Record,
+    Stopping,
+    Stored,
+    Tick,
+    UplinkHealth,
+    Write,
+)
 
 TICK = Tick()
 MAX_IDLE_S = 5.0
@@ -25,6 +41,9 @@ MAX_IDLE_S = 5.0
 
 MAX_BATCH = 500
 """Telemetry decisions that are passed on at the latest, however full the inbox is."""
+
+QUIET = frozenset({Stored, LinkHealth, JournalHealth, UplinkHealth})
+"""Facts that need not wake the hub, unless it holds polls back until they come."""
 
 BEHIND = 2_000
 """Facts in the inbox, or records not yet stored, from which on polls that are no safety polls are held back."""
@@ -59,6 +78,7 @@ class HubRoom:
         self._clock = clock
         self._rooms = rooms
         self._inbox: SimpleQueue[Fact] = SimpleQueue()
+        self._quiet: SimpleQueue[Fact] = SimpleQueue()
         self._urgent: deque[Fact] = deque()
         self._usual: deque[Fact] = deque()
         self._hub = Hub(plan, clock.now())
@@ -67,10 +87,9 @@ class HubRoom:
         self._hold_until = clock.mono() + HOLD_S
         self.beat = clock.mono()
 
-    @property
-    def post(self) -> Callable[[Fact], None]:
+    def post(self, fact: Fact) -> None:
         """Tell the hub a fact; never waits."""
-        return self._inbox.put
+        (self._quiet if type(fact) in QUIET and not self.behind() else self._inbox).put(fact)
 
     def behind(self) -> bool:
         """Whether polls that are no safety polls should be held back."""
@@ -99,9 +118,14 @@ class HubRoom:
         """Until a fact comes or time itself is one."""
         wake = self._hub.wake if self._held is None else min(self._hub.wake, self._hold_until)
         timeout = min(MAX_IDLE_S, wake - self._clock.mono())
+        came: Fact | None = None
         if timeout > 0:
             with suppress(Empty):
-                self._sort(self._inbox.get(timeout=timeout))
+                came = self._inbox.get(timeout=timeout)
+        while not self._quiet.empty():
+            self._usual.append(self._quiet.get())
+        if came is not None:
+            self._sort(came)
         self._drain()
         if self._held is not None and self._clock.mono() >= self._hold_until:
             self._release()
