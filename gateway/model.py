@@ -283,6 +283,9 @@ class Dropped(NamedTuple):
     records: int
     uplinks: tuple[str, ...]  # those that did not have them
     reason: str
+    first_ts: int | None = None  # UTC ms of the first and the last of them, as recorded; None where nobody knows
+    last_ts: int | None = None
+    trust: Trust | None = None  # of the less trusted one of these times
 
 
 JOURNAL_FAILED = "journal_failed"

@@ -162,5 +162,5 @@ _NAMES = {
 
 
 def gateway_fact(fact: GatewayFact) -> str:
-    """A fact about the gateway itself; the event's fields are the fact's."""
-    return event(_NAMES[type(fact)], **fact._asdict())
+    """A fact about the gateway itself; the event's fields are the fact's, as far as they are known."""
+    return event(_NAMES[type(fact)], **{name: value for name, value in fact._asdict().items() if value is not None})

@@ -15,7 +15,7 @@ from gateway.journal.inspection import Line
 from gateway.model import Json, Lane
 
 FOLLOW_S = 0.5
-_HEAD = ("NOTED", "UPLINKS", "RUN", "LANE", "FIRST", "LAST", "RECORDS", "REASON", "ANNOUNCED")
+_HEAD = ("NOTED", "UPLINKS", "RUN", "LANE", "FIRST", "LAST", "RECORDS", "FROM", "TO", "REASON", "ANNOUNCED")
 _GAP = '{"event":"gap",'
 
 
@@ -114,5 +114,9 @@ def _gap_row(ts: int, text: str, announced: str) -> tuple[str, ...]:
     gap = parsed(text) or {"reason": "damaged row"}
     named = gap.get("uplinks")
     uplinks = ", ".join(map(str, named)) if isinstance(named, list) and named else "-"
-    fields = (gap.get(name, "-") for name in ("of_run", "lane", "first", "last", "records", "reason"))
-    return time_text(ts), printable(uplinks), *(printable(str(field)) for field in fields), announced
+    fields = [printable(str(gap.get(name, "-"))) for name in ("of_run", "lane", "first", "last", "records", "reason")]
+    trust = gap.get("trust")
+    doubt = "" if trust in (None, "synced") else f" ({printable(str(trust))})"
+    when = (gap.get(name) for name in ("first_ts", "last_ts"))
+    between = [f"{time_text(each)}{doubt}" if isinstance(each, int) else "-" for each in when]
+    return time_text(ts), printable(uplinks), *fields[:-1], *between, fields[-1], announced

@@ -48,8 +48,10 @@ class Numbering:
         """One record; none while too many wait, and the gap's event with the first one after that."""
         seq = self._next(lane)
         if self.not_stored >= MAX_NOT_STORED or (lane in self._gaps and self.not_stored >= MAX_NOT_STORED // 2):
-            begun = self._gaps.get(lane) or Dropped(self._run, lane, seq, seq, 0, (), "the journal is behind")
-            self._gaps[lane] = begun._replace(last=seq, records=begun.records + 1)
+            begun = self._gaps.get(lane) or Dropped(
+                self._run, lane, seq, seq, 0, (), "the journal is behind", reading.ts, reading.ts, now.trust
+            )
+            self._gaps[lane] = begun._replace(last=seq, records=begun.records + 1, last_ts=reading.ts)
             self.dropped += 1
             return ()
         made = (self._record(lane, seq, reading.ts, reading.mono, self._text(reading), now),)

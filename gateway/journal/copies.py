@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from gateway.errors import CannotCreate, JournalDown
-from gateway.journal import enrolment, inspection, opening
+from gateway.journal import enrolment, inspection, opening, times
 from gateway.journal.gaps import Gaps
 from gateway.journal.ledger import Ledger, row_id, run_of, seq_of
 from gateway.journal.statelock import JOURNAL_FILE, StateLock
@@ -248,7 +248,8 @@ def _only_theirs(db: sqlite3.Connection, theirs: Ledger, ours: Ledger) -> Iterat
                 first = max(first, ours.ends[lane].get(number, row_id(number, 0)) + 1)  # noqa: PLW2901 - the rest of it
             (rows,) = db.execute(f"SELECT count(*) FROM {lane} WHERE id BETWEEN ? AND ?", (first, last)).fetchone()  # noqa: S608 - a lane is no input
             if rows:
-                yield Dropped(run, lane, seq_of(first), seq_of(last), rows, uplinks, REPLACED)
+                gap = Dropped(run, lane, seq_of(first), seq_of(last), rows, uplinks, REPLACED)
+                yield times.of_rows(db, lane, first, last).on(gap)
 
 
 def _carry_on(draft: Path, before: _Before | None) -> None:

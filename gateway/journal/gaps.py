@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from gateway import records
-from gateway.model import Dropped, Lane, Record
+from gateway.model import Dropped, Lane, Record, Trust
 
 _KEPT = 1000
 """So many announced gaps stay for people to look at."""
@@ -70,4 +70,5 @@ def is_gap(text: str) -> bool:
 def _parse(text: str) -> Dropped:
     gap = json.loads(text)
     gap.pop("event")
-    return Dropped(**{**gap, "lane": Lane(gap["lane"]), "uplinks": tuple(gap["uplinks"])})
+    trust = Trust(gap["trust"]) if "trust" in gap else None
+    return Dropped(**{**gap, "lane": Lane(gap["lane"]), "uplinks": tuple(gap["uplinks"]), "trust": trust})

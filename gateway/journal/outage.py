@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.journal import times
 from gateway.model import Dropped
 
 MAX_LOST = 200
@@ -49,7 +50,8 @@ class Outage:
                 if before.uplinks == gap.uplinks or len(self.lost) >= MAX_LOST:
                     without = tuple(name for name in self._uplinks if name in before.uplinks + gap.uplinks)
                     records = before.records + gap.records
-                    self.lost[at] = before._replace(last=gap.last, records=records, uplinks=without)
+                    whole = before._replace(last=gap.last, records=records, uplinks=without)
+                    self.lost[at] = times.joined(before, gap).on(whole)
                     return
                 break
         self.lost.append(gap)

@@ -18,7 +18,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gateway.journal import chaining
+from gateway.journal import chaining, times
 from gateway.journal.ledger import Ledger, last_of_run, run_of, seq_of
 from gateway.journal.ranges import Ranges
 from gateway.model import Dropped, Lane
@@ -90,11 +90,13 @@ def delete_oldest(db: sqlite3.Connection, draft: Ledger, lane: Lane, rows: int, 
     for first, last in draft.sent(lane):
         if lane is Lane.EVENT and first > _first_unsent(draft, lane):
             break
-        return Slice(_delete_some(db, draft, lane, first, last, rows)[0])
+        return Slice(delete(db, draft, lane, first, _end_of_some(db, lane, first, last, rows)))
     for first, last, uplinks in draft.unsent(lane):
-        records, end = _delete_some(db, draft, lane, first, last, rows)
+        end = _end_of_some(db, lane, first, last, rows)
+        when = times.of_rows(db, lane, first, end)
+        records = delete(db, draft, lane, first, end)
         gap = Dropped(draft.runs.get(run_of(first), ""), lane, seq_of(first), seq_of(end), records, uplinks, reason)
-        return Slice(records, (gap,) if records else ())
+        return Slice(records, (when.on(gap),) if records else ())
     return None
 
 
@@ -103,9 +105,10 @@ def delete_rows(db: sqlite3.Connection, draft: Ledger, lane: Lane, rows: Iterabl
     dropped = []
     for first, last in Ranges((row, row) for row in rows):
         without = tuple(name for name in draft.uplinks if any(draft.missing(name, lane, first, last)))
+        when = times.of_rows(db, lane, first, last)
         records = delete(db, draft, lane, first, last)
         run = draft.runs.get(run_of(first), "")
-        dropped.append(Dropped(run, lane, seq_of(first), seq_of(last), records, without, reason))
+        dropped.append(when.on(Dropped(run, lane, seq_of(first), seq_of(last), records, without, reason)))
     return Slice(sum(gap.records for gap in dropped), tuple(dropped))
 
 
@@ -113,7 +116,7 @@ def _first_unsent(draft: Ledger, lane: Lane) -> float:
     return next((unsent.first for unsent in draft.unsent(lane)), math.inf)
 
 
-def pass_over(_db: sqlite3.Connection, draft: Ledger, uplink: str, rows: int, reason: str) -> Slice:
+def pass_over(db: sqlite3.Connection, draft: Ledger, uplink: str, rows: int, reason: str) -> Slice:
     """Let an uplink do without its oldest `rows` of telemetry; the rows stay for the others."""
     dropped = []
     for first, last in list(draft.missing(uplink, Lane.TELEMETRY, 0, draft.top(Lane.TELEMETRY))):
@@ -121,20 +124,18 @@ def pass_over(_db: sqlite3.Connection, draft: Ledger, uplink: str, rows: int, re
         while start <= last and rows > 0:
             end = min(last, last_of_run(run_of(start)), start + rows - 1)
             run, records = draft.runs.get(run_of(start), ""), end - start + 1
-            dropped.append(Dropped(run, Lane.TELEMETRY, seq_of(start), seq_of(end), records, (uplink,), reason))
+            gap = Dropped(run, Lane.TELEMETRY, seq_of(start), seq_of(end), records, (uplink,), reason)
+            dropped.append(times.of_rows(db, Lane.TELEMETRY, start, end).on(gap))
             draft.acknowledge(uplink, Lane.TELEMETRY, ((start, end),))
             rows -= records
             start = end + 1
     return Slice(0, tuple(dropped))
 
 
-def _delete_some(
-    db: sqlite3.Connection, draft: Ledger, lane: Lane, first: int, last: int, rows: int
-) -> tuple[int, int]:
-    """Delete up to `rows`, and up to a slice, of the rows `first` to `last`: how many went, and up to which id."""
+def _end_of_some(db: sqlite3.Connection, lane: Lane, first: int, last: int, rows: int) -> int:
+    """Up to which id it are `rows`, and no more than a slice, of the rows `first` to `last`."""
     beyond = db.execute(_BEYOND[lane], (first, last, max(1, min(rows, SLICE_ROWS)))).fetchone()
-    end = last if beyond is None else beyond[0] - 1
-    return delete(db, draft, lane, first, end), end
+    return last if beyond is None else int(beyond[0]) - 1
 
 
 def delete(db: sqlite3.Connection, draft: Ledger, lane: Lane, first: int, last: int) -> int:

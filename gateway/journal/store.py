@@ -25,7 +25,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from gateway.journal import chaining, enrolment, faults, opening, reading, retention
+from gateway.journal import chaining, enrolment, faults, opening, reading, retention, times
 from gateway.journal.books import Books
 from gateway.journal.chain import Head
 from gateway.journal.enrolment import Identity
@@ -201,13 +201,12 @@ class Store:
     def given_up(self, lost: Lost, now_ts: int) -> Iterator[Dropped]:
         """The gaps of records that waited for the disk and are not kept any longer, by the uplinks that miss them."""
         number = self._number or self._wish or enrolment.wished(now_ts)
-        left = lost.records
         for first, last, uplinks in self.ledger.pieces(
             lost.lane, row_id(number, lost.first), row_id(number, lost.last)
         ):
-            records = min(left, last - first + 1)
-            left -= records
-            yield Dropped(self._run, lost.lane, seq_of(first), seq_of(last), records, uplinks, JOURNAL_FAILED)
+            stamps = [stamp for stamp in lost.stamps if seq_of(first) <= stamp.seq <= seq_of(last)]
+            gap = Dropped(self._run, lost.lane, seq_of(first), seq_of(last), len(stamps), uplinks, JOURNAL_FAILED)
+            yield times.of_stamps(stamps).on(gap)
 
     def _columns(self, record: Record) -> tuple[int, int, str, int, str, int | None]:
         text, shape = self._shapes.pack(record.text)

@@ -106,14 +106,15 @@ class Upkeep:
         return dropped
 
     def slice(self, work: Callable[[sqlite3.Connection, Ledger], Slice | None], now_ts: int) -> Slice | None:
-        """One transaction of retention, with a draft of the ledger."""
+        """One transaction of retention, with a draft of the ledger; what nothing has to go for is no write."""
         books = self._books
         draft = books.ledger.copy()
         with self._handle.border(), self._handle.transaction() as db:
             cut = work(db, draft)
             if cut is not None:
                 books.gaps.note(db, now_ts, cut.dropped)
-            kept = books.write(db, draft)
+            is_write = cut is not None and bool(cut.rows or cut.dropped)
+            kept = books.write(db, draft) if is_write else books.kept
         books.ledger, books.kept = draft, kept
         if cut is not None:
             books.gaps.committed(cut.dropped)

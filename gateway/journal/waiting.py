@@ -16,16 +16,17 @@ from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from typing import NamedTuple
 
+from gateway.journal.times import Stamp
 from gateway.model import Decision, Lane, Record
 
 
 class Lost(NamedTuple):
-    """Numbers `first` to `last` of a lane of this run, of which `records` records waited here and were given up."""
+    """Numbers `first` to `last` of a lane of this run, and when the records were made that were given up of them."""
 
     lane: Lane
     first: int
     last: int
-    records: int
+    stamps: tuple[Stamp, ...] = ()
 
 
 class Waiting:
@@ -65,7 +66,7 @@ class Waiting:
         lane, newest = record.lane, self._newest[record.lane]
         (self.telemetry if lane is Lane.TELEMETRY else self.local).append(record)
         if record.seq > newest + 1:
-            self.holes.append(Lost(lane, newest + 1, record.seq - 1, 0))
+            self.holes.append(Lost(lane, newest + 1, record.seq - 1))
         self._newest[lane] = max(newest, record.seq)
 
     def records(self) -> Iterator[Record]:
@@ -94,14 +95,14 @@ class Waiting:
         """Give up the oldest of what is local, of telemetry, then of the events, until at most this much is left."""
         lost = []
         for lane, queue in reversed(self._queues()):
-            gone: list[int] = []
+            gone: list[Stamp] = []
             while queue and self.exceeds(max_records, max_bytes):
                 record = queue.popleft()
                 self.text_bytes -= len(record.text)
-                gone.append(record.seq)
+                gone.append(Stamp(record.seq, record.ts, record.trust))
             self._told[lane] = max(0, self._told[lane] - len(gone))
             if gone:
-                lost.append(Lost(lane, gone[0], gone[-1], len(gone)))
+                lost.append(Lost(lane, gone[0].seq, gone[-1].seq, tuple(gone)))
         return lost
 
     def clear(self) -> None:

@@ -47,6 +47,7 @@ from gateway.model import (
     Lane,
     Recovered,
     Stored,
+    Trust,
     Unstored,
 )
 
@@ -191,7 +192,8 @@ def test_memory_is_bounded_events_stay_and_the_gap_is_exact(path: Path) -> None:
         gap = scene.hub.wait(Dropped)
         assert events == list(range(2, 53))
         assert kept == list(range(gap.last + 1, MAX_WAITING + 5001))
-        assert gap == Dropped("run-1", Lane.TELEMETRY, 1, gap.last, gap.last, ("platform",), "journal_failed")
+        whole = Dropped("run-1", Lane.TELEMETRY, 1, gap.last, gap.last, ("platform",), "journal_failed")
+        assert gap == whole._replace(first_ts=NOW, last_ts=NOW, trust=Trust.SYNCED)
         assert len(rows) == MAX_WAITING
         scene.post(event(53, text=records.gateway_fact(gap)))
         scene.stored(53)
