@@ -226,7 +226,7 @@ class PreviousRun(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """What the journal found at start. `fate`: "kept", "salvaged" or "new"; `state`: key -> JSON text.
+    """What the journal found at start. `fate`: "kept", "salvaged", "restored" or "new"; `state`: key -> JSON text.
 
     `aside`: what a damaged file is called now that a new one was begun; "": none was found.
     """

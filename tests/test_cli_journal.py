@@ -599,7 +599,9 @@ def test_a_restored_daemon_numbers_nothing_twice_and_the_platform_gets_the_rest(
     consumer.wait_for(
         lambda: len({e["run"] for e in consumer.events if e["event"] == "started"}) >= 2, WITHIN_S, "start"
     )
-    third = [e for e in consumer.events if e["event"] == "started"][-1]["run"]
+    starts = [e for e in consumer.events if e["event"] == "started"]
+    third = starts[-1]["run"]
+    assert (starts[-1]["journal"], starts[-1]["previous"]["run"]) == ("restored", starts[0]["run"])
     consumer.wait_for(lambda: len(consumer.seqs(third, "telemetry")) > 20, WITHIN_S, "live records")
 
     def told() -> set[tuple[str, str, int]]:

@@ -6,7 +6,8 @@
 - A copy gets its name only when it is whole, checked and on the disk. It is one file (mode 0600) without a WAL.
 - Putting a copy in place happens under the lock of the state directory, so never under a daemon. The present journal
   is kept, as `.replaced-<time>`. What it had not sent, and the copy does not have, is noted in the copy as gaps, which
-  the next run announces. Runs are numbered on from those of the present journal: no row's id is used twice.
+  the next run announces, as it does that the journal was restored. Runs are numbered on from those of the present
+  journal: no row's id is used twice.
 """
 
 from __future__ import annotations
@@ -258,6 +259,7 @@ def _carry_on(draft: Path, before: _Before | None) -> None:
         db.execute("BEGIN IMMEDIATE")
         (own,) = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'runs'").fetchone()
         next_run = own + _UNKNOWN_RUNS if before is None else max(own, before.next_run)
+        db.execute("INSERT OR REPLACE INTO state VALUES (?, 'true')", (enrolment.RESTORED,))
         db.execute("DELETE FROM sqlite_sequence WHERE name = 'runs'")
         db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('runs', ?)", (next_run,))
         if before is not None:

@@ -18,6 +18,10 @@ _QUARTER_MS = 900_000
 _LAST_WISH = 1 << 22
 
 
+RESTORED = "journal_restored"
+"""The key of the state that tells the next run, and no other, that a copy was put in the journal's place."""
+
+
 class Identity(NamedTuple):
     """A run as the file names it; `number` is 0 until it has one, and stays the same in whatever file follows.
 
@@ -83,6 +87,11 @@ def enrol(db: sqlite3.Connection, draft: Ledger, own: Identity, now_ts: int) -> 
     _forget_empty(db, draft, before)
     shaping.prune(db, number)
     return number, previous
+
+
+def was_restored(db: sqlite3.Connection) -> bool:
+    """Whether this is the first run of a copy that was put in place, which from now on is the journal."""
+    return db.execute("DELETE FROM state WHERE key = ?", (RESTORED,)).rowcount > 0
 
 
 def _close_starts(db: sqlite3.Connection, draft: Ledger, current: int) -> None:

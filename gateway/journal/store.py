@@ -121,6 +121,7 @@ class Store:
                 end = inheritance.chain(db)
                 db.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", self._state.items())
                 books.gaps.note(db, now_ts, lost)
+                is_restored = enrolment.was_restored(db)
                 kept = books.write(db, draft)
                 db.execute(f"PRAGMA user_version = {opening.SCHEMA}")  # writes, whatever it was before
             self.handle.space.fit(db)  # not before: a full file must open, to be relieved
@@ -128,7 +129,7 @@ class Store:
                 dropped = books.gaps.recall(db)
             self._state = dict(db.execute("SELECT key, text FROM state"))
         books.ledger, books.kept, self._number, inheritance.end = draft, kept, number, end
-        fate = "salvaged" if is_salvaged else "new" if self._is_new else "kept"
+        fate = "salvaged" if is_salvaged else "restored" if is_restored else "new" if self._is_new else "kept"
         self._is_new = False
         recovered = Recovered(fate, previous, self._state, inheritance.aside)
         inheritance.taken()
