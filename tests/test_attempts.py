@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.uplink.attempts import Attempts, Pauses
 
@@ -128,6 +130,31 @@ def test_a_broker_that_hangs_up_on_everybody_at_once_is_asked_ever_less() -> Non
         site.next()
         site.stay(0, 0.1)
     assert site.tried[-1][0] - site.tried[-2][0] > 30
+
+
+OUTCOMES = st.tuples(st.sampled_from(["unreachable", "refused", "up", "up, refused"]), st.floats(0, 90))
+
+
+@given(st.integers(1, 4), st.integers(0, 2**20), st.lists(OUTCOMES, min_size=1, max_size=150))
+def test_whatever_happens_no_broker_is_tried_without_a_pause_nor_forgotten(
+    brokers: int, seed: int, outcomes: list[tuple[str, float]]
+) -> None:
+    site = Site(brokers, by_chance(seed))
+    ended: dict[int, float] = {}
+    tried: dict[int, float] = dict.fromkeys(range(brokers), site.now)
+    for what, seconds in outcomes:
+        broker = site.next()
+        assert site.now - ended.get(broker, 0) >= 0.25
+        tried[broker] = site.now
+        if "up" in what:
+            site.stay(broker, seconds, refused="refused" in what)
+            tried = dict.fromkeys(range(brokers), site.now)  # all in order again
+        else:
+            site.now += seconds / 10
+            site.attempts.ended(broker, site.now, refused=what == "refused")
+        ended[broker] = site.now
+        longest = 60 + brokers * 10 * 9  # a pause, and the longest attempts on all of them until its turn comes
+        assert all(site.now - when <= 2 * longest for when in tried.values())
 
 
 # ---------------------------------------------------------------- several brokers

@@ -282,6 +282,17 @@ def test_a_ping_is_answered_and_a_close_too() -> None:
     far.close()
 
 
+def test_nothing_is_read_any_more_where_nothing_can_be_written() -> None:
+    near, far = ends()
+    far.sendall(frame(b"ok") + frame(b"never read"))
+    assert near.recv(2) == b"ok"
+    far.close()
+    with pytest.raises(BrokenPipeError):
+        near.send(b"x")
+    assert near.recv(10) == b""
+    near.close()
+
+
 @pytest.mark.parametrize(
     "bad",
     [

@@ -15,6 +15,7 @@ from gateway.errors import ConfigError
 
 _EXAMPLE = "as in mqtts://mqtt.example.com:8883"
 _SCHEMES = {"mqtts", "wss", "mqtt"}
+_HOST = re.compile(r"[\w.:%-]+")
 _PATH = re.compile(r"[/A-Za-z0-9._~!$&'()*+,;=:%-]*")
 """What a path may hold as it is written. Source: RFC 3986, 3.3; without @, which is for users and passwords."""
 
@@ -65,6 +66,8 @@ def _split(draft: Draft, text: str, where: Where) -> SplitResult | None:
         told = "must not hold a user or password; use username and password_file"
     elif url.scheme not in _SCHEMES:
         told = f"must begin with mqtts://, wss:// or mqtt://; write it {_EXAMPLE}"
+    elif url.hostname and not _HOST.fullmatch(url.hostname):
+        told = f"holds what no host name can hold; write it {_EXAMPLE}"
     elif url.scheme == "wss":
         told = _wrong_websocket(url)
     elif not url.hostname or not url.port:

@@ -152,10 +152,15 @@ class WebSocket:
         return bool(self._out)
 
     def flush(self) -> None:
-        """Write what waits, as far as the socket takes it."""
-        with suppress(*_WAIT):
+        """Write what waits, as far as the socket takes it. An OSError is the end of reading, too."""
+        try:
             while self._out:
                 del self._out[: self._socket.send(self._out)]
+        except _WAIT:
+            pass
+        except OSError:
+            self._ended = True
+            raise
 
     def close(self) -> None:
         """Close the socket."""
