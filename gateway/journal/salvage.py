@@ -92,7 +92,7 @@ def losses(ledger: Ledger, present: Mapping[Lane, Ranges], reason: str) -> tuple
     for lane in Lane:
         for first, last in list(present[lane].gaps(0, ledger.top(lane))):
             for start, end, uplinks in ledger.pieces(lane, first, last):
-                if uplinks:
+                if uplinks and end:  # 0 is no row: of a ledger that is empty nothing is known to be lost
                     run, records = ledger.runs.get(run_of(start), ""), end - start + 1
                     dropped.append(Dropped(run, lane, seq_of(start), seq_of(end), records, uplinks, reason))
             ledger.give_up(lane, first, last)

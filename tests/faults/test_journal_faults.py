@@ -444,8 +444,9 @@ def test_a_damaged_file_is_set_aside_unchanged_and_a_new_one_begun(
     spoil(path)
     before = path.read_bytes()
     again = Store(path, "run-2", "boot-1", ("platform",), 50_000_000)
-    found = again.open(NOW)[0]
+    found, lost = again.open(NOW)
     assert (found.fate, found.aside) == (fate, "journal.db.bad-20261121T222640.000")
+    assert all(gap.of_run and gap.first for gap in lost), "what is not known to have been there is no gap"
     assert bad_files(path) == [found.aside]
     assert (path.parent / bad_files(path)[0]).read_bytes() == before
     again.commit(group(event(1)), (), NOW)
