@@ -17,12 +17,13 @@ from test_hub import plan
 from gateway.clock import SystemClock
 from gateway.control import MAX_REQUEST, Control, ask, socket_path, status
 from gateway.errors import SitewardenError
-from gateway.hub.room import MAX_IDLE_S, NOT_STORED_BEHIND, HubRoom
+from gateway.hub.room import BEHIND, MAX_IDLE_S, NOT_STORED_BEHIND, HubRoom
 from gateway.model import (
     Command,
     Decision,
     Json,
     LinkHealth,
+    Moment,
     Notice,
     Reading,
     Record,
@@ -171,6 +172,39 @@ def test_health_wakes_nobody_and_is_known_when_somebody_asks() -> None:
     room.post(LinkHealth("gpio", True, (), opens=7))
     assert not clock.is_read.wait(0.2)
     assert [link.opens for link in status(room.post, WITHIN_S).health.links] == [7]
+    room.stop()
+    thread.join(WITHIN_S)
+
+
+class StandingClock(SystemClock):
+    """Whoever asks for the wall time, from `stand` on, waits until `go`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stand, self.asked, self.go = threading.Event(), threading.Event(), threading.Event()
+
+    def now(self) -> Moment:
+        if self.stand.is_set():
+            self.asked.set()
+            assert self.go.wait(WITHIN_S)
+        return super().now()
+
+
+def test_readings_that_the_hub_has_taken_in_and_not_judged_yet_hold_polls_back() -> None:
+    clock = StandingClock()
+    room = HubRoom(plan(), clock, Told())
+    room.post(Recovered("new", None, {}))
+    for _ in range(BEHIND + 1):
+        room.post(reading("cold-1", temperature=4.0))
+    clock.stand.set()
+    thread = threading.Thread(target=room.run)
+    thread.start()
+    assert clock.asked.wait(WITHIN_S)
+    assert room.behind()
+    clock.go.set()
+    until = clock.mono() + WITHIN_S
+    while room.behind():
+        assert clock.mono() < until
     room.stop()
     thread.join(WITHIN_S)
 

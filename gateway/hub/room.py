@@ -46,7 +46,7 @@ QUIET = frozenset({Stored, LinkHealth, JournalHealth, UplinkHealth})
 """Facts that need not wake the hub, unless it holds polls back until they come."""
 
 BEHIND = 2_000
-"""Facts in the inbox, or records not yet stored, from which on polls that are no safety polls are held back."""
+"""Facts that wait, or records not yet stored, from which on polls that are no safety polls are held back."""
 
 NOT_STORED_BEHIND = 20_000
 
@@ -93,7 +93,7 @@ class HubRoom:
 
     def behind(self) -> bool:
         """Whether polls that are no safety polls should be held back."""
-        return self._inbox.qsize() > BEHIND or self._hub.not_stored > NOT_STORED_BEHIND
+        return self._inbox.qsize() + len(self._usual) > BEHIND or self._hub.not_stored > NOT_STORED_BEHIND
 
     def stop(self) -> None:
         """Let the hub finish what it has been told, say that it stops, and end."""
