@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
 import subprocess
 import threading
@@ -59,12 +60,18 @@ class Mosquitto:
         drain.start()
         self._drain = drain
 
+    def hang(self) -> None:
+        """Stand still until the end, as over a disk that hangs: what comes is neither read nor acknowledged."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
     def end(self, *, kill: bool = False) -> None:
         """SIGTERM, or SIGKILL: then it saves nothing. SIGTERM can be lost on it before its first client has come."""
         process, self._process = self._process, None
         assert process is not None
         assert process.stderr is not None
         process.kill() if kill else process.terminate()
+        process.send_signal(signal.SIGCONT)
         process.wait(10)
         self._drain.join(5)
         process.stderr.close()

@@ -1,11 +1,11 @@
 """The broker ended and started again under load: `broker_restarts.py [COUNT [SEED]]`, 50 times by default.
 
 The real daemon with five Modbus TCP devices sends 800 values a second and an alarm every few hundred milliseconds to a
-mosquitto; the platform is away around half of the restarts. In the first half of the campaign SIGTERM ends the broker:
-it saves what it has acknowledged and not delivered yet, and the platform, which keeps a session there, must get
-everything. In the second half SIGKILL does: what it had acknowledged and not delivered, and who had subscribed, is
-forgotten with it. On the broker's word no gateway can do anything for that; but the platform sees by the numbers what
-it lacks, and asks for it with `resend`.
+mosquitto, which half of the times stands still for up to a second before it ends; around half of the restarts the
+platform is away. In the first half of the campaign SIGTERM ends the broker: it saves what it has acknowledged and not
+delivered yet, and the platform, which keeps a session there, must get everything. In the second half SIGKILL does: what
+it had acknowledged and not delivered, and who had subscribed, is forgotten with it. On the broker's word no gateway can
+do anything for that; but the platform sees by the numbers what it lacks, and asks for it with `resend`.
 
 Shown: 0 lost by SIGTERM; after SIGKILL nothing missing but what the broker had acknowledged, and 0 lost after `resend`.
 All the while order holds for each connection, lane and stream, and what came again is at most the window.
@@ -52,13 +52,19 @@ class Campaign:
         self._chance = chance
 
     def restart(self, *, kill: bool) -> None:
-        """End the broker at some moment, and start it again later; the platform may have left before and come later."""
+        """End the broker at some moment, and start it again later; the platform may have left before and come later.
+
+        Half of the times it stands still for a while before, so that something is on its way.
+        """
         is_away = self._chance.random() < 0.5
         wait(self._chance.uniform(0.05, 1.0))
         if is_away:
             self._feed.leave()
         wait(self._chance.uniform(0.05, 1.0))
         begun = len(self._feed.connections)
+        if self._chance.random() < 0.5:
+            self._broker.hang()
+            wait(self._chance.uniform(0.0, 1.0))
         self._broker.end(kill=kill)
         self.told["SIGKILL" if kill else "SIGTERM"] += 1
         if kill:
