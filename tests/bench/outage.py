@@ -29,8 +29,8 @@ from daemon import Daemon, write_profile  # noqa: E402 - as above
 from feed import Feed, out_of_order, repetitions  # noqa: E402 - as above
 from left_behind import left_behind  # noqa: E402 - as above
 from linkless import Linkless, config  # noqa: E402 - as above
-from mosquitto import free_port, mosquitto  # noqa: E402 - as above
-from rig import count_values, field, memory_mib, start_broker, written_bytes  # noqa: E402 - as above
+from mosquitto import mosquitto  # noqa: E402 - as above
+from rig import count_values, field, memory_mib, written_bytes  # noqa: E402 - as above
 
 BROKER = ("allow_anonymous true", "max_queued_messages 0", "set_tcp_nodelay true")
 DEVICES, REGISTERS = 50, 20
@@ -100,8 +100,13 @@ def drain(readings: int) -> bool:
     counter, counter_end = context.Pipe()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        port = free_port()
-        process = context.Process(target=gateway, args=(folder / "gw1", port, readings, end))
+        broker = stack.enter_context(mosquitto(folder / "broker", *BROKER))
+        subscriber = context.Process(target=count_values, args=(broker.port, counter_end), daemon=True)
+        subscriber.start()
+        stack.callback(subscriber.terminate)
+        assert counter.recv() == "ready"
+        broker.end()
+        process = context.Process(target=gateway, args=(folder / "gw1", broker.port, readings, end))
         process.start()
         stack.callback(process.join, 30)
         stack.callback(pipe.send, "stop")
@@ -111,13 +116,7 @@ def drain(readings: int) -> bool:
             assert process.is_alive()
         pipe.recv()
         stored_s, peak_mib = time.monotonic() - began, memory_mib(process.pid, "VmHWM")
-        broker = start_broker(folder, port)
-        stack.callback(broker.wait, 10)
-        stack.callback(broker.terminate)
-        subscriber = context.Process(target=count_values, args=(port, counter_end), daemon=True)
-        subscriber.start()
-        stack.callback(subscriber.terminate)
-        assert counter.recv() == "ready"
+        broker.start()
         seen = [(time.monotonic(), 0)]
         while seen[-1][1] < 10 * readings:
             assert time.monotonic() - seen[0][0] < 120, seen[-1]

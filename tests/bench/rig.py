@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -67,7 +68,10 @@ class Delivered(NamedTuple):
 
 
 def count_values(port: int, pipe: Connection) -> None:
-    """Answers each `True` with what was delivered so far; counts the values of every telemetry record."""
+    """Answers each `True` with what was delivered so far; counts the values of every telemetry record.
+
+    Its session outlives a restart of a broker that keeps such.
+    """
     totals = [0, 0, 0]
 
     def take(_: Client, __: object, message: MQTTMessage) -> None:
@@ -75,12 +79,16 @@ def count_values(port: int, pipe: Connection) -> None:
         totals[1] += 1
         totals[2] += len(message.payload)
 
-    client = Client(CallbackAPIVersion.VERSION2, "counter")
+    client = Client(CallbackAPIVersion.VERSION2, "counter", clean_session=False)
+    client.reconnect_delay_set(0.1, 0.1)  # type: ignore[arg-type]  # it only waits so long
     client.on_message = take
     client.on_connect = lambda connected, *_: connected.subscribe("+/v1/+/+/telemetry", 1)
-    client.on_subscribe = lambda *_: pipe.send("ready")
+    subscribed = threading.Event()
+    client.on_subscribe = lambda *_: subscribed.set()
     client.connect("127.0.0.1", port)
     client.loop_start()
+    subscribed.wait()
+    pipe.send("ready")
     while pipe.recv():
         pipe.send(Delivered(*totals))
 
