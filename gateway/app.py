@@ -86,7 +86,7 @@ class Gateway:
             [sender.post for sender in rooms.senders],
         )
         rooms.journal = journal.post
-        shared = shared_threads(config.links, self._clock)
+        shared = shared_threads(config.links, self._clock, self._hub.post)
         rooms.pollers = {link_id: self._poller(link_id, shared.get(link_id)) for link_id in config.links}
         self._supervisor = Supervisor(
             (

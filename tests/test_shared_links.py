@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, ClassVar, Self, TypeVar
@@ -125,7 +126,7 @@ class Site:
 
     def __init__(self) -> None:
         self.clock = SystemClock()
-        self.shared = SharedThread("shared", self.clock)
+        self.shared = SharedThread("shared", self.clock, self._tell)
         self.told: dict[str, SimpleQueue[Fact]] = {}
         self.readings: dict[str, list[Reading]] = {}
         self.pollers: dict[str, Poller] = {}
@@ -141,19 +142,21 @@ class Site:
             chosen(name, part, (), Path()),
             devices,
             self.clock,
-            self._teller(name),
+            partial(self._told, name),
             retry_s=(0.02,),
             shared=self.shared,
         )
         self.threads.append(threading.Thread(target=self.pollers[name].run, name=name, daemon=True))
 
-    def _teller(self, name: str) -> Callable[[Fact], None]:
-        def tell(fact: Fact) -> None:
-            if isinstance(fact, Reading):
-                self.readings[name].append(fact)
-            self.told[name].put(fact)
+    def _told(self, name: str, fact: Fact) -> None:
+        if isinstance(fact, Reading):
+            self.readings[name].append(fact)
+        self.told[name].put(fact)
 
-        return tell
+    def _tell(self, fact: Fact) -> None:
+        """What the shared thread has to tell are readings of devices that are named after their links."""
+        assert isinstance(fact, Reading)
+        self._told(fact.device.partition("-")[0], fact)
 
     def until(self, name: str, wanted: Callable[[Fact], bool], within_s: float = 5.0) -> Fact:
         end = time.monotonic() + within_s
@@ -269,31 +272,53 @@ def test_requests_of_one_tick_are_all_sent_before_the_first_reply_is_waited_for(
     assert min(whole) < 0.03, "one after the other it takes four times 60 ms"
 
 
-def test_safety_devices_are_asked_first() -> None:
+@contextmanager
+def lent(names: str) -> Iterator[tuple[list[Noted], list[str]]]:
+    """Links of these names, `s` with safety devices, lent to a thread; and what becomes of them until all are back."""
     order: list[str] = []
     with ExitStack() as stack:
-        bells = [os.eventfd(0) for _ in range(6)]
+        bells = [os.eventfd(0) for _ in range(2 * len(names))]
         for bell in bells:
             stack.callback(os.close, bell)
         clock = SystemClock()
-        shared = SharedThread("shared", clock)
+        shared = SharedThread("shared", clock, partial(note, order))
         thread = threading.Thread(target=shared.run, daemon=True)
         thread.start()
         due = clock.mono() + 0.2
         links = [
             Noted(name, due, pair, order)
-            for name, pair in zip("abs", zip(bells[::2], bells[1::2], strict=True), strict=True)
+            for name, pair in zip(names, zip(bells[::2], bells[1::2], strict=True), strict=True)
         ]
         assert all(lent_when_it_runs(shared, link) for link in links)
+        yield links, order
         for link in links:
             assert link.returned.wait(3)
         shared.stop()
         thread.join(3)
-    assert order == ["s", "a", "b"]
+
+
+def note(order: list[str], fact: Fact) -> None:
+    assert isinstance(fact, DeviceBack)
+    order.append(f"tell {fact.device}")
+
+
+def test_safety_devices_are_asked_first() -> None:
+    with lent("abs") as (_, order):
+        pass
+    assert order == ["ask s", "ask a", "ask b"]
+
+
+def test_what_comes_together_is_told_together_but_for_safety_devices() -> None:
+    with lent("gabs") as (links, order):
+        gate, *others = links
+        gate.then = others
+        gate.ring()
+    together = order[order.index("tell g") + 1 :][:6]
+    assert together == ["conclude s", "tell s", "conclude a", "conclude b", "tell a", "tell b"]
 
 
 class Noted:
-    """A link that notes when it is asked, and wants its own thread then."""
+    """A link that notes what it is called for, and wants its own thread when it is asked."""
 
     def __init__(self, name: str, due: float, watched: tuple[int, ...], order: list[str]) -> None:
         self.name = name
@@ -301,18 +326,28 @@ class Noted:
         self.due = due
         self.watched = (watched[0], watched[1])
         self.order = order
+        self.then: list[Noted] = []
         self.returned = threading.Event()
+
+    def ring(self) -> None:
+        """Bytes come."""
+        os.eventfd_write(self.watched[0], 1)
 
     def elapse(self, now: float) -> bool:
         assert now >= self.due
-        self.order.append(self.name)
+        self.order.append(f"ask {self.name}")
         return False
 
     def take(self) -> bool:
-        raise AssertionError("nothing has come")
+        os.eventfd_read(self.watched[0])
+        for link in self.then:
+            link.ring()
+        return True
 
-    def conclude(self, arrived: Moment) -> bool:
-        raise AssertionError("nothing has come")
+    def conclude(self, arrived: Moment, tell: Callable[[Fact], None]) -> bool:
+        self.order.append(f"conclude {self.name}")
+        tell(DeviceBack(self.name, arrived.mono))
+        return True
 
     def give_back(self, error: Exception | None) -> None:
         assert error is None
@@ -543,8 +578,9 @@ def test_modbus_tcp_links_share_few_threads_and_no_others_do() -> None:
         "rtu": schema.TcpLink(type="tcp", host="h", framing="rtu"),
         "bus": schema.SerialLink(type="serial", port="/dev/ttyUSB0"),
     }
-    threads = shared_threads({**tcp, **others}, SystemClock())
+    threads = shared_threads({**tcp, **others}, SystemClock(), lambda _: None)
     assert set(threads) == set(tcp)
     assert len(set(threads.values())) == 2
     assert len({thread.name for thread in threads.values()}) == 2
-    assert not shared_threads({"t0": tcp["t0"], **others}, SystemClock()), "one link alone shares nothing"
+    alone = {"t0": tcp["t0"], **others}
+    assert not shared_threads(alone, SystemClock(), lambda _: None), "one link alone shares nothing"

@@ -113,11 +113,13 @@ class Attendance:
             self.held += 1
             self._schedule.skip(turn.device, now)
         else:
-            self._ask(self._devices[turn.device], now)
+            self._ask(self._devices[turn.device], now, self._tell)
         return True
 
-    def _ask(self, each: Attended, asked_at: float, arrived: Moment | None = None) -> None:
-        """Poll it; `arrived` is when everything foreseen had been answered, if it had."""
+    def _ask(
+        self, each: Attended, asked_at: float, tell: Callable[[Fact], None], arrived: Moment | None = None
+    ) -> None:
+        """Poll it and `tell` what it says; `arrived` is when everything foreseen had been answered, if it had."""
         each.polls += 1
         try:
             values = self._values(each)
@@ -130,7 +132,7 @@ class Attendance:
             self._failed(each, error)
             return
         if reading.values or reading.bad:
-            self._tell(reading)
+            tell(reading)
         each.response_ms = (arrived.mono - asked_at) * 1000
         self._is_well(each, self._schedule.answered(each.device.id, arrived.mono))
 
@@ -221,12 +223,15 @@ class Attendance:
         """Take what has come, and ask on; False at anything unusual. Raises LinkDown."""
         return self._foresight is not None and self._under_way is not None and self._foresight.advance()
 
-    def conclude(self, arrived: Moment) -> bool:
-        """Poll the device that was asked ahead, if all it asks has been answered; False at anything unusual."""
+    def conclude(self, arrived: Moment, tell: Callable[[Fact], None]) -> bool:
+        """Poll the device that was asked ahead, if all it asks has been answered; False at anything unusual.
+
+        `tell` gets what it says, and may pass it on when the link is attended no further in this round.
+        """
         ahead = self._foresight
         if ahead is None or not ahead.complete:
             return True
-        self._finish_turn(arrived)
+        self._finish_turn(tell, arrived)
         self._strays += ahead.strayed
         return self._steady > 0
 
@@ -237,15 +242,15 @@ class Attendance:
 
     def take_back(self) -> None:
         """Attend by waiting again, and end the poll that is under way, if one is. Raises LinkDown."""
-        self._finish_turn()
+        self._finish_turn(self._tell)
         self._steady = 0
 
-    def _finish_turn(self, arrived: Moment | None = None) -> None:
+    def _finish_turn(self, tell: Callable[[Fact], None], arrived: Moment | None = None) -> None:
         """Poll the device that was asked ahead, if one was, with what has come; waits for the rest."""
         if self._under_way is not None:
             each, asked_at = self._under_way
             self._under_way = None
-            self._ask(each, asked_at, arrived)
+            self._ask(each, asked_at, tell, arrived)
 
     # -- hearing
 

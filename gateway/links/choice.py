@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from gateway.clock import Clock
@@ -10,6 +10,7 @@ from gateway.config import schema
 from gateway.driver import PinUse
 from gateway.links.port import Link
 from gateway.links.shared import LINKS_PER_THREAD, SharedThread
+from gateway.model import Fact
 
 
 def link(name: str, part: schema.Link, uses: Iterable[tuple[PinUse, float]], folder: Path) -> Link:
@@ -33,10 +34,13 @@ def link(name: str, part: schema.Link, uses: Iterable[tuple[PinUse, float]], fol
             return Replay(folder / part.capture, loop=part.loop)
 
 
-def shared_threads(links: Mapping[str, schema.Link], clock: Clock) -> Mapping[str, SharedThread]:
+def shared_threads(
+    links: Mapping[str, schema.Link], clock: Clock, tell: Callable[[Fact], None]
+) -> Mapping[str, SharedThread]:
     """The thread that each Modbus TCP link shares with others; as few as there may be, and as even as they can be."""
     names = [name for name, part in links.items() if part.type == "tcp" and part.framing == "tcp"]
     if len(names) < 2:
         return {}
-    threads = [SharedThread(f"links {number}", clock) for number in range(1, -(-len(names) // LINKS_PER_THREAD) + 1)]
-    return {name: threads[place % len(threads)] for place, name in enumerate(names)}
+    count = -(-len(names) // LINKS_PER_THREAD)
+    threads = [SharedThread(f"links {number}", clock, tell) for number in range(1, count + 1)]
+    return {name: threads[place % count] for place, name in enumerate(names)}

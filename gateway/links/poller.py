@@ -216,9 +216,9 @@ class _Lent:
         self._look(now)
         return True
 
-    def conclude(self, arrived: Moment) -> bool:
+    def conclude(self, arrived: Moment, tell: Callable[[Fact], None]) -> bool:
         """Have the device polled once everything has come."""
-        if not self._attendance.conclude(arrived):
+        if not self._attendance.conclude(arrived, tell):
             return False
         self._look(arrived.mono)
         return True
