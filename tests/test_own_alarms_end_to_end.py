@@ -54,6 +54,7 @@ def platform() -> Iterator[Platform]:
     one.broker.stop()
 
 
+@pytest.mark.promise("own-alarms")
 def test_a_certificate_that_expires_soon_is_an_alarm_until_it_is_renewed(tmp_path: Path, platform: Platform) -> None:
     authority = Authority(tmp_path / "ca")
     site = tmp_path / "site"
@@ -74,6 +75,7 @@ def test_a_certificate_that_expires_soon_is_an_alarm_until_it_is_renewed(tmp_pat
             assert platform.changes(alarm) == ["raised", "acknowledged"], "neither raised again nor forgotten"
 
 
+@pytest.mark.promise("own-alarms")
 def test_a_journal_that_is_damaged_is_an_alarm_at_the_platform(tmp_path: Path, platform: Platform) -> None:
     text = config(platform.broker.port, 1)
     (tmp_path / "site" / "state").mkdir(parents=True)
@@ -84,6 +86,7 @@ def test_a_journal_that_is_damaged_is_an_alarm_at_the_platform(tmp_path: Path, p
         assert f"{JOURNAL_FILE}.bad-" in state["text"]
 
 
+@pytest.mark.promise("own-alarms")
 def test_a_disk_that_takes_no_records_is_an_alarm_at_the_platform(tmp_path: Path, platform: Platform) -> None:
     text = config(platform.broker.port, 1)
     in_the_way = tmp_path / "site" / "state" / JOURNAL_FILE
