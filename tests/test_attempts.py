@@ -205,6 +205,19 @@ def test_a_broker_that_accepts_and_hangs_up_lets_the_next_have_its_turn() -> Non
     assert site.next() == 0
 
 
+def test_a_broker_that_takes_connections_and_acknowledges_nothing_lets_the_next_have_its_turn() -> None:
+    site = Site(2)
+    assert site.next() == 0
+    for wait in (120, 240, 480, 900, 900):
+        site.attempts.connected(0, site.now)
+        site.now += 3600
+        site.attempts.ended(0, site.now, refused=False, in_vain=True)
+        assert site.next() == 1
+        site.attempts.connected(1, site.now)
+        assert site.attempts.look_back_at - site.now == wait
+        site.now += wait
+
+
 def test_earlier_brokers_are_looked_at_after_a_minute_then_ever_more_seldom() -> None:
     site = Site(2)
     site.attempts.ended(site.next(), site.now, refused=False)

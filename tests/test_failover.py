@@ -90,6 +90,17 @@ def wait_for(scene: Scene, url: str) -> None:
     until(lambda: scene.wait_fact(UplinkUp).url == url)
 
 
+def test_a_first_broker_that_acknowledges_nothing_is_left_for_the_second(pair: Pair) -> None:
+    pair.first.hold_acks(True)
+    steady_at_once = NEVER_BACK._replace(steady_s=0.0001)
+    with running(pair.urls, linger=0.01, keepalive=1.0, pauses=steady_at_once) as scene:
+        assert scene.wait_up().url == pair.urls[0]
+        scene.store(event(1), reading(1))
+        assert "has not acknowledged" in scene.wait_down().what
+        assert scene.wait_up().url == pair.urls[1]
+        scene.wait_acked()
+
+
 # ---------------------------------------------------------------- the way back
 
 

@@ -25,6 +25,11 @@ class Endpoint(NamedTuple):
         """The whole address, as people know it."""
         return f"{'wss' if self.path else 'mqtts' if self.tls else 'mqtt'}://{self}{self.path}"
 
+    @property
+    def authority(self) -> str:
+        """Host and port as HTTP wants them; UnicodeError (a ValueError) for a name that no host can have."""
+        return host_and_port(self.host.encode("idna").decode(), self.port)
+
     def __str__(self) -> str:
         return host_and_port(self.host, self.port)
 

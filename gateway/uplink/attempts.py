@@ -9,8 +9,8 @@
   out for 1, 2, 4, ... 40 s, whatever the others do, until a connection to it has lasted.
 - Each pause is made 0.5 to 1.5 times as long by chance, the first one after a lost connection too: a thousand gateways
   that lost one broker at one moment come back one after the other.
-- A broker whose connection did not last is tried after the others: one that accepts and hangs up must not keep the
-  gateway from one that works.
+- A broker whose connection did not last, or was of no use, is tried after the others: one that accepts and hangs up, or
+  acknowledges nothing, must not keep the gateway from one that works.
 - Whoever is connected to a later one looks at the earlier ones from time to time: after 1 min, then ever more seldom,
   every 15 min in the end, as long as they cannot be used, or do not last.
 """
@@ -77,15 +77,18 @@ class Attempts:
         if self.broker is None:
             self._trouble_s += now - self._settled_at
         else:
-            self._forget_trouble(self.broker, now)
+            self._forget_trouble(self.broker, now, in_vain=False)
         self.broker, self._settled_at = broker, now
         self._plan_look_back(now)
 
-    def ended(self, broker: int, now: float, *, refused: bool) -> None:
-        """The attempt on this one failed, or the connection to it ended; `refused`: it would not have us."""
+    def ended(self, broker: int, now: float, *, refused: bool, in_vain: bool = False) -> None:
+        """The attempt on this one failed, or the connection to it ended.
+
+        `refused`: it would not have us; `in_vain`: the connection was of no use, however long it lasted.
+        """
         was_connected = self.broker == broker
         if was_connected:
-            self._forget_trouble(broker, now)
+            self._forget_trouble(broker, now, in_vain=in_vain)
             self._round, self.broker, self.look_back_at = [], None, float("inf")
         else:
             self._trouble_s += now - self._settled_at
@@ -102,9 +105,9 @@ class Attempts:
         self._look_less_often()
         self._plan_look_back(now)
 
-    def _forget_trouble(self, broker: int, now: float) -> None:
-        lasted = now - self._settled_at
-        if lasted >= self._pauses.steady_s:
+    def _forget_trouble(self, broker: int, now: float, *, in_vain: bool) -> None:
+        lasted = min(now - self._settled_at, self._pauses.steady_s)
+        if lasted == self._pauses.steady_s and not in_vain:
             self._trouble_s = 0.0
             self._refusals[broker] = 0
             self._doubted.discard(broker)

@@ -30,7 +30,7 @@ from gateway.uplink.carrying import Bell, carry
 from gateway.uplink.faults import Fault
 from gateway.uplink.mqtt import Connection
 from gateway.uplink.renewal import BROKER_EXPIRES, FILES_CHANGED, LOOK_S, CertificateFiles
-from gateway.uplink.scout import Find, Scout
+from gateway.uplink.scout import Lookout
 from gateway.uplink.wire import Down, Publication, Tell
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,6 @@ ANSWER_S = 10.0
 
 GOODBYE_S = 3.0
 """Seconds that the sender has for its goodbye when the wire is stopped."""
-
-CALL_BACK_S = 1.0
-"""Seconds that a scout has for its goodbye."""
 
 _NEVER = float("inf")
 
@@ -70,7 +67,6 @@ class MqttWire:
         self._clock = clock
         self._floor_ts = floor_ts()
         self._files = CertificateFiles(uplink_id, options, folder, clock, tell_hub, look_s)
-        self._scouts_secure = partial(tls.context, options, folder)
         account = Account(options, folder, client_id, will, self._known)
         self._brokers = tuple(Broker(url, account) for url in options.url)
         self._tell = tell
@@ -86,8 +82,7 @@ class MqttWire:
         self._place = 0
         self._connection = self._brokers[0].connection(0, tell)
         self._attempts = self._new_attempts()
-        self._scout: Scout | None = None
-        self._find: Find | None = None
+        self._lookout = Lookout(self.name, partial(tls.context, options, folder), answer_s, self._put)
         self._stays = ""
 
     # ------------------------------------------------------------ called by the sender and the supervisor
@@ -106,7 +101,7 @@ class MqttWire:
 
     def break_off(self, connection: int, what: str, hint: str) -> None:
         """End the connection without goodbye, for this reason, and connect again."""
-        self._order(connection, lambda current: current.close(Fault(what, hint)))
+        self._order(connection, lambda current: current.close(Fault(what, hint, in_vain=True)))
 
     def has_passed(self, ts: int) -> None:
         """This wall time (UTC ms) has passed for certain: a clock before it is wrong."""
@@ -140,7 +135,7 @@ class MqttWire:
                 while not self._stopping.is_set():
                     self._next_attempt()
             finally:
-                self._call_back_scout()
+                self._lookout.call_back()
 
     def _new_attempts(self) -> Attempts:
         return Attempts(len(self._brokers), time.monotonic(), random.uniform, self._pauses)
@@ -195,9 +190,9 @@ class MqttWire:
 
     def _lost(self) -> None:
         """Note and say that the connection, or the attempt, has ended for the reason that it names."""
-        fault = self._connection.fault
-        self._attempts.ended(self._place, time.monotonic(), refused=fault is not None and fault.refused)
-        if fault is not None and not self._finished:
+        fault = self._connection.fault or Fault("", "")
+        self._attempts.ended(self._place, time.monotonic(), refused=fault.refused, in_vain=fault.in_vain)
+        if not self._finished:
             self._tell_down(fault)
 
     def _tell_down(self, fault: Fault) -> None:
@@ -208,7 +203,7 @@ class MqttWire:
     def _wait_s(self) -> float:
         by = self._stop_by
         by = min(by, self._files.due_at if self._connection.is_up else self._answer_by)
-        if self._scout is None:
+        if not self._lookout.is_out:
             by = min(by, self._attempts.look_back_at)
         return by - time.monotonic()
 
@@ -224,11 +219,11 @@ class MqttWire:
             self._finished = True
             current.goodbye(with_will=True)
             current.close()
-        elif now >= self._attempts.look_back_at and self._scout is None:
-            self._send_scout()
+        elif now >= self._attempts.look_back_at and not self._lookout.is_out:
+            self._lookout.send(self._brokers[: self._place], current.number + 1, self._stay)
         if current.is_up and now >= self._files.due_at and not self._stopping.is_set():
             self._renew(now)
-        return self._find is not None and not self._stopping.is_set()
+        return self._lookout.find is not None and not self._stopping.is_set()
 
     def _renew(self, now: float) -> None:
         """Where other certificates are to be used, end the connection in order; the next one follows at once."""
@@ -248,35 +243,23 @@ class MqttWire:
 
     # ------------------------------------------------------------ back to an earlier broker
 
-    def _send_scout(self) -> None:
-        earlier = self._brokers[: self._place]
-        report = partial(self._put, self._scout_is_back)
-        number = self._connection.number + 1
-        self._scout = Scout(self.name, earlier, self._scouts_secure, number, self._answer_s, report)
-        self._scout.start()
-
-    def _scout_is_back(self) -> None:
-        scout = self._scout
-        if scout is None:
-            return
-        self._find = scout.find
-        if scout.find is None:
-            self._scout = None
-            self._attempts.looked_back(time.monotonic())
-            told = "; ".join(scout.found_wanting)
-            if told != self._stays:
-                log.info("uplink %s: stays with %s. %s", self._uplink, self._brokers[self._place].where.url, told)
-            self._stays = told
+    def _stay(self, found_wanting: list[str]) -> None:
+        """None of the earlier brokers can be used; said once for each reason."""
+        self._attempts.looked_back(time.monotonic())
+        told = "; ".join(found_wanting)
+        if told != self._stays and self._connection.fileno() is not None:
+            log.info("uplink %s: stays with %s. %s", self._uplink, self._brokers[self._place].where.url, told)
+        self._stays = told
 
     def _take_over(self) -> bool:
         """Go on with what the scout found, if it did; one that is still out when the connection is lost is awaited."""
         old = self._connection
-        while self._scout is not None and self._find is None and not self._stopping.is_set() and old.fileno() is None:
+        while self._lookout.is_out and self._lookout.find is None and not self._stopping.is_set():
             self._bell.wait(_NEVER)
             self._bell.rung()
             self._obey()
-        find = self._find
-        if find is None or self._stopping.is_set():
+        find = None if self._stopping.is_set() else self._lookout.take()
+        if find is None:
             return False
         if old.fileno() is None:
             self._brokers[self._place].conclude(old)
@@ -286,19 +269,9 @@ class MqttWire:
             old.close()
             self._tell_down(Fault(f"going back to {self._brokers[find.broker].where.url}, which comes first", ""))
         self._attempts.connected(find.broker, time.monotonic())
-        self._scout = self._find = None
         self._stays = ""
         self._connection, self._place = find.connection, find.broker
         find.connection.adopt(self._tell)
         for heard in find.heard:
             self._tell(heard)
         return True
-
-    def _call_back_scout(self) -> None:
-        scout, self._scout, self._find = self._scout, None, None
-        if scout is None:
-            return
-        scout.call_back(CALL_BACK_S)
-        if scout.find is not None:
-            scout.find.connection.goodbye()
-            scout.find.connection.close()

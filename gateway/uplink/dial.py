@@ -15,7 +15,7 @@ import time
 from typing import TypeAlias
 
 from gateway.uplink import faults, webfaults
-from gateway.uplink.address import Endpoint, Proxy, host_and_port
+from gateway.uplink.address import Endpoint, Proxy
 from gateway.uplink.faults import DialError
 from gateway.uplink.httphead import read_head
 from gateway.uplink.websocket import WebSocket, upgraded
@@ -51,8 +51,7 @@ def _reached(where: Endpoint, proxy: Proxy | None) -> socket.socket:
 
 def _pass_through(sock: socket.socket, proxy: Proxy, where: Endpoint) -> None:
     """Ask the proxy for a way to `where`. Source: RFC 9110, 9.3.6."""
-    target = host_and_port(where.host.encode("idna").decode(), where.port)
-    request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
+    request = f"CONNECT {where.authority} HTTP/1.1\r\nHost: {where.authority}\r\n"
     if proxy.username:
         login = base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
         request += f"Proxy-Authorization: Basic {login}\r\n"

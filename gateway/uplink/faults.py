@@ -10,11 +10,16 @@ from gateway.uplink.tls import UnusableFileError
 
 
 class Fault(NamedTuple):
-    """What happened and a hint. `refused`: the other side would not have us, and will not until somebody acts."""
+    """What happened and a hint.
+
+    `refused`: the other side would not have us, and will not until somebody acts. `in_vain`: the connection stood, and
+    was of no use.
+    """
 
     what: str
     hint: str
     refused: bool = False
+    in_vain: bool = False
 
 
 class DialError(OSError):

@@ -22,6 +22,9 @@ from gateway.uplink.carrying import Bell, carry
 from gateway.uplink.mqtt import Connection
 from gateway.uplink.wire import Heard
 
+CALL_BACK_S = 1.0
+"""Seconds that a scout has for its goodbye."""
+
 
 class Find(NamedTuple):
     """The broker that accepted us, by its place in the list, the connection, and what it told so far."""
@@ -106,3 +109,51 @@ class Scout:
         )
         if not connection.is_up and connection.fileno() is not None:
             connection.close(faults.no_answer(broker.where))
+
+
+class Lookout:
+    """Sends one scout at a time, and keeps what it found. Used on the wire's thread, which does what `put` is given."""
+
+    def __init__(self, name: str, secure: Secure, answer_s: float, put: Callable[[Callable[[], None]], None]) -> None:
+        self.find: Find | None = None
+        self._name = name
+        self._secure = secure
+        self._answer_s = answer_s
+        self._put = put
+        self._scout: Scout | None = None
+
+    @property
+    def is_out(self) -> bool:
+        """Whether a scout is under way, or what it found has not been taken."""
+        return self._scout is not None
+
+    def send(self, brokers: Sequence[Broker], number: int, in_vain: Callable[[list[str]], None]) -> None:
+        """Look at `brokers`, for the connection `number`; `in_vain` hears why none of them can be used."""
+        scout = Scout(self._name, brokers, self._secure, number, self._answer_s, lambda: self._put(back))
+
+        def back() -> None:
+            if self._scout is not scout:
+                return
+            self.find = scout.find
+            if scout.find is None:
+                self._scout = None
+                in_vain(scout.found_wanting)
+
+        self._scout = scout
+        scout.start()
+
+    def take(self) -> Find | None:
+        """What was found, for whoever goes on with it."""
+        find, self.find = self.find, None
+        if find is not None:
+            self._scout = None
+        return find
+
+    def call_back(self) -> None:
+        """Let nothing that was begun stand."""
+        scout, self._scout, self.find = self._scout, None, None
+        if scout is not None:
+            scout.call_back(CALL_BACK_S)
+            if scout.find is not None:
+                scout.find.connection.goodbye()
+                scout.find.connection.close()

@@ -20,7 +20,7 @@ import struct
 from contextlib import suppress
 
 from gateway.uplink import faults, webfaults
-from gateway.uplink.address import Endpoint
+from gateway.uplink.address import PORTS, Endpoint
 from gateway.uplink.faults import DialError
 from gateway.uplink.httphead import Head, read_head
 
@@ -38,8 +38,9 @@ _WAIT = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 def upgraded(sock: socket.socket, where: Endpoint, by: float) -> WebSocket:
     """The websocket of `where` on `sock`, asked for and granted; DialError, or OSError, if it is not until `by`."""
     key = base64.b64encode(secrets.token_bytes(16))
+    host = where.authority.removesuffix(f":{PORTS['wss']}")  # as browsers do: not every server knows itself otherwise
     request = (
-        f"GET {where.path} HTTP/1.1\r\nHost: {where}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET {where.path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Key: {key.decode()}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"
     )
     try:
