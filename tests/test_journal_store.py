@@ -308,7 +308,7 @@ def test_events_have_the_last_tenth_of_the_budget_and_then_drop_their_oldest(pat
     assert dropped[-1].lane is Lane.EVENT
     left = [seq for _, seq in numbers(backlog(store, Lane.EVENT, limit=5000))]
     assert left == list(range(dropped[-1].last + 1, 2001))
-    assert len(left) > 380
+    assert len(left) > 320
     store.close()
 
 

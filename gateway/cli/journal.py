@@ -236,7 +236,7 @@ def _restore(args: argparse.Namespace) -> int:
         done = copies.restore(args.file, state_dir, bar.show, args.force)
     print(f"{args.file} is the journal in {state_dir} now; start the daemon")
     if done.replaced is not None:
-        print(f"the journal before is kept as {done.replaced}; delete it when nobody needs it")
+        print(f"the journal before is kept as {done.replaced}, as long as storage: max_size has room for it")
     if not done.readable:
         print("it cannot be read: what it had not sent yet is not in the gaps", file=sys.stderr)
     for gap in done.dropped:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import tempfile
 import threading
 import time
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from gateway.errors import CannotCreate, JournalDown
-from gateway.journal import enrolment, inspection, opening, times
+from gateway.journal import enrolment, inspection, opening, setaside, times
 from gateway.journal.gaps import Gaps
 from gateway.journal.ledger import Ledger, row_id, run_of, seq_of
 from gateway.journal.statelock import JOURNAL_FILE, StateLock
@@ -294,5 +295,6 @@ def _exchange(draft: Path, present: Path) -> Path | None:
         except OSError:  # not every file system has links
             present.rename(aside)
     draft.replace(present)
+    setaside.trim(present, sys.maxsize)
     sync(present.parent)
     return aside

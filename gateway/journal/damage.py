@@ -9,12 +9,11 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.journal import reading
+from gateway.journal import reading, setaside
 from gateway.journal.faults import JournalDamaged
 from gateway.model import Lane
 
 CHECK_S = 2.0
-KEEP_BAD = 3
 _WHOLE_CHECK_BYTES = 32_000_000  # a card that reads 20 MB/s is done with this in time
 _SMALL = frozenset({"runs", "state", "acked", "gaps", "shape"})
 _PARTS = ("-wal", "-shm", "")  # the file itself last: a WAL left beside a new file would be played into it
@@ -64,7 +63,7 @@ def _expect_ok(db: sqlite3.Connection, check_statement: str) -> None:
 def set_aside(path: Path, now_ts: int, max_bytes: int) -> Path:
     """Rename the database at `path` with its -wal and -shm, so that they still belong together; gives the new name.
 
-    Of files set aside earlier, the oldest go until KEEP_BAD files in `max_bytes` are left; the newest always stays.
+    Of files set aside earlier, the oldest go until a few in `max_bytes` are left; this one stays (setaside.py).
     Raises OSError where the disk refuses.
     """
     aside = _bad_name(path, now_ts)
@@ -75,11 +74,7 @@ def set_aside(path: Path, now_ts: int, max_bytes: int) -> Path:
         source = Path(f"{path}{part}")
         if source.exists():
             source.rename(f"{aside}{part}")
-    bad = bad_files(path)
-    while len(bad) > KEEP_BAD or (len(bad) > 1 and sum(map(size_bytes, bad)) > max_bytes):
-        oldest = bad.pop(0)
-        for part in _PARTS:
-            Path(f"{oldest}{part}").unlink(missing_ok=True)
+    setaside.trim(path, max_bytes, least=1)
     _sync_folder(path.parent)
     return aside
 
@@ -90,15 +85,8 @@ def _bad_name(path: Path, ts: int) -> Path:
 
 
 def bad_files(path: Path) -> list[Path]:
-    """The databases that were set aside beside `path`, oldest first."""
-    names = path.parent.glob(f"{path.name}.bad-*")
-    return sorted(name for name in names if not name.name.endswith(("-wal", "-shm")))
-
-
-def size_bytes(path: Path) -> int:
-    """The size of a database and its WAL, as far as they exist."""
-    names = (path, Path(f"{path}-wal"))
-    return sum(name.stat().st_size for name in names if name.exists())
+    """The damaged databases that were set aside beside `path`, oldest first."""
+    return setaside.of_kind(path, ".bad-")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,5 +1,7 @@
 """How much the journal may take: one budget over database, WAL, ballast and the files set aside, and what the disk has.
 
+The files set aside give way to the database, not the other way round, and a start is never refused for want of room.
+
 Telemetry may fill what the budget leaves for the database, but for the share of the events; those may fill it all.
 Where the disk has less to give than the budget, it counts as full before it is: the WAL needs room to be played in.
 """
@@ -12,7 +14,7 @@ import sqlite3
 from pathlib import Path
 
 from gateway.errors import JournalDown
-from gateway.journal import ballast, damage
+from gateway.journal import ballast, setaside
 
 BUSY_S = 1.0
 """How long another program may hold the file before it counts as a failure."""
@@ -20,6 +22,8 @@ BUSY_S = 1.0
 _WAL_BYTES = 4 << 20
 _RELIEF_SHARE = 0.01  # so much more than needed goes at once, or every commit would need another relief
 _MARGIN_PAGES = 16
+_RESERVE_PART = 16  # of the budget is left to a new journal beside a damaged one that had filled its share
+_GROWTH_PART = 32  # of it or of the journal is room to grow in, between two looks
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,7 @@ class Space:
         self.wal_bytes = min(_WAL_BYTES, max_size // 8)  # where SQLite's own checkpoints begin
         self._wal_limit = max(4 * self.wal_bytes, max_size // 4)
         self._ballast_bytes = self.wal_bytes * 5 // 4  # lets a full WAL be played in on a full disk
+        self._reserve_bytes = max_size // _RESERVE_PART
         self._path = path
         self._max_pages = 0
         self._wal_stuck = False
@@ -41,18 +46,20 @@ class Space:
     def fit(self, db: sqlite3.Connection) -> None:
         """Lay ballast where there is room for it, and limit the database to what budget and disk leave it now."""
         ballast.lay(self._path, self._ballast_bytes)
-        others = (
-            max(self.wal_bytes, self._wal_size())
-            + self._ballast_bytes
-            + sum(map(damage.size_bytes, damage.bad_files(self._path)))
-        )
+        left = self.max_size - max(self.wal_bytes, self._wal_size()) - self._ballast_bytes
+        setaside.trim(self._path, left - min(self._needed(db), left - self._reserve_bytes))
         disk = os.statvfs(self._path.parent)
         reserved = self._ballast_bytes - ballast.size_bytes(self._path) + self.wal_bytes - self._wal_size()
         growth = max(0, disk.f_bavail * disk.f_frsize - reserved)
         page_bytes = pragma(db, "page_size")
-        own = max(self.max_size // 2, self.max_size - others) // page_bytes
+        own = max(0, left - max(self._reserve_bytes, setaside.total_bytes(self._path))) // page_bytes
         self._max_pages = min(own, pragma(db, "page_count") + growth // page_bytes)
         pragma(db, f"max_page_count = {self._max_pages}")
+
+    def _needed(self, db: sqlite3.Connection) -> int:
+        """The bytes of the database and what it may grow by soon, without having to give up telemetry for it."""
+        present = pragma(db, "page_count") * pragma(db, "page_size")
+        return int((present + max(present, self.max_size) // _GROWTH_PART) / self._telemetry_share)
 
     def live_pages(self, db: sqlite3.Connection) -> int:
         """The pages that hold something."""
@@ -110,9 +117,9 @@ class Space:
         ballast.throw(self._path)
 
     def size_bytes(self) -> int:
-        """The size of all files."""
-        files = sum(map(damage.size_bytes, [*damage.bad_files(self._path), self._path]))
-        return files + ballast.size_bytes(self._path)
+        """The size of all files, those set aside included."""
+        together = setaside.size_bytes(self._path) + setaside.total_bytes(self._path)
+        return together + ballast.size_bytes(self._path)
 
     def _wal_size(self) -> int:
         try:
