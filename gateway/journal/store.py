@@ -124,6 +124,7 @@ class Store:
                 is_restored = enrolment.was_restored(db)
                 kept = books.write(db, draft)
                 db.execute(f"PRAGMA user_version = {opening.SCHEMA}")  # writes, whatever it was before
+            self.handle.space.cut_wal(db)  # what was carried over went through it
             self.handle.space.fit(db)  # not before: a full file must open, to be relieved
             with faults.expecting_sound():
                 dropped = books.gaps.recall(db)

@@ -79,8 +79,8 @@ class Upkeep:
     def tend(self) -> None:
         """Look again at what the disk has to give, and at the WAL."""
         with self._handle.border():
-            self._handle.space.fit(self._handle.db)
             self._handle.space.cut_wal(self._handle.db)
+            self._handle.space.fit(self._handle.db)
 
     def size_bytes(self) -> int:
         """The size of all files, those set aside included."""

@@ -541,20 +541,20 @@ def test_an_old_damaged_file_is_not_read_again_when_somebody_begins_anew(path: P
 
 
 def test_a_large_file_is_opened_in_time_and_damage_among_its_newest_rows_is_found(path: Path) -> None:
-    store = opened(path, max_size=150_000_000)
+    store = opened(path, max_size=120_000_000)
     for start in range(1, 40_001, 5000):
         store.commit(group(*map(heavy, range(start, start + 5000))), (), NOW)
     store.close()
     assert path.stat().st_size > 40_000_000
     began = time.monotonic()
-    again = Store(path, "run-2", "boot-1", ("platform",), 150_000_000)
+    again = Store(path, "run-2", "boot-1", ("platform",), 120_000_000)
     assert again.open(NOW)[0].fate == "kept"
     assert time.monotonic() - began < 5.0
     again.close()
     with path.open("r+b") as file:
         file.seek(path.stat().st_size - 4096 * 40)
         file.write(b"\xa5" * 4096 * 20)
-    damaged = Store(path, "run-3", "boot-1", ("platform",), 150_000_000)
+    damaged = Store(path, "run-3", "boot-1", ("platform",), 120_000_000)
     began = time.monotonic()
     assert damaged.open(NOW)[0].fate == "salvaged"
     assert time.monotonic() - began < 10.0
