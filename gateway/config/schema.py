@@ -77,8 +77,8 @@ class Uplink:
     keepalive: Annotated[Duration, Within(ge=5, le=3600), Doc("A silence of this length is asked about")] = 30.0
     window: Annotated[int, Within(ge=1, le=1000), Doc("Messages that may wait for their acknowledgement")] = 20
     linger: Annotated[
-        Duration, Within(ge=0, le=60), Doc("How long telemetry waits for more to be sent with it; events never")
-    ] = 0.2
+        Duration, Within(ge=0, le=60), Doc("How long a group that was stored waits for the next one; events never")
+    ] = 0.0
     backlog_rate: Annotated[
         int, Within(ge=1, le=100_000), Doc("Stored records a second, after an outage, beside the live ones")
     ] = 5000
