@@ -48,7 +48,8 @@ def first_batch(rows: Iterable[Row], max_records: int, max_bytes: int, overhead:
     taken: list[Row] = []
     size = 0
     for row in rows:
-        size += len(row.record.text.encode()) + overhead
+        text = row.record.text
+        size += (len(text) if text.isascii() else len(text.encode())) + overhead
         if taken and (
             len(taken) == max_records
             or size > max_bytes
@@ -124,9 +125,11 @@ class LaneQueue:
 
     def stored(self, row: Row, now: float) -> None:
         """A row was stored just now and goes with the live stream."""
-        self.passed(row)
+        if self._floor is None:
+            self.passed(row)
         self._live.append((now, row))
-        self._bound()
+        if len(self._live) > self._keep:
+            self._bound()
 
     def passed(self, row: Row) -> None:
         """A row was stored just now that belongs to the live stream, but has gone already."""
@@ -199,10 +202,8 @@ class LaneQueue:
         return self.is_behind() and len(self._chunk) <= CHUNK // 2
 
     def _bound(self) -> None:
-        excess = len(self._live) - self._keep
-        if excess <= 0:
-            return
-        if not self.is_behind():
+        """Drop the oldest rows of the live stream beyond what is kept."""
+        if len(self._live) > self._keep and not self.is_behind():
             self._reach = self._live[0][1].id - 1
-        for _ in range(excess):
+        while len(self._live) > self._keep:
             self._floor = self._live.popleft()[1].id + 1
