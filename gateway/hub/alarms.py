@@ -56,7 +56,10 @@ class _Alarm:
 
 
 class _Calm(NamedTuple):
-    """The points of a device with limits, and from where to where the number of each changes nothing."""
+    """The points of a device with limits, and from where to where the number of each changes nothing.
+
+    No lows, or no highs, where any number is high, or low, enough.
+    """
 
     names: tuple[str, ...]
     lows: tuple[float, ...]
@@ -92,9 +95,13 @@ class _OfDevice:
         return self.restless if self.calm.holds(values) else self.all
 
     def _calm(self) -> _Calm:
-        lows = (max(alarm.low for alarm in alarms) for alarms in self.limited.values())
-        highs = (min(alarm.high for alarm in alarms) for alarms in self.limited.values())
-        return _Calm(tuple(self.limited), tuple(lows), tuple(highs))
+        lows = [max(alarm.low for alarm in alarms) for alarms in self.limited.values()]
+        highs = [min(alarm.high for alarm in alarms) for alarms in self.limited.values()]
+        return _Calm(
+            tuple(self.limited),
+            tuple(lows) if any(low > -inf for low in lows) else (),
+            tuple(highs) if any(high < inf for high in highs) else (),
+        )
 
 
 class Changed(NamedTuple):

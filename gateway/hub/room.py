@@ -40,7 +40,7 @@ MAX_IDLE_S = 5.0
 """Seconds after which the hub looks around even if nothing happens, so that the watchdog sees it alive."""
 
 MAX_BATCH = 500
-"""Telemetry decisions that are passed on at the latest, however full the inbox is."""
+"""Records of telemetry that are passed on at the latest, however full the inbox is."""
 
 QUIET = frozenset({Stored, LinkHealth, JournalHealth, UplinkHealth})
 """Facts that need not wake the hub, unless it holds polls back until they come."""
@@ -82,7 +82,7 @@ class HubRoom:
         self._urgent: deque[Fact] = deque()
         self._usual: deque[Fact] = deque()
         self._hub = Hub(plan, clock.now())
-        self._batch: list[Decision] = []
+        self._batch: list[Record] = []
         self._held: list[Decision] | None = []  # None: nothing is held any more
         self._hold_until = clock.mono() + HOLD_S
         self.beat = clock.mono()
@@ -174,11 +174,11 @@ class HubRoom:
             for event in events:
                 self._rooms.uplinks(event)
         elif decision.records:
-            self._batch.append(decision)
+            self._batch += decision.records
             if len(self._batch) >= MAX_BATCH:
                 self._pass_on_batch()
 
     def _pass_on_batch(self) -> None:
         if self._batch:
             batch, self._batch = self._batch, []
-            self._rooms.journal(Decision(tuple(record for decision in batch for record in decision.records)))
+            self._rooms.journal(Decision(tuple(batch)))
