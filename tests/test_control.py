@@ -17,11 +17,13 @@ from test_hub import plan
 from gateway.clock import SystemClock
 from gateway.control import MAX_REQUEST, Control, ask, socket_path, status
 from gateway.errors import SitewardenError
-from gateway.hub.room import BEHIND, MAX_IDLE_S, NOT_STORED_BEHIND, HubRoom
+from gateway.hub.numbering import MAX_NOT_STORED
+from gateway.hub.room import BEHIND, MAX_BATCH, MAX_IDLE_S, NOT_STORED_BEHIND, HubRoom
 from gateway.model import (
     Command,
     Decision,
     Json,
+    Lane,
     LinkHealth,
     Moment,
     Notice,
@@ -213,10 +215,11 @@ def test_the_hub_wakes_for_what_is_stored_while_it_holds_polls_back() -> None:
     told, clock = Told(), SystemClock()
     room = HubRoom(plan(), clock, told)
     room.post(Recovered("new", None, {}))
+    one = reading("cold-1", temperature=4.0)
+    for _ in range(NOT_STORED_BEHIND + 1):
+        room.post(one)
     thread = threading.Thread(target=room.run)
     thread.start()
-    for _ in range(NOT_STORED_BEHIND + 1):
-        room.post(reading("cold-1", temperature=4.0))
     posted = [told.journal_inbox.get(timeout=WITHIN_S)]
     while sum(len(decision.records) for decision in posted) <= NOT_STORED_BEHIND:
         posted.append(told.journal_inbox.get(timeout=WITHIN_S))
@@ -227,6 +230,26 @@ def test_the_hub_wakes_for_what_is_stored_while_it_holds_polls_back() -> None:
         assert clock.mono() < until
     room.stop()
     thread.join(WITHIN_S)
+
+
+def test_what_is_stored_meanwhile_counts_however_full_the_inbox_is() -> None:
+    class Prompt(Told):
+        """A journal that stores at once."""
+
+        def journal(self, decision: Decision) -> None:
+            super().journal(decision)
+            room.post(Stored(tuple(Row(record.seq, "run", record) for record in decision.records)))
+
+    told = Prompt()
+    room = HubRoom(plan(), SystemClock(), told)
+    room.post(Recovered("new", None, {}))
+    one = reading("cold-1", temperature=4.0)
+    for _ in range(MAX_NOT_STORED + 2 * MAX_BATCH):
+        room.post(one)
+    room.stop()
+    room.run()
+    lanes = [record.lane for _ in range(told.journal_inbox.qsize()) for record in told.journal_inbox.get().records]
+    assert lanes.count(Lane.TELEMETRY) == MAX_NOT_STORED + 2 * MAX_BATCH, "no gap"
 
 
 def test_status_tells_points_alarms_and_outputs(hub: tuple[HubRoom, Told], state_dir: Path) -> None:

@@ -2,7 +2,7 @@
 
 - It touches neither disk nor network: passing on is a `put` into another room's queue.
 - Contacts, smoke, outputs and commands overtake other readings, and the inbox is looked at again after every fact.
-- Facts that lead to nothing by themselves wake nobody: they are taken in with the next fact that does.
+- Facts that lead to nothing by themselves wake nobody: they are taken in with the next fact that does, before it.
 - Writes to outputs leave first, then events, at once; telemetry is passed on when the inbox is drained, in one piece.
 - Records of the first moments wait for `started`, event number 1, which waits for the journal: HOLD_S at most.
 """
@@ -44,6 +44,9 @@ MAX_BATCH = 500
 
 QUIET = frozenset({Stored, LinkHealth, JournalHealth, UplinkHealth})
 """Facts that need not wake the hub, unless it holds polls back until they come."""
+
+URGENT = QUIET | {Command}
+"""Facts that overtake readings: a person waits for an answer, and what is quiet costs next to nothing."""
 
 BEHIND = 2_000
 """Facts that wait, or records not yet stored, from which on polls that are no safety polls are held back."""
@@ -118,14 +121,9 @@ class HubRoom:
         """Until a fact comes or time itself is one."""
         wake = self._hub.wake if self._held is None else min(self._hub.wake, self._hold_until)
         timeout = min(MAX_IDLE_S, wake - self._clock.mono())
-        came: Fact | None = None
         if timeout > 0:
             with suppress(Empty):
-                came = self._inbox.get(timeout=timeout)
-        while not self._quiet.empty():
-            self._usual.append(self._quiet.get())
-        if came is not None:
-            self._sort(came)
+                self._sort(self._inbox.get(timeout=timeout))
         self._drain()
         if self._held is not None and self._clock.mono() >= self._hold_until:
             self._release()
@@ -133,13 +131,15 @@ class HubRoom:
             self._urgent.append(TICK)
 
     def _drain(self) -> None:
+        while not self._quiet.empty():
+            self._sort(self._quiet.get())
         while not self._inbox.empty():
             self._sort(self._inbox.get())
         if len(self._usual) > MAX_BATCH and self._clock.mono() >= self._hub.wake:
             self._urgent.append(TICK)
 
     def _sort(self, fact: Fact) -> None:
-        urgent = fact.device in self._safety if isinstance(fact, Reading) else isinstance(fact, Command)
+        urgent = fact.device in self._safety if isinstance(fact, Reading) else type(fact) in URGENT
         (self._urgent if urgent else self._usual).append(fact)
 
     def _decide(self, fact: Fact) -> None:
