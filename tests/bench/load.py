@@ -1,22 +1,28 @@
-"""The whole gateway under load, beside a bare sketch of the same work in the same run: `load.py [SECONDS]`.
+"""The whole gateway under load, beside two sketches of the same work in the same run: `load.py [SECONDS [ROUNDS]]`.
 
 Modbus TCP devices in one process, mosquitto, a counting subscriber, and the real daemon with a rule on every value and
-a durable journal. Prints CPU seconds per 1,000 delivered values of both, and their ratio; CPU, not time, since the
-machine may be shared.
+a durable journal. `sketch.py` is the leanest program that does the same exchange, JSON, insert and batched publish on
+the same ticks; `asyncio_sketch.py` is one as it is usually written. Prints CPU seconds per 1,000 values of all three,
+and the gateway's ratio to each: CPU, not time, since the machine may be shared, and in turns, so that other work meets
+all alike. What a run starts with is not counted, and each begins and ends between two ticks.
 """
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from daemon import Daemon, write_profile
+from daemon import Daemon
 from rig import Rig, cpu_s, memory_mib, rig, written_bytes
 
 SETTLE_S = 5.0
@@ -43,7 +49,17 @@ class Cost(NamedTuple):
 LOADS = (Load(50, 20, 1.0), Load(20, 10, 0.1))
 
 
-def config(load: Load, ports: list[int], broker: int) -> str:
+PROFILE = """\
+model: Bench
+maker: tests
+sources: [made up]
+confidence: high
+points:
+{points}
+"""
+
+
+def config(load: Load, ports: list[int], broker: int, kind: str = "setting") -> str:
     """One link and one device a port, one rule over every value."""
     links = "\n".join(f"  l{n}: {{type: tcp, host: 127.0.0.1, port: {port}}}" for n, port in enumerate(ports))
     every = f"{round(load.period_s * 1000)}ms"
@@ -61,58 +77,100 @@ links:
 devices:
 {devices}
 rules:
-  too-much: {{kind: setting, above: 70000}}
+  too-much: {{kind: {kind}, above: 70000}}
 """
 
 
-def measure(pid: int, bench: Rig, seconds: float) -> Cost:
-    """What the process `pid` takes in the next seconds, by what the subscriber gets meanwhile."""
-    threading.Event().wait(SETTLE_S)
-    values, cpu, written = bench.delivered().values, cpu_s(pid), written_bytes(pid)
-    threading.Event().wait(seconds)
-    values, cpu, written = bench.delivered().values - values, cpu_s(pid) - cpu, written_bytes(pid) - written
-    return Cost(
-        values / seconds, 1000 * cpu / max(1, values), 100 * cpu / seconds, memory_mib(pid), written / max(1, values)
+def write_temperatures(folder: Path, registers: int) -> None:
+    """A profile `bench` beside the configuration: temperatures in tenths of a degree."""
+    (folder / "profiles").mkdir()
+    points = "\n".join(
+        f"  temperature-{n}: {{kind: temperature, table: holding, address: {n}, type: uint16, scale: 0.1}}"
+        for n in range(registers)
     )
+    (folder / "profiles" / "bench.yaml").write_text(PROFILE.format(points=points))
+
+
+def between_ticks() -> None:
+    """Until the middle of a second of monotonic time, whose multiples are everybody's ticks."""
+    threading.Event().wait(1.5 - time.monotonic() % 1)
+
+
+def measure(pid: int, load: Load, bench: Rig, seconds: float) -> Cost:
+    """What the process `pid` takes in the next seconds."""
+    threading.Event().wait(SETTLE_S)
+    between_ticks()
+    began, delivered, cpu, written = time.monotonic(), bench.delivered().values, cpu_s(pid), written_bytes(pid)
+    threading.Event().wait(seconds - 1)
+    between_ticks()
+    took = time.monotonic() - began
+    delivered, cpu, written = bench.delivered().values - delivered, cpu_s(pid) - cpu, written_bytes(pid) - written
+    values = load.devices * load.registers * round(took) / load.period_s
+    assert abs(delivered - values) <= 2 * load.devices * load.registers * max(1.0, 1 / load.period_s), (
+        f"{delivered} values delivered of {values:.0f}"
+    )
+    return Cost(delivered / took, 1000 * cpu / values, 100 * cpu / took, memory_mib(pid), written / values)
 
 
 def gateway(load: Load, bench: Rig, seconds: float) -> Cost:
     with tempfile.TemporaryDirectory() as folder:
-        write_profile(Path(folder), "bench", load.registers)
-        with Daemon(Path(folder), config(load, bench.ports, bench.broker)) as daemon:
-            cost = measure(daemon.pid, bench, seconds)
+        write_temperatures(Path(folder), load.registers)
+        with Daemon(Path(folder), config(load, bench.ports, bench.broker, "temperature")) as daemon:
+            cost = measure(daemon.pid, load, bench, seconds)
             assert daemon.stop() == 0
             return cost
 
 
-def sketch(load: Load, bench: Rig, seconds: float) -> Cost:
+def sketch(name: str, load: Load, bench: Rig, seconds: float) -> Cost:
     with tempfile.TemporaryDirectory() as folder:
         arguments = [bench.broker, load.period_s, Path(folder) / "sketch.db", load.registers, *bench.ports]
-        process = subprocess.Popen([sys.executable, str(Path(__file__).parent / "sketch.py"), *map(str, arguments)])
+        process = subprocess.Popen([sys.executable, str(Path(__file__).parent / f"{name}.py"), *map(str, arguments)])
         try:
-            return measure(process.pid, bench, seconds)
+            return measure(process.pid, load, bench, seconds)
         finally:
             process.kill()
             process.wait(10)
 
 
+PROGRAMS: dict[str, Callable[[Load, Rig, float], Cost]] = {
+    "gateway": gateway,
+    "sketch": partial(sketch, "sketch"),
+    "asyncio_sketch": partial(sketch, "asyncio_sketch"),
+}
+
+
+def median(costs: list[Cost]) -> Cost:
+    """Each figure's median by itself."""
+    return Cost(*map(statistics.median, zip(*costs, strict=True)))
+
+
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 20.0
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     for load in LOADS:
-        print(f"{load.devices} devices x {load.registers} values every {load.period_s:g} s, {seconds:g} s each")
+        print(f"{load.devices} devices x {load.registers} values every {load.period_s:g} s, {rounds} x {seconds:g} s")
+        runs: dict[str, list[Cost]] = {name: [] for name in PROGRAMS}
         with rig(load.devices) as bench:
-            costs = {"gateway": gateway(load, bench, seconds), "sketch": sketch(load, bench, seconds)}
-        for name, cost in costs.items():
+            for _ in range(rounds):
+                for name, program in PROGRAMS.items():
+                    runs[name].append(program(load, bench, seconds))
+        for name, costs in runs.items():
+            cost, each = median(costs), sorted(run.cpu_s_per_1000 for run in costs)
             print(
-                f"  {name:8} {cost.values_per_s:7.0f} values/s, {cost.cpu_s_per_1000:.4f} CPU-s/1000, "
-                f"{cost.cpu_percent:.1f} % of a core, RSS {cost.rss_mib:.1f} MiB, {cost.written_per_value:.0f} B/value"
+                f"  {name:15}{cost.values_per_s:6.0f} values/s, {cost.cpu_s_per_1000:.5f} CPU-s/1000 "
+                f"({each[0]:.5f} to {each[-1]:.5f}), {cost.cpu_percent:.2f} % of a core, RSS {cost.rss_mib:.1f} MiB, "
+                f"{cost.written_per_value:.0f} B/value"
             )
-        bare = costs["sketch"].cpu_s_per_1000
-        print(
-            f"  ratio of CPU per value {costs['gateway'].cpu_s_per_1000 / bare:.2f}"
-            if bare
-            else "  too short for a ratio"
-        )
+        for name in list(PROGRAMS)[1:]:
+            # Run by run, since neighbours in time have met the same other work.
+            ratios = [
+                ours.cpu_s_per_1000 / other.cpu_s_per_1000
+                for ours, other in zip(runs["gateway"], runs[name], strict=True)
+            ]
+            print(
+                f"  gateway / {name}: {statistics.median(ratios):.2f} of its CPU per value "
+                f"({min(ratios):.2f} to {max(ratios):.2f})"
+            )
 
 
 if __name__ == "__main__":

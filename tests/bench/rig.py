@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import multiprocessing
 import os
@@ -21,7 +22,6 @@ from typing import Any, NamedTuple
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -166,9 +166,11 @@ def rig(devices: int) -> Iterator[Rig]:
 
 
 def cpu_s(pid: int) -> float:
-    """CPU seconds of a process so far, user and system."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) * TICK_S
+    """CPU seconds of a process and its threads so far, to the nanosecond; /proc/PID/stat counts in hundredths."""
+    clock = ctypes.c_int()
+    if error := ctypes.CDLL(None).clock_getcpuclockid(pid, ctypes.byref(clock)):
+        raise ProcessLookupError(error, os.strerror(error))
+    return time.clock_gettime(clock.value)
 
 
 def memory_mib(pid: int, name: str = "VmRSS") -> float:

@@ -1,4 +1,4 @@
-"""The bare sketch that load.py measures beside the gateway: the same exchange, JSON, insert and publish, nothing else.
+"""The leanest sketch that load.py measures beside the gateway: the exchange, JSON, insert and publish, nothing else.
 
 `sketch.py BROKER_PORT PERIOD_S DATABASE REGISTERS PORT...`: one thread over all devices. On each tick it asks every
 device, then takes the replies as they come, encodes a reading of each, commits all of them to SQLite (WAL, FULL) and
@@ -8,6 +8,7 @@ publishes them in batches at QoS 1. No rule, no schedule beyond the tick, no che
 from __future__ import annotations
 
 import json
+import math
 import selectors
 import socket
 import sqlite3
@@ -19,7 +20,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 REGISTERS = int(sys.argv[4])
-NAMES = [f"r{number}" for number in range(REGISTERS)]
+NAMES = [f"temperature-{number}" for number in range(REGISTERS)]
 PER_MESSAGE = 50
 
 
@@ -42,10 +43,10 @@ def main() -> None:
     decode = struct.Struct(f">{REGISTERS}H").unpack
     encode = json.JSONEncoder(separators=(",", ":")).encode
     sequence = transaction = 0
-    tick = time.monotonic()
+    tick = math.ceil(time.monotonic() / period_s)
     while True:
-        tick += period_s
-        selector.select(max(0.0, tick - time.monotonic()))
+        tick += 1
+        selector.select(max(0.0, tick * period_s - time.monotonic()))
         transaction = (transaction + 1) & 0xFFFF
         request = struct.pack(">HHHBBHH", transaction, 0, 6, 1, 3, 0, REGISTERS)
         for connection in connections:
@@ -55,7 +56,8 @@ def main() -> None:
             for key, _ in selector.select(1.0):
                 replying, number = key.data
                 reply = replying.recv(512)
-                values = dict(zip(NAMES, decode(reply[9 : 9 + 2 * REGISTERS]), strict=True))
+                raw = decode(reply[9 : 9 + 2 * REGISTERS])
+                values = {name: word / 10 for name, word in zip(NAMES, raw, strict=True)}
                 sequence += 1
                 text = encode({"device": f"d{number}", "values": values})
                 rows.append((sequence, time.time_ns() // 1_000_000, text))
