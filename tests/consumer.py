@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 import time
@@ -38,6 +39,7 @@ class Consumer:
         self.events: list[dict[str, Any]] = []
         self.latest: dict[str, bytes] = {}  # topic -> last payload
         self.wrong: list[str] = []
+        self.compressed = 0  # messages
         self._validate = validate
         self._on_event = on_event
         self._news = threading.Condition()  # paho's thread tells the test's thread
@@ -92,7 +94,9 @@ class Consumer:
             self._news.notify_all()
 
     def _take_payload(self, name: str, message: MQTTMessage) -> None:
-        payload = json.loads(message.payload)
+        compressed = message.payload[:2] == b"\x1f\x8b"
+        self.compressed += compressed
+        payload = json.loads(gzip.decompress(message.payload) if compressed else message.payload)
         schema = "about-device" if name == "about" and message.topic.count("/") > 4 else name
         if self._validate and schema in VALIDATORS:
             self.wrong += [f"{message.topic}: {error.message}" for error in VALIDATORS[schema].iter_errors(payload)]

@@ -12,7 +12,7 @@ from uplink_scene import ABOUT, ROOT, RUN, TS, MemoryJournal
 from gateway.config.schema import Uplink
 from gateway.model import BacklogWanted, Fact, Moment, Record, ToJournal, Trust
 from gateway.uplink.sender import Post, Sender
-from gateway.uplink.wire import Landed, Publication, Received, Up
+from gateway.uplink.wire import Down, Landed, Publication, Received, Up
 
 
 class HandClock:
@@ -86,9 +86,13 @@ class Desk:
             self.sender.handle(message)
         self.sender.turn()
 
-    def connect(self, **limits: Any) -> None:
+    def connect(self, version: str = "5", **limits: Any) -> None:
         self.connection += 1
-        self.tell(Up(self.connection, "5", **limits))
+        self.tell(Up(self.connection, version, **limits))
+
+    def disconnect(self) -> None:
+        self.tell(Down(self.connection, "lost", ""))
+        self.wire.sent.clear()
 
     def connect_in_peace(self, **limits: Any) -> None:
         """Connected, everything acknowledged, no backlog."""

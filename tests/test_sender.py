@@ -209,11 +209,19 @@ def test_the_backlog_keeps_to_its_rate() -> None:
 def test_telemetry_waits_for_more_but_not_longer_than_linger() -> None:
     desk = Desk(linger=0.2)
     desk.connect_in_peace()
-    desk.store(reading(1))
+    desk.store(reading(1)._replace(mono_ms=round(desk.clock.at * 1000)))
     desk.tell(later=0.1)
-    desk.store(reading(2))
+    desk.store(reading(2)._replace(mono_ms=round(desk.clock.at * 1000)))
     assert desk.names() == []
     desk.tell(later=0.11)
+    assert [[r["seq"] for r in p["records"]] for p in desk.payloads("telemetry")] == [[1, 2]]
+
+
+def test_what_has_waited_for_its_commit_does_not_wait_once_more() -> None:
+    desk = Desk()
+    desk.connect_in_peace()
+    made_ms = round((desk.clock.at - 1.0) * 1000)
+    desk.store(reading(1)._replace(mono_ms=made_ms), reading(2)._replace(mono_ms=made_ms + 900))
     assert [[r["seq"] for r in p["records"]] for p in desk.payloads("telemetry")] == [[1, 2]]
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 from consumer import Consumer
 from mosquitto import free_port, mosquitto
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from tls_scene import Authority
 from uplink_scene import RUN, Waiter, alarm, event, reading, running, until
 
@@ -158,3 +161,30 @@ def test_a_wss_url_at_mosquittos_own_port_and_mqtts_at_its_websocket_are_told(tm
                 down = scene.wait_down()
                 assert "mqtts://" in down.hint, down
                 assert "wss://" in down.hint, down
+
+
+def test_compressed_telemetry_and_its_expiry_reach_a_subscriber_of_either_version(tmp_path: Path) -> None:
+    heard: SimpleQueue[MQTTMessage] = SimpleQueue()
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    client.on_message = lambda _, __, message: heard.put(message)
+    with (
+        mosquitto(tmp_path / "m", "allow_anonymous true") as broker,
+        Consumer(broker.port) as consumer,
+        running(f"mqtt://127.0.0.1:{broker.port}", linger=0.01, compression="gzip", expire_live=300.0) as scene,
+    ):
+        client.connect("127.0.0.1", broker.port)
+        client.loop_start()
+        client.subscribe("sitewarden/v1/+/+/telemetry", 1)
+        scene.wait_up()
+        scene.store(*(reading(seq) for seq in range(1, 101)), event(1))
+        scene.wait_acked()
+        consumer.wait_for(lambda: len(consumer.counts) == 101, 10, "100 readings and an event, in 3.1.1")
+        assert consumer.compressed >= 1
+        message = heard.get(timeout=10)
+        client.disconnect()
+        client.loop_stop()
+    assert message.payload[:2] == b"\x1f\x8b"
+    assert message.properties is not None
+    told = message.properties.json()  # type: ignore[no-untyped-call]
+    assert told["ContentType"] == "application/gzip"
+    assert 290 <= told["MessageExpiryInterval"] <= 300

@@ -77,8 +77,15 @@ class Uplink:
     keepalive: Annotated[Duration, Within(ge=5, le=3600), Doc("A silence of this length is asked about")] = 30.0
     window: Annotated[int, Within(ge=1, le=1000), Doc("Messages that may wait for their acknowledgement")] = 20
     linger: Annotated[
-        Duration, Within(ge=0, le=60), Doc("How long a group that was stored waits for the next one; events never")
-    ] = 0.0
+        Duration, Within(ge=0, le=60), Doc("How long a reading waits for more to be sent with it; events never")
+    ] = 1.0
+    compression: Annotated[
+        Literal["none", "gzip"], Doc("gzip: batches of telemetry are compressed where that makes them smaller")
+    ] = "none"
+    expire_live: Annotated[
+        Annotated[Duration, Within(ge=1, le=30 * 86400)] | None,
+        Doc("MQTT 5: live telemetry that waits longer at the broker is thrown away there; never events and backlog"),
+    ] = None
     backlog_rate: Annotated[
         int, Within(ge=1, le=100_000), Doc("Stored records a second, after an outage, beside the live ones")
     ] = 5000

@@ -36,6 +36,9 @@ MAX_RECORDS = 100
 MAX_BATCH_BYTES = 16_384
 """Bytes of a batch of several records, at most; one bigger record still goes alone."""
 
+COMPRESSED = "application/gzip"
+"""The content type of compressed telemetry in MQTT 5. In both versions its first bytes are 1f 8b, as in no JSON."""
+
 RECORD_OVERHEAD = 48
 """Bytes that number, time and comma add to a record's text, at most."""
 

@@ -100,8 +100,14 @@ class LaneQueue:
 
     @property
     def live_since(self) -> float | None:
-        """When (monotonic) the first waiting row of the live stream came; None if none waits."""
-        return self._live[0][0] if self._live else None
+        """When (monotonic) the first waiting row of the live stream was made, or came if that was not later; or None.
+
+        It has waited for the others of its commit already: that is no reason to wait as long once more.
+        """
+        if not self._live:
+            return None
+        came, row = self._live[0]
+        return min(came, row.record.mono_ms / 1000)
 
     def reset(self, rows: Iterable[Row]) -> None:
         """The connection has ended: `rows` were on their way as live and go again, in order; the rest is asked for.

@@ -200,7 +200,9 @@ class Connection:
     def publish(self, token: int, publication: Publication) -> None:
         """Send a publication; its `Landed` will name `token`. Nothing is sent, or kept, if the connection has ended."""
         if self._client is not None and self.is_up and self.fileno() is not None:
-            info = self._client.publish(publication.topic, publication.payload, qos=1, retain=publication.retain)
+            properties = _properties(publication) if self.version == "5" else None
+            topic, payload = publication.topic, publication.payload
+            info = self._client.publish(topic, payload, qos=1, retain=publication.retain, properties=properties)
             self._tokens[info.mid] = token
 
     def subscribe(self, filters: tuple[tuple[str, int], ...]) -> None:
@@ -287,3 +289,14 @@ class Connection:
 def _pending(stream: Stream | None) -> int:
     """Bytes that were read from the socket already, and that no selector tells of."""
     return stream.pending() if isinstance(stream, ssl.SSLSocket | WebSocket) else 0
+
+
+def _properties(publication: Publication) -> Properties | None:
+    if not publication.content and publication.expires_s is None:
+        return None
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    if publication.content:
+        properties.ContentType = publication.content
+    if publication.expires_s is not None:
+        properties.MessageExpiryInterval = max(1, round(publication.expires_s))
+    return properties

@@ -7,36 +7,38 @@
 - When a connection ends, events that are not acknowledged stay in memory (a bounded number) and go first over the next
   one; everything else is read from the journal again. Meanwhile no telemetry is kept here.
 - Telemetry is sent only when it is stored; an event also when the disk has taken a second over it (early.py).
-- A record of a time when the clock was not trusted leaves with its corrected time, as soon as that is known. Those of
-  an earlier run wait for the hub's first event, `started`: what can be said of their time comes before it.
+- Records of an earlier run whose clock was not trusted wait for the hub's first event, `started`: what can be said of
+  their time comes before it.
+- A batch that is refused for what is in it, or for its size, goes again in halves, until the record that the broker
+  does not take stands aside alone.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gateway.correction import DOUBTFUL, Corrections
+from gateway.correction import DOUBTFUL
 from gateway.model import Backlog, Lane, Record, Row
 from gateway.uplink import contract
 from gateway.uplink.board import Board
 from gateway.uplink.confirmation import Confirmation
 from gateway.uplink.early import EarlyEvents, Fate
-from gateway.uplink.lanes import Batch, LaneQueue, Question, first_batch
+from gateway.uplink.lanes import LaneQueue, Question
 from gateway.uplink.pace import Pace
-from gateway.uplink.refusals import Aside
+from gateway.uplink.packing import Form, Packing
+from gateway.uplink.refusals import TOO_LARGE, Aside
 from gateway.uplink.unconfirmed import Unconfirmed
 from gateway.uplink.window import Message, Window
-from gateway.uplink.wire import FAILED, Publication, Up
+from gateway.uplink.wire import FAILED, Up
 
 KEEP_EVENTS = 256
 KEEP_TELEMETRY = 2_000
 """Rows that are held in memory, at most; two seconds at a thousand readings a second."""
 
-PACKET_OVERHEAD = 16
-"""Bytes of a PUBLISH beside topic and payload, at most. Source: MQTT 5.0, 3.3."""
-
-TOO_LARGE = 0x95
+NOT_AS_IT_IS = {TOO_LARGE, 0x99}
+"""Reason codes that may be the fault of a single record. Source: MQTT 5.0, 3.4.2.1."""
 
 
 class Options(NamedTuple):
@@ -46,6 +48,7 @@ class Options(NamedTuple):
     linger_s: float
     backlog_rate: int
     confirm_within_s: float | None = None  # None: a PUBACK is enough
+    form: Form = Form()
 
 
 class Refused(NamedTuple):
@@ -59,17 +62,18 @@ class Outbox:
     """All that one uplink has to send. Every method is called on the sender's thread."""
 
     def __init__(self, run: str, topics: contract.Topics, board: Board, options: Options) -> None:
-        self._topics = topics
         self._options = options
         self.board = board
         self.window = Window()
-        self.corrections = Corrections()
+        self._packing = Packing(topics, options.form)
+        self.corrections = self._packing.corrections
         self._run = run
         self._hub_started = False
         self._early = EarlyEvents(run)
         self._lanes = {Lane.EVENT: LaneQueue(KEEP_EVENTS), Lane.TELEMETRY: LaneQueue(KEEP_TELEMETRY)}
         self._aside = {Lane.EVENT: Aside(), Lane.TELEMETRY: Aside()}
         self._board_aside = Aside()
+        self._halves: deque[Message] = deque()  # of batches that were refused for good
         self._pace = Pace(options.backlog_rate)
         self.unconfirmed = None if options.confirm_within_s is None else Unconfirmed(options.confirm_within_s)
         self._acked: dict[Lane, list[int]] = {Lane.EVENT: [], Lane.TELEMETRY: []}
@@ -81,6 +85,7 @@ class Outbox:
     def connected(self, limits: Up) -> None:
         """A connection begins."""
         self._limits = limits
+        self._packing.max_packet = limits.max_packet
         self.window.open(min(self._options.window, limits.receive_maximum))
 
     def disconnected(self) -> None:
@@ -89,6 +94,8 @@ class Outbox:
         left = self.window.close()
         for aside in (*self._aside.values(), self._board_aside):
             left += aside.clear()
+        left += self._halves
+        self._halves.clear()
         for message in left:
             if self.unconfirmed is not None and message.lane is not None:
                 self.unconfirmed.not_taken(message.lane, message.rows)
@@ -161,6 +168,9 @@ class Outbox:
             return None
         aside = self._board_aside if message.lane is None else self._aside[message.lane]
         if code >= FAILED:
+            if code in NOT_AS_IT_IS and len(message.rows) > 1:
+                self._halves.extendleft(reversed(self._packing.halves(message)))
+                return Refused(message, code)
             return Refused(aside.refused(message, code, now), code)
         aside.accepted()
         if message.lane is not None:
@@ -198,6 +208,7 @@ class Outbox:
     def _held(self, lane: Lane) -> list[int]:
         ids = [row.id for message in self.window if message.lane is lane for row in message.rows]
         ids += [row.id for message in self._aside[lane] for row in message.rows]
+        ids += [row.id for message in self._halves if message.lane is lane for row in message.rows]
         ids += self.unconfirmed.row_ids(lane) if self.unconfirmed is not None else []
         return ids + (self._early.row_ids() if lane is Lane.EVENT else [])
 
@@ -216,10 +227,9 @@ class Outbox:
             message = self._next_bulk(now)
         if message is None:
             return None
-        topic, payload, _ = message.publication
-        if len(topic) + len(payload) + PACKET_OVERHEAD > self._limits.max_packet:
+        if not self._packing.fits(message):
             aside = self._board_aside if message.lane is None else self._aside[message.lane]
-            return Refused(aside.refused(message, TOO_LARGE, now), TOO_LARGE)
+            return Refused(aside.too_large(message, now), TOO_LARGE)
         return message
 
     def _next_urgent(self, now: float) -> Message | None:
@@ -236,16 +246,16 @@ class Outbox:
             return None
         for row in queue.live:
             queue.take_live()
-            return self._event(row, hist=False)
+            return self._packing.event(row, hist=False)
         due = self._early.due_at
         if due is not None and (stopping or now >= due):
-            return self._event(self._early.take(), hist=False)
+            return self._packing.event(self._early.take(), hist=False)
         if self.window.has_room_for_bulk(hist=True) and self._may_leave(Lane.EVENT, hist=True) and not stopping:
             for row in queue.chunk:
                 if self._must_wait(row):
                     break
                 queue.take_chunk()
-                return self._event(row, hist=True)
+                return self._packing.event(row, hist=True)
         return None
 
     def _next_bulk(self, now: float) -> Message | None:
@@ -257,6 +267,8 @@ class Outbox:
         again = aside.take(now)
         if again is not None or aside.is_closed(now):
             return again
+        if self._halves:
+            return self._halves.popleft()
         self._hist_turn = not self._hist_turn
         if self._hist_turn:
             return self._next_backlog(now) or self._next_live(now)
@@ -267,20 +279,21 @@ class Outbox:
         since = queue.live_since
         if since is None or not self._may_leave(Lane.TELEMETRY, hist=False):
             return None
-        batch = self._batch(queue.live)
+        batch = self._packing.batch(queue.live)
         if not batch.full and now < since + self._options.linger_s:
             return None
-        queue.take_live(len(batch.rows))
-        return self._telemetry(batch.rows, hist=False)
+        message = self._packing.telemetry(batch.rows, hist=False)
+        queue.take_live(len(message.rows))
+        return message
 
     def _next_backlog(self, now: float) -> Message | None:
         queue = self._lanes[Lane.TELEMETRY]
         if not self._has_backlog() or not self.window.has_room_for_bulk(hist=True) or not self._pace.allows(now):
             return None
-        rows = self._batch(queue.chunk).rows
-        queue.take_chunk(len(rows))
-        self._pace.spend(len(rows))
-        return self._telemetry(rows, hist=True)
+        message = self._packing.telemetry(self._packing.batch(queue.chunk).rows, hist=True)
+        queue.take_chunk(len(message.rows))
+        self._pace.spend(len(message.rows))
+        return message
 
     def _may_leave(self, lane: Lane, *, hist: bool) -> bool:
         return self.unconfirmed is None or self.unconfirmed.has_room(lane, hist)
@@ -293,23 +306,6 @@ class Outbox:
 
     def _must_wait(self, row: Row) -> bool:
         return not self._hub_started and row.run != self._run and row.record.trust in DOUBTFUL
-
-    def _batch(self, rows: Iterable[Row]) -> Batch:
-        broker = self._limits.max_packet if self._limits is not None else 0
-        room = min(contract.MAX_BATCH_BYTES, broker - PACKET_OVERHEAD - len(self._topics.telemetry))
-        if self.corrections:
-            rows = map(self.corrections.of, rows)
-        return first_batch(rows, contract.MAX_RECORDS, room - contract.BATCH_OVERHEAD, contract.RECORD_OVERHEAD)
-
-    def _telemetry(self, rows: tuple[Row, ...], hist: bool) -> Message:
-        first = rows[0]
-        payload = contract.telemetry(first.run, first.record.trust, hist, [row.record for row in rows])
-        return Message(Publication(self._topics.telemetry, payload), True, Lane.TELEMETRY, rows, hist)
-
-    def _event(self, row: Row, hist: bool) -> Message:
-        row = self.corrections.of(row)
-        payload = contract.event(row.run, row.record, hist)
-        return Message(Publication(self._topics.event, payload), hist, Lane.EVENT, (row,), hist)
 
     # ------------------------------------------------------------ when to look again
 

@@ -2,17 +2,23 @@
 
 - What is refused for the moment (quota, no reason given) closes its lane for 1 s, 2 s, 4 s, ... at most a minute.
 - What is refused for good (payload, topic, not authorised) steps aside and is tried again after 1 to 60 minutes, while
-  the rest of its lane goes on. When ten have stepped aside, their lane waits for them: then it is no single bad record.
+  the rest of its lane goes on. When ten have stepped aside and the broker took nothing in between, their lane waits for
+  them: then it is no single bad record.
+- What we know to be bigger than the broker takes steps aside unsent, and holds up nobody. When very many have, the
+  rest is left to the next connection.
 - Nothing is given up here: what is not acknowledged stays in the journal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from gateway.uplink.window import Message
 
-MAX_ASIDE = 10
+MAX_IN_A_ROW = 10
+MAX_ASIDE = 500
+TOO_LARGE = 0x95
 FOR_GOOD = {
     0x87: "the broker's access list does not let this user publish here",
     0x90: "the broker does not take this topic",
@@ -31,43 +37,65 @@ def pause_s(code: int, refusals: int) -> float:
     return min(longest, first * 2.0 ** min(refusals - 1, 20))
 
 
+class _Waiting(NamedTuple):
+    due: float
+    for_good: bool
+    by_us: bool  # the broker was not even asked
+    message: Message
+
+
 class Aside:
     """The refused messages of one lane, in the order of their refusal."""
 
     def __init__(self) -> None:
-        self._messages: list[tuple[float, bool, Message]] = []
+        self._waiting: list[_Waiting] = []
+        self._in_a_row = 0
 
     def __iter__(self) -> Iterator[Message]:
-        return (message for _, _, message in self._messages)
+        return (waiting.message for waiting in self._waiting)
 
     def refused(self, message: Message, code: int, now: float) -> Message:
-        """Set `message` aside; returns it with its refusals counted."""
+        """Set `message` aside, which the broker did not take; returns it with its refusals counted."""
+        self._in_a_row += 1
         counted = message._replace(refusals=message.refusals + 1)
-        self._messages.append((now + pause_s(code, counted.refusals), code in FOR_GOOD, counted))
+        due = now + pause_s(code, counted.refusals)
+        self._waiting.append(_Waiting(due, code in FOR_GOOD, by_us=False, message=counted))
+        return counted
+
+    def too_large(self, message: Message, now: float) -> Message:
+        """Set `message` aside, which the broker has said that it would not take; of very many, some only."""
+        counted = message._replace(refusals=message.refusals + 1)
+        if len(self._waiting) < MAX_ASIDE:
+            due = now + pause_s(TOO_LARGE, counted.refusals)
+            self._waiting.append(_Waiting(due, for_good=True, by_us=True, message=counted))
         return counted
 
     def is_closed(self, now: float) -> bool:
         """Whether nothing else of the lane may go."""
-        return len(self._messages) >= MAX_ASIDE or any(not good and due > now for due, good, _ in self._messages)
+        if self._in_a_row >= MAX_IN_A_ROW or sum(not waiting.by_us for waiting in self._waiting) >= MAX_ASIDE:
+            return True
+        return any(not waiting.for_good and waiting.due > now for waiting in self._waiting)
 
     def due_at(self) -> float | None:
         """When (monotonic) the next one may be tried again; None if there is none."""
-        return min((due for due, _, _ in self._messages), default=None)
+        return min((waiting.due for waiting in self._waiting), default=None)
 
     def take(self, now: float) -> Message | None:
         """The first message that may be tried again now."""
-        for index, (due, _, message) in enumerate(self._messages):
-            if due <= now:
-                del self._messages[index]
-                return message
+        for index, waiting in enumerate(self._waiting):
+            if waiting.due <= now:
+                del self._waiting[index]
+                return waiting.message
         return None
 
     def accepted(self) -> None:
         """The broker took something of this lane: those refused for the moment may be tried at once."""
-        self._messages = [(due if good else 0.0, good, message) for due, good, message in self._messages]
+        self._in_a_row = 0
+        self._waiting = [waiting if waiting.for_good else waiting._replace(due=0.0) for waiting in self._waiting]
 
     def clear(self) -> list[Message]:
         """Forget all; returns them."""
-        left = [message for _, _, message in self._messages]
-        self._messages = []
+        left = [waiting.message for waiting in self._waiting]
+        self._waiting = []
+        self._in_a_row = 0
         return left

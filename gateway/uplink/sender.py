@@ -43,6 +43,7 @@ from gateway.uplink.board import Board
 from gateway.uplink.commands import RESEND
 from gateway.uplink.lanes import CHUNK
 from gateway.uplink.outbox import Options, Outbox, Refused
+from gateway.uplink.packing import Form
 from gateway.uplink.refusals import FOR_GOOD
 from gateway.uplink.requests import Requests
 from gateway.uplink.resends import Resends, Resent
@@ -114,7 +115,8 @@ class Sender:
         self._inbox = inbox
         self._topics = contract.Topics.of(about)
         within_s = options.confirm_within if options.acknowledged_by == "platform" else None
-        sending = Options(options.window, options.linger, options.backlog_rate, within_s)
+        form = Form(options.compression == "gzip", options.expire_live)
+        sending = Options(options.window, options.linger, options.backlog_rate, within_s, form)
         self._outbox = Outbox(run, self._topics, Board(about, uplink_id), sending)
         self._standing = Standing(uplink_id, clock, tell_hub)
         self._requests = Requests(uplink_id, options.commands, inbox.put)
@@ -230,6 +232,8 @@ class Sender:
         self._wire.subscribe(up.connection, self._filters)
         self._sweep.connected(now.mono)
         self._standing.up(up)
+        if self._options.expire_live is not None and up.version != "5":
+            self._standing.no_expiry()
         self._tell_health(now.mono)
 
     def _disconnected(self, down: Down) -> None:

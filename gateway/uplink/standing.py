@@ -30,6 +30,7 @@ class Standing:
         self._told: set[str] = set()
         self._complaints: set[tuple[Lane | None, int]] = set()
         self._refusal = ""
+        self._no_expiry = False
         self._sent = self._acked = 0
         self._last_ack: int | None = None
         self._health_at = 0.0
@@ -42,6 +43,12 @@ class Standing:
         self._up = up
         self._told.clear()
         self._tell_hub(UplinkUp(self._uplink, up.version, up.url))
+
+    def no_expiry(self) -> None:
+        """The broker speaks 3.1.1, which has no message expiry; said once."""
+        if not self._no_expiry:
+            self._no_expiry = True
+            log.warning("uplink %s: expire_live does nothing here: the broker speaks MQTT 3.1.1", self._uplink)
 
     def lost(self) -> None:
         """The connection has ended; why is said by `down`."""

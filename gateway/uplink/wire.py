@@ -25,6 +25,8 @@ class Publication(NamedTuple):
     topic: str
     payload: bytes
     retain: bool = False
+    content: str = ""  # what it is, where it is no plain JSON; MQTT 5 says so, 3.1.1 cannot
+    expires_s: float | None = None  # how long the broker is to keep it; MQTT 5 alone
 
 
 class Up(NamedTuple):
