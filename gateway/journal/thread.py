@@ -142,8 +142,6 @@ class JournalThread:
         self._questions.answer(self._store, self._clock.now().ts, self._tell.gaps)
         if now >= self._tidy_at:
             self._tidy(now)
-        if now >= self._health_at:
-            self._bytes = self._store.upkeep.size_bytes()
 
     def _finish(self) -> None:
         """The last commit. The records that the disk does not take now are lost, and say so here."""
@@ -250,6 +248,7 @@ class JournalThread:
         events_s = max(keep.keep_events, keep.keep_acknowledged)
         more = self._store.upkeep.forget_old(self._clock.now().ts, telemetry_s, events_s)
         self._store.upkeep.tend()
+        self._bytes = self._store.upkeep.size_bytes()
         self._tidy_at = now if more else now + TIDY_EVERY_S
 
     # ------------------------------------------------------------ failure
