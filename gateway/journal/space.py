@@ -40,6 +40,7 @@ class Space:
         self._ballast_bytes = self.wal_bytes * 5 // 4  # lets a full WAL be played in on a full disk
         self._reserve_bytes = max_size // _RESERVE_PART
         self._path = path
+        self._wal = Path(f"{path}-wal")
         self._max_pages = 0
         self._wal_stuck = False
 
@@ -65,9 +66,9 @@ class Space:
         """The pages that hold something."""
         return pragma(db, "page_count") - pragma(db, "freelist_count")
 
-    def relieved_pages(self, db: sqlite3.Connection) -> int | None:
+    def relieved_pages(self, live: int) -> int | None:
         """To how many live pages telemetry must shrink the database; None while it is within its share."""
-        if self.live_pages(db) <= self._max_pages * self._telemetry_share:
+        if live <= self._max_pages * self._telemetry_share:
             return None
         return int(self._max_pages * (self._telemetry_share - _RELIEF_SHARE))
 
@@ -80,9 +81,9 @@ class Space:
         pages = pragma(db, "page_count")
         return pages - _MARGIN_PAGES - 2 * wanted_bytes // pragma(db, "page_size") - int(pages * _RELIEF_SHARE)
 
-    def is_full(self, db: sqlite3.Connection) -> bool:
-        """Whether even the share of the events is used up."""
-        return self.live_pages(db) > self._max_pages * self._full_share
+    def is_full(self, live: int) -> bool:
+        """Whether even the share of the events is used up by so many live pages."""
+        return live > self._max_pages * self._full_share
 
     def cut_wal(self, db: sqlite3.Connection) -> None:
         """Play the WAL in and cut it, where it is twice as long as SQLite's own checkpoints should leave it."""
@@ -123,7 +124,7 @@ class Space:
 
     def _wal_size(self) -> int:
         try:
-            return Path(f"{self._path}-wal").stat().st_size
+            return self._wal.stat().st_size
         except FileNotFoundError:
             return 0
 

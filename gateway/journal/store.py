@@ -186,8 +186,8 @@ class Store:
         self._books.gaps.committed(lost)
         self._state = {key: text for key, text in (self._state | group.state).items() if text is not None}
         rows = self.rows_of(group.records(), now_ts)
-        for row in rows:
-            self.ledger.stored(row.record.lane, row.id)
+        for lane in {row.record.lane for row in rows}:
+            self.ledger.stored(lane, max(row.id for row in rows if row.record.lane is lane))
         return rows
 
     def rows_of(self, records: Iterable[Record], now_ts: int) -> tuple[Row, ...]:

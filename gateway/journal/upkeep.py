@@ -35,8 +35,8 @@ class Upkeep:
         """Delete, a few slices at a time, what keeps telemetry within its share of the budget; gives the gaps."""
         space, uplinks = self._handle.space, len(self._books.ledger.uplinks)
         with self._handle.border():
-            pages = space.relieved_pages(self._handle.db)
             live = space.live_pages(self._handle.db)
+            pages = space.relieved_pages(live)
             share = space.uplink_pages(max(1, uplinks))
         dropped: tuple[Dropped, ...] = ()
         if live > share and uplinks > 1:
@@ -93,12 +93,12 @@ class Upkeep:
         dropped: tuple[Dropped, ...] = ()
         for _ in range(slices):
             with self._handle.border():
-                live, full = space.live_pages(self._handle.db), space.is_full(self._handle.db)
+                live = space.live_pages(self._handle.db)
             if live <= pages:
                 break
             rows = self._books.ledger.rows() * (live - pages) // live + 1  # as if all rows were of one size
             cut = self.slice(partial(retention.delete_oldest_readings, rows=rows, reason=FULL), now_ts)
-            if cut is None and full:
+            if cut is None and space.is_full(live):
                 cut = self.slice(partial(retention.delete_oldest, lane=Lane.EVENT, rows=rows, reason=FULL), now_ts)
             if cut is None:
                 break
