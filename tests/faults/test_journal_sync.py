@@ -1,4 +1,4 @@
-"""A disk that cannot sync, or takes seconds over it: the system calls of a real journal are made to fail by strace."""
+"""A disk that cannot write or sync, or takes seconds over it: strace makes a real journal's system calls fail."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ print(json.dumps(told))
 """
 
 
-def told_by(path: Path, fault: str, script: str) -> dict[str, Any]:
-    """What a script around a running journal tells, whose syncs of the WAL fail in this way."""
+def told_by(path: Path, fault: str, script: str, call: str = "fdatasync") -> dict[str, Any]:
+    """What a script around a running journal tells, whose syncs (or writes) of the WAL fail in this way."""
     opened(path).close()  # so that the run's own opening is one commit
     lines = "".join(f"    {line}\n" for line in script.strip().splitlines())
     code = SCRIPT.format(tests=str(TESTS), top=str(TESTS.parent), script=lines)
-    command = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", f"{path}-wal", "-e", f"inject=fdatasync:{fault}"]
+    command = ["strace", "-f", "-qq", "-o", str(path.parent.parent / "trace"), "-P", f"{path}-wal"]
+    command += ["-e", f"inject={call}:{fault}", "-e", f"trace={call}"]
     done = subprocess.run(
         [*command, sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False, timeout=60
     )
@@ -70,6 +71,33 @@ def test_an_io_error_of_a_sync_costs_the_handle_and_nothing_else(tmp_path: Path)
     assert "replace the SD card" in told["hint"]
     assert told["sent"] == [1, 2]  # while the disk fails
     assert (told["failures"], told["events"], told["telemetry"]) == (1, [1, 2, 3], [1, 2])
+
+
+def writes_until_then(folder: Path) -> int:
+    """How often the WAL is written by a journal that is opened, stores its first event and ends."""
+    told_by(folder / "state" / "journal.db", "delay_enter=0", "pass", "pwrite64")
+    return (folder / "trace").read_text().count("pwrite64(")
+
+
+def test_an_io_error_of_a_write_is_overcome_in_the_same_way(tmp_path: Path) -> None:
+    first = writes_until_then(tmp_path / "dry") + 1
+    told = told_by(tmp_path / "state" / "journal.db", f"error=EIO:when={first}..{first + 2}", FAILING, "pwrite64")
+    assert "the disk reports an error (SQLITE_IOERR_WRITE" in told["what"]
+    assert told["sent"] == [1, 2]
+    assert (told["failures"], told["events"], told["telemetry"]) == (1, [1, 2, 3], [1, 2])
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_commit_takes_it_at_the_second_attempt(tmp_path: Path) -> None:
+    first = writes_until_then(tmp_path / "dry") + 1
+    script = """
+scene.post(event(2), telemetry(1))
+scene.stored(2)
+told["failures"] = len(scene.hub.so_far(JournalFailed))
+told["events"] = [row.record.seq for row in scene.ask(Lane.EVENT).rows]
+"""
+    told = told_by(tmp_path / "state" / "journal.db", f"error=ENOSPC:when={first + 1}", script, "pwrite64")
+    assert told == {"failures": 0, "events": [1, 2]}
+    assert "ENOSPC" in (tmp_path / "trace").read_text()
 
 
 HANGING = """
