@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,6 +150,25 @@ def test_a_proxy_that_hangs_up_or_answers_something_else_is_told_so() -> None:
         assert "closed the connection instead of answering" in fault(port).what
     with server(answering(b"HTTP/1.1 418 I'm a teapot\r\n\r\n")) as port:
         assert "did not connect us to 127.0.0.1:1883 (HTTP 418)" in fault(port).what
+
+
+def test_stopping_does_not_wait_for_a_proxy_that_says_nothing() -> None:
+    asked = threading.Event()
+
+    def mute(one: socket.socket) -> None:
+        head_of(one)
+        asked.set()
+        one.recv(1)
+
+    with (
+        server(mute) as port,
+        Listener("mqtt://127.0.0.1:1883", proxy=f"http://127.0.0.1:{port}") as one,
+    ):
+        assert asked.wait(5)
+        began = time.monotonic()
+        one.wire.stop()
+        one.thread.join(5)
+        assert time.monotonic() - began < 1
 
 
 def test_names_that_no_host_can_have_are_no_reason_to_stop() -> None:

@@ -109,14 +109,18 @@ class MqttWire:
 
     def finish(self) -> None:
         """Say goodbye to the broker, if connected, and connect no more."""
-        self._stopping.set()
+        self._connect_no_more()
         self._put(self._say_goodbye)
 
     def stop(self) -> None:
         """End soon: as with `finish` if the sender says goodbye within a few seconds, else without it."""
         self._stop_by = time.monotonic() + self._goodbye_s
-        self._stopping.set()
+        self._connect_no_more()
         self._put(lambda: None)
+
+    def _connect_no_more(self) -> None:
+        self._stopping.set()
+        self._connection.call_off()
 
     def _order(self, number: int, act: Callable[[Connection], None]) -> None:
         self._put(lambda: act(self._connection) if self._connection.number == number else None)
@@ -158,6 +162,8 @@ class MqttWire:
         self._place = place
         broker = self._brokers[place]
         current = self._connection = broker.connection(self._connection.number + 1, self._tell)
+        if self._stopping.is_set():  # since it was looked at, and before there was something to call off
+            current.call_off()
         try:
             if broker.open(current, self._files.context):
                 self._tell_certificates()

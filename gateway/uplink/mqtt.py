@@ -25,7 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.uplink import faults, webfaults
 from gateway.uplink.address import Endpoint, Proxy
-from gateway.uplink.dial import Stream, dial
+from gateway.uplink.dial import Dial, Stream
 from gateway.uplink.faults import Fault
 from gateway.uplink.tls import Shown
 from gateway.uplink.websocket import WebSocket
@@ -101,6 +101,7 @@ class Connection:
         self._tell = tell
         self._client: Client | None = None
         self._stream: Stream | None = None
+        self._dial: Dial | None = None
         self._called_off = False
         self._tokens: dict[int, int] = {}
         self._filters: dict[int, tuple[str, ...]] = {}
@@ -121,23 +122,25 @@ class Connection:
         except ValueError:  # a label in the host name that no DNS name can have
             self.fault = faults.connecting(socket.gaierror("not a host name"), self._where)
 
-    def _dial(self, login: Login) -> Stream:
-        self._stream = dial(self._where, login.context, login.proxy)
+    def _dialled(self, login: Login) -> Stream:
+        self._dial = Dial(self._where, login.context, login.proxy)
         if self._called_off:
-            self._stream.close()
-            raise faults.DialError(Fault("called off", ""))
+            self._dial.call_off()
+        self._stream = self._dial.stream()
         return self._stream
 
     def call_off(self) -> None:
-        """Send no CONNECT any more, if it was not sent yet. May be called from another thread."""
+        """Give it up, and send no CONNECT, if that was not sent yet. May be called from another thread."""
         self._called_off = True
+        if self._dial is not None:
+            self._dial.call_off()
 
     def adopt(self, tell: Tell) -> None:
         """Tell this one from now on."""
         self._tell = tell
 
     def _new_client(self, login: Login) -> Client:
-        client = _Client(login.client_id, _PROTOCOLS[self.version], lambda: self._dial(login))
+        client = _Client(login.client_id, _PROTOCOLS[self.version], lambda: self._dialled(login))
         client.max_inflight_messages_set(0)  # no limit: the window is the sender's
         if login.username:
             client.username_pw_set(login.username, login.password)

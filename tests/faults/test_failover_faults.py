@@ -60,6 +60,14 @@ def test_a_host_that_drops_every_packet_is_passed_over_and_looked_at_again_witho
     broker.stop()
 
 
+def test_stopping_does_not_wait_for_a_host_that_drops_every_packet() -> None:
+    with black_hole() as port:
+        began = time.monotonic()
+        with running(f"mqtt://127.0.0.1:{port}"):
+            Waiter.wait(0.3)
+        assert time.monotonic() - began < 2
+
+
 def test_a_websocket_that_is_cut_at_random_offsets_loses_nothing(tmp_path: Path) -> None:
     chance = random.Random(11)
     authority = Authority(tmp_path / "ca")
