@@ -20,12 +20,13 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "bench"), str(TESTS.parent)]
 
 from daemon import Daemon, write_profile  # noqa: E402 - from any folder
-from feed import WINDOW, Feed, most_repeated, out_of_order, repetitions  # noqa: E402 - as above
+from feed import WINDOW, Feed, Key, most_repeated, out_of_order, repetitions  # noqa: E402 - as above
 from kills import BROKER, DEVICES, REGISTERS, SWING, config, wait  # noqa: E402 - as above
 from left_behind import left_behind  # noqa: E402 - as above
 from mosquitto import Mosquitto, mosquitto  # noqa: E402 - as above
@@ -77,35 +78,43 @@ class Campaign:
         self._feed.wait_for(lambda: self._feed.is_connected, 10, "the platform is back")
         self._feed.wait_for(lambda: len(self._feed.connections) > begun, 30, "the gateway is back")
 
-    def settle(self) -> None:
-        """Until the platform has what is the newest now, and the gateway has no backlog."""
-        status = self._daemon.status()
-        assert status is not None
-        run, last = status["run"], status["health"]["counts"]["telemetry"]
-        self._feed.wait_for(lambda: (run, "telemetry", last) in self._feed.contents, 60, "the newest")
+    def settled(self) -> set[Key]:
+        """Wait until the platform has what is the newest now, and the gateway no backlog; gives what it then lacks."""
+        status = self._status()
+        run, counts = status["run"], status["health"]["counts"]
+        last = {"event": counts["events"], "telemetry": counts["telemetry"]}
+        newest = (run, "telemetry", last["telemetry"])
+        self._feed.wait_for(lambda: newest in self._feed.contents, 60, "the newest")
         until = time.monotonic() + 60
-        while (status := self._daemon.status()) is None or status["health"]["journal"]["backlog"]["platform"] > 100:
+        while self._status()["health"]["journal"]["backlog"]["platform"] > 100:
             assert time.monotonic() < until, "the backlog is sent"
             wait(0.1)
+        lacking = {
+            (run, lane, seq)
+            for lane, end in last.items()
+            for seq in range(1, end + 1)
+            if (run, lane, seq) not in self._feed.contents
+        }
+        while not all(map(left_behind(self._daemon.state, self._scratch).has_acked, lacking)):
+            assert time.monotonic() < until, "the gateway lost what the broker had not acknowledged"
+            wait(0.5)
+            lacking -= self._feed.contents.keys()
+        return lacking
 
-    def missing(self) -> dict[Lane, Ranges]:
-        """What is stored, and the platform does not have, by lane, though the broker has acknowledged it."""
-        found = left_behind(self._daemon.state, self._scratch)
-        holes = {lane: Ranges() for lane in Lane}
-        for key in found.contents.keys() - self._feed.contents.keys():
-            if found.has_acked(key):
-                holes[Lane(key[1])].add(key[2], key[2])
-        return holes
-
-    def ask_again(self, holes: dict[Lane, Ranges]) -> None:
+    def ask_again(self, lacking: set[Key]) -> None:
         """As a platform does that has seen by the numbers what it lacks."""
         run = self._feed.connections[-1]
-        for lane, ranges in holes.items():
-            for first, last in ranges:
+        for lane in Lane:
+            spans = Ranges((seq, seq) for _, of, seq in lacking if of == lane)
+            for first, last in spans:
                 self._feed.ask_again("sitewarden/v1/campaign/gw1", run, lane, first, last)
                 wait(ASK_EVERY_S)
-        wanted = {(run, lane.value, seq) for lane in Lane for a, b in holes[lane] for seq in range(a, b + 1)}
-        self._feed.wait_for(lambda: wanted <= self._feed.contents.keys(), 60, "what was asked for again")
+        self._feed.wait_for(lambda: lacking <= self._feed.contents.keys(), 60, "what was asked for again")
+
+    def _status(self) -> dict[str, Any]:
+        status = self._daemon.status()
+        assert status is not None
+        return status
 
 
 def broker_restarts(count: int, seed: int) -> Counter[str]:
@@ -124,14 +133,12 @@ def broker_restarts(count: int, seed: int) -> Counter[str]:
         feed.wait_for(lambda: bool(feed.connections), 30, "the gateway is connected")
         for number in range(count):
             if number == count // 2:
-                campaign.settle()
-                assert not any(map(len, campaign.missing().values())), "lost by SIGTERM"
+                assert not campaign.settled(), "lost by SIGTERM"
             campaign.restart(kill=number >= count // 2)
-        campaign.settle()
+        forgotten = campaign.settled()
+        told["forgotten by killed brokers"] = len(forgotten)
         sent = list(feed.deliveries)
-        holes = campaign.missing()
-        told["forgotten by a killed broker"] = sum(last - first + 1 for each in holes.values() for first, last in each)
-        campaign.ask_again(holes)
+        campaign.ask_again(forgotten)
         assert daemon.stop() == 0
         found = left_behind(daemon.state, folder / "scratch", whole=True)
         lost = {

@@ -63,14 +63,7 @@ class Feed:
         self._recent: deque[bytes] = deque(maxlen=REMEMBERED)
         self._news = threading.Condition()  # paho's thread tells the campaign's
         self._port = port
-        self._client = Client(
-            CallbackAPIVersion.VERSION2, "feed", protocol=MQTTProtocolVersion.MQTTv311, clean_session=False
-        )
-        self._client.reconnect_delay_set(0.05, 0.05)  # type: ignore[arg-type]  # it only waits so long
-        self._client.on_connect = lambda client, *_: client.subscribe("sitewarden/v1/#", 1)
-        self._client.on_subscribe = lambda *_: self._connected(True)
-        self._client.on_disconnect = lambda *_: self._connected(False)
-        self._client.on_message = lambda _, __, message: self._take(message)
+        self._client = self._made_client()
 
     def __enter__(self) -> Self:
         self.come()
@@ -83,6 +76,7 @@ class Feed:
 
     def come(self) -> None:
         """Connect, and connect again by itself, until `leave`."""
+        self._client = self._made_client()  # a new one each time: paho leaks sockets where a client starts twice
         self._client.connect("127.0.0.1", self._port)
         self._client.loop_start()
         self.wait_for(lambda: self.is_connected, 10, "the broker answers the feed")
@@ -101,6 +95,15 @@ class Feed:
                 left = until - time.monotonic()
                 assert left > 0, f"not within {within_s:g} s: {why}"
                 self._news.wait(left)
+
+    def _made_client(self) -> Client:
+        client = Client(CallbackAPIVersion.VERSION2, "feed", protocol=MQTTProtocolVersion.MQTTv311, clean_session=False)
+        client.reconnect_delay_set(0.05, 0.05)  # type: ignore[arg-type]  # it only waits so long
+        client.on_connect = lambda connected, *_: connected.subscribe("sitewarden/v1/#", 1)
+        client.on_subscribe = lambda *_: self._connected(True)
+        client.on_disconnect = lambda *_: self._connected(False)
+        client.on_message = lambda _, __, message: self._take(message)
+        return client
 
     def ask_again(self, root: str, run: str, lane: str, first: int, last: int) -> None:
         """Tell the gateway under `root` to send these records once more."""
