@@ -48,15 +48,19 @@ def event_content(ts: int, fields: Mapping[str, Any]) -> str:
 
 
 class Feed:
-    """Everything that came: `deliveries` in order, `contents` by identity, `connections` by the run that made them."""
+    """Everything that came: `deliveries` in order, `contents` by identity, `connections` by the run that made them.
 
-    def __init__(self, port: int) -> None:
+    `confirms`: it says `stored` to every message that brings records.
+    """
+
+    def __init__(self, port: int, *, confirms: bool = False) -> None:
         self.deliveries: list[Delivery] = []
         self.contents: dict[Key, str] = {}
         self.connections: list[str] = []
         self.events: list[dict[str, Any]] = []
         self.wrong: list[str] = []
         self.is_connected = False
+        self._confirms = confirms
         self._messages = 0
         self._current: dict[str, int] = {}  # gateway -> its connection
         self._marks: dict[str, tuple[str, int]] = {}  # gateway -> run and time of that
@@ -128,10 +132,18 @@ class Feed:
                 self._messages += 1
                 try:
                     _, _, _, gateway, name, *_ = message.topic.split("/")
-                    self._take_payload(gateway, name, json.loads(message.payload or "{}"))
+                    payload = json.loads(message.payload or "{}")
+                    self._take_payload(gateway, name, payload)
+                    if self._confirms and name in {"event", "telemetry"}:
+                        self._confirm(message.topic, name, payload)
                 except (LookupError, ValueError) as error:  # told by the campaign: paho's thread would die of it
                     self.wrong.append(f"{message.topic}: {error!r}")
             self._news.notify_all()
+
+    def _confirm(self, topic: str, lane: str, payload: dict[str, Any]) -> None:
+        seqs = sorted(record["seq"] for record in payload.get("records", [payload]))
+        said = {"run": payload["run"], "lane": lane, "ranges": [[seq, seq] for seq in seqs]}
+        self._client.publish(topic.rpartition("/")[0] + "/stored", json.dumps(said), qos=1)
 
     def _take_payload(self, gateway: str, name: str, payload: dict[str, Any]) -> None:
         if name == "status" and payload["state"] == "online":

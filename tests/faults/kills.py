@@ -46,7 +46,7 @@ MAX_AGE_S = 12.0
 BROKER = ("allow_anonymous true", "max_queued_messages 0", "set_tcp_nodelay true")
 
 
-def config(ports: list[int], broker: int) -> str:
+def config(ports: list[int], broker: int, uplink: str = "") -> str:
     links = "\n".join(f"  l{n}: {{type: tcp, host: 127.0.0.1, port: {port}}}" for n, port in enumerate(ports))
     devices = "\n".join(
         f"  d{n}: {{driver: modbus, link: l{n}, unit: 1, profile: campaign, every: {PERIOD_MS}ms, zone: hall}}"
@@ -57,7 +57,7 @@ def config(ports: list[int], broker: int) -> str:
 site: {{id: campaign}}
 gateway: {{id: gw1}}
 uplinks:
-  platform: {{url: "mqtt://127.0.0.1:{broker}"}}
+  platform: {{url: "mqtt://127.0.0.1:{broker}"{uplink}}}
 links:
 {links}
 devices:

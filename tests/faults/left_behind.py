@@ -14,7 +14,7 @@ from feed import Key, event_content, reading_content
 from gateway.journal.ledger import row_id
 from gateway.journal.ranges import Ranges
 from gateway.journal.verify import verify
-from gateway.model import Lane
+from gateway.model import SENT_LANES, Lane
 
 FILES = ("journal.db", "journal.db-wal")
 
@@ -45,7 +45,8 @@ class LeftBehind:
         """The last number of each lane of the last run."""
         last = self.last_run
         return {
-            lane: max((seq for run, of, seq in self.contents if (run, of) == (last, lane)), default=0) for lane in Lane
+            lane: max((seq for run, of, seq in self.contents if (run, of) == (last, lane)), default=0)
+            for lane in SENT_LANES
         }
 
 

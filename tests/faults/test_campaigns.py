@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 
 import pytest
-from broker_restarts import broker_restarts
+from broker_restarts import on_the_brokers_word, on_the_platforms_word
 from cuts import cuts
 from kills import kills
 
@@ -31,6 +32,12 @@ def test_a_connection_that_is_cut_at_any_byte_loses_nothing() -> None:
 
 
 def test_a_broker_that_is_ended_under_load_costs_nothing_and_what_it_forgets_comes_on_request() -> None:
-    told = broker_restarts(6, 6)
-    assert (told["SIGTERM"], told["SIGKILL"]) == (3, 3)
-    assert told["forgotten by killed brokers"] > 0, "kills of a broker do hurt"
+    told = on_the_brokers_word(4, random.Random(6))
+    assert (told["SIGTERM"], told["SIGKILL"]) == (2, 2)
+    assert told["forgotten by killed brokers, and sent on request"] > 0, "kills of a broker do hurt"
+
+
+def test_a_broker_that_is_killed_costs_nothing_where_the_platform_confirms() -> None:
+    told = on_the_platforms_word(2, random.Random(3))
+    assert told["the platform away"] > 0, "then the broker forgets what it has acknowledged"
+    assert told["came as backlog"] > 0
