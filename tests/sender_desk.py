@@ -11,7 +11,8 @@ from uplink_scene import ABOUT, ROOT, RUN, TS, MemoryJournal
 
 from gateway.config.schema import Uplink
 from gateway.model import BacklogWanted, Fact, Moment, Record, ToJournal, Trust
-from gateway.uplink.sender import Post, Sender
+from gateway.uplink.post import Post
+from gateway.uplink.sender import Sender
 from gateway.uplink.wire import Down, Landed, Publication, Received, Up
 
 

@@ -188,3 +188,18 @@ def test_compressed_telemetry_and_its_expiry_reach_a_subscriber_of_either_versio
     told = message.properties.json()  # type: ignore[no-untyped-call]
     assert told["ContentType"] == "application/gzip"
     assert 290 <= told["MessageExpiryInterval"] <= 300
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_a_broker_with_a_maximum_packet_size_gets_all_that_fits_it(tmp_path: Path, compression: str) -> None:
+    with (
+        mosquitto(tmp_path / "m", "allow_anonymous true", "max_packet_size 700") as broker,
+        Consumer(broker.port) as consumer,
+        running(f"mqtt://127.0.0.1:{broker.port}", linger=0.01, compression=compression) as scene,
+    ):
+        scene.wait_up()
+        scene.store(*(reading(seq) for seq in range(1, 301)), event(1))
+        scene.wait_acked()
+        consumer.wait_for(lambda: len(consumer.counts) == 301, 10, "all of them")
+        assert (consumer.compressed > 0) is (compression == "gzip")
+        assert not any(isinstance(fact, UplinkDown) for fact in scene.heard)

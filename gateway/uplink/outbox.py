@@ -28,6 +28,7 @@ from gateway.uplink.early import EarlyEvents, Fate
 from gateway.uplink.lanes import LaneQueue, Question
 from gateway.uplink.pace import Pace
 from gateway.uplink.packing import Form, Packing
+from gateway.uplink.receipts import Receipts
 from gateway.uplink.refusals import TOO_LARGE, Aside
 from gateway.uplink.unconfirmed import Unconfirmed
 from gateway.uplink.window import Message, Window
@@ -76,7 +77,7 @@ class Outbox:
         self._halves: deque[Message] = deque()  # of batches that were refused for good
         self._pace = Pace(options.backlog_rate)
         self.unconfirmed = None if options.confirm_within_s is None else Unconfirmed(options.confirm_within_s)
-        self._acked: dict[Lane, list[int]] = {Lane.EVENT: [], Lane.TELEMETRY: []}
+        self._receipts = Receipts(self._early, self.unconfirmed)
         self._limits: Up | None = None
         self._hist_turn = False
 
@@ -129,8 +130,7 @@ class Outbox:
                 queue.passed(row)
             case Fate.ACKED:
                 queue.passed(row)
-                if self.unconfirmed is None or not self.unconfirmed.stored(Lane.EVENT, row):
-                    self._acked[Lane.EVENT].append(row.id)
+                self._receipts.stored(row)
 
     def answered(self, number: int, answer: Backlog) -> None:
         """The journal's answer to one of `questions`."""
@@ -149,11 +149,7 @@ class Outbox:
 
     def confirmed(self, said: Confirmation, now: float) -> bool:
         """The platform has stored these records; whether all of them were known here, so that no one else need know."""
-        if self.unconfirmed is None:
-            return True
-        ids, all_known = self.unconfirmed.confirmed(said, now)
-        self._acked[said.lane] += ids
-        return all_known
+        return self._receipts.confirmed(said, now)
 
     def look_for_overdue(self, now: float) -> None:
         """What the platform has not confirmed in time goes again, as backlog."""
@@ -174,29 +170,14 @@ class Outbox:
             return Refused(aside.refused(message, code, now), code)
         aside.accepted()
         if message.lane is not None:
-            self._taken(message.lane, message.rows, now)
+            self._receipts.taken(message.lane, message.rows, now)
         return message
-
-    def _taken(self, lane: Lane, rows: Iterable[Row], now: float) -> None:
-        """The broker has these."""
-        if self.unconfirmed is None:
-            ids = [row.id or self._early.acked(row) for row in rows]
-        else:
-            ids = [self._waits(self.unconfirmed, lane, row, now) for row in rows]
-        self._acked[lane] += [id_ for id_ in ids if id_]
-
-    def _waits(self, unconfirmed: Unconfirmed, lane: Lane, row: Row, now: float) -> int:
-        """The row's id if it was confirmed before that was known, so that nothing has acknowledged it yet; else 0."""
-        row_id = row.id or self._early.acked(row)
-        return 0 if unconfirmed.taken(lane, row, row_id, now) or row.id else row_id
 
     # ------------------------------------------------------------ what goes out
 
     def acknowledged(self) -> list[tuple[Lane, tuple[tuple[int, int], ...]]]:
         """What was acknowledged since the last call, as ranges of row ids."""
-        news = [(lane, ranges(ids)) for lane, ids in self._acked.items() if ids]
-        self._acked = {Lane.EVENT: [], Lane.TELEMETRY: []}
-        return news
+        return self._receipts.news()
 
     def questions(self, now: float) -> list[tuple[Lane, Question]]:
         """What to ask the journal for now."""
@@ -344,14 +325,3 @@ class Outbox:
         """Whether no event waits in memory to be sent or acknowledged."""
         waiting = len(self._early) or self._lanes[Lane.EVENT].live_since is not None
         return not waiting and all(message.lane is not Lane.EVENT for message in self.window)
-
-
-def ranges(ids: Iterable[int]) -> tuple[tuple[int, int], ...]:
-    """The ids as first and last of each run of numbers without a hole, ascending."""
-    found: list[tuple[int, int]] = []
-    for id_ in sorted(ids):
-        if found and id_ == found[-1][1] + 1:
-            found[-1] = found[-1][0], id_
-        else:
-            found.append((id_, id_))
-    return tuple(found)

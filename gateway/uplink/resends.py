@@ -9,23 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 from gateway.clock import Clock
 from gateway.model import Answered, Command, Fact, Moment, Reply, Resend, ResendWanted, Trust
 from gateway.uplink import commands
 from gateway.uplink.commands import Span
+from gateway.uplink.post import Resent
 
 REMEMBERED = 256
 NOT_CHECKED = "its expiry was not checked: this gateway's clock is not set"
-
-
-class Resent(NamedTuple):
-    """The journal's answer to a command that wanted these records."""
-
-    asked: Command
-    span: Span
-    answer: Resend
 
 
 class Resends:

@@ -12,7 +12,8 @@ from gateway.model import About, Fact, ToJournal
 from gateway.uplink import contract
 from gateway.uplink.attempts import PAUSES, Pauses
 from gateway.uplink.connector import MqttWire
-from gateway.uplink.sender import Post, Sender
+from gateway.uplink.post import Post
+from gateway.uplink.sender import Sender
 from gateway.uplink.wire import Publication
 
 

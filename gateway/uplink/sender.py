@@ -1,19 +1,17 @@
 """The sender's thread of one uplink: hears from hub, journal and wire, and sends what is next. Owns window and order.
 
 - Everything comes through one inbox; nobody waits for this thread and it waits for nothing but its inbox.
-- It tells the hub what standing.py says of the uplink, its health when it is awake anyway, and commands that passed the
-  check (requests.py); the journal what is acknowledged, and what it needs read again.
+- It tells the hub how the uplink stands (standing.py), its health when it is awake anyway, and commands that passed the
+  check (incoming.py); the journal what is acknowledged, and what it needs read again.
 - Messages that are not acknowledged for a keep-alive break the connection, and go again over the next one.
 - Stopping: no more telemetry; events get two seconds; then the status says that we stopped, and why nothing comes.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import NamedTuple, TypeAlias
 
 from gateway.clock import Clock
 from gateway.config import schema
@@ -24,13 +22,10 @@ from gateway.model import (
     AlarmView,
     Backlog,
     BacklogWanted,
-    Command,
-    Confirmed,
     Correction,
     Fact,
     HealthReport,
     JournalRestored,
-    Notice,
     Record,
     Reply,
     Stored,
@@ -40,19 +35,16 @@ from gateway.model import (
 )
 from gateway.uplink import contract
 from gateway.uplink.board import Board
-from gateway.uplink.commands import RESEND
+from gateway.uplink.incoming import Incoming
 from gateway.uplink.lanes import CHUNK
 from gateway.uplink.outbox import Options, Outbox, Refused
 from gateway.uplink.packing import Form
+from gateway.uplink.post import Answer, NotKnown, Post, Resent, Said, Stop, Told
 from gateway.uplink.refusals import FOR_GOOD
-from gateway.uplink.requests import Requests
-from gateway.uplink.resends import Resends, Resent
 from gateway.uplink.standing import Standing
 from gateway.uplink.sweep import Step, Sweep
 from gateway.uplink.window import Message
 from gateway.uplink.wire import Down, Heard, Landed, NotSubscribed, Received, Up, Wire
-
-log = logging.getLogger(__name__)
 
 FLUSH_S = 2.0
 """Seconds that events have to leave when stopping."""
@@ -61,31 +53,6 @@ MAX_TURN = 500
 """Messages of the inbox that are taken before something is sent."""
 
 LONGEST_WAIT_S = 60.0
-
-
-class Answer(NamedTuple):
-    """The journal's answer to question `number`."""
-
-    number: int
-    backlog: Backlog
-
-
-class NotKnown(NamedTuple):
-    """The journal has no such run as a confirmation was about."""
-
-
-class Stop(NamedTuple):
-    """Finish and end."""
-
-
-Said: TypeAlias = Stored | Unstored | JournalRestored | Answer | Resent | NotKnown
-"""What the journal says."""
-
-Told: TypeAlias = Record | Notice | Reply
-"""What the hub says."""
-
-Post: TypeAlias = Said | Told | Heard | Stop
-"""What the sender's inbox takes."""
 
 
 class Sender:
@@ -119,10 +86,20 @@ class Sender:
         sending = Options(options.window, options.linger, options.backlog_rate, within_s, form)
         self._outbox = Outbox(run, self._topics, Board(about, uplink_id), sending)
         self._standing = Standing(uplink_id, clock, tell_hub)
-        self._requests = Requests(uplink_id, options.commands, inbox.put)
-        self._resends = Resends(uplink_id, clock, tell_hub, tell_journal, inbox.put)
-        self._up: Up | None = None
         self._sweep = Sweep()
+        self._incoming = Incoming(
+            uplink_id,
+            options,
+            self._topics,
+            self._outbox,
+            self._sweep,
+            clock,
+            tell_hub,
+            tell_journal,
+            self._tell_acked,
+            inbox.put,
+        )
+        self._up: Up | None = None
         self._stop_by: float | None = None
         self._goodbye = False
         self._ended = False
@@ -205,9 +182,9 @@ class Sender:
             case JournalRestored():
                 self._outbox.read_again()
             case Resent():
-                self._resent(said)
+                self._incoming.resent(said)
             case NotKnown():
-                self._requests.unknown()
+                self._incoming.requests.unknown()
             case _:
                 self._outbox.stored(said.rows, now)
 
@@ -220,7 +197,7 @@ class Sender:
             case Landed():
                 self._landed(heard, now)
             case Received():
-                self._received(heard)
+                self._incoming.received(heard)
             case NotSubscribed():
                 self._standing.not_subscribed(heard)
 
@@ -229,7 +206,7 @@ class Sender:
         self._up = up
         self._outbox.connected(up)
         self._outbox.board.connected(contract.status("online", self._run, now.ts, self._about.version))
-        self._wire.subscribe(up.connection, self._filters)
+        self._wire.subscribe(up.connection, self._incoming.filters)
         self._sweep.connected(now.mono)
         self._standing.up(up)
         if self._options.expire_live is not None and up.version != "5":
@@ -261,35 +238,6 @@ class Sender:
             self._standing.refused(answered, landed.reason)
         elif answered is not None:
             self._standing.accepted(answered)
-
-    def _received(self, received: Received) -> None:
-        if received.topic == self._topics.stored:
-            self._confirmed(received)
-            return
-        if received.topic != self._topics.command:
-            if received.retain and self._sweep.is_on and self._outbox.board.found(received.topic):
-                log.info("uplink %s: clearing %s, which is gone", self._uplink, received.topic)
-            return
-        asked = self._requests.command(received, self._clock.mono())
-        if isinstance(asked, Command) and asked.name == RESEND:
-            self._tell_acked()  # what was acknowledged before is wanted again, too
-            asked = self._resends.asked(asked)
-        if isinstance(asked, Command):
-            self._tell_hub(asked)
-        elif asked is not None:
-            self._outbox.board.reply(asked)
-
-    def _confirmed(self, received: Received) -> None:
-        now = self._clock.mono()
-        said = self._requests.confirmation(received, now)
-        if said is not None and not self._outbox.confirmed(said, now):
-            self._tell_journal(Confirmed(self._uplink, *said, partial(self._inbox.put, NotKnown())))
-
-    def _resent(self, resent: Resent) -> None:
-        span = resent.span
-        if resent.answer.again:
-            self._outbox.start_over(span.lane, span.run, span.first, span.last)
-        self._outbox.board.reply(self._resends.answered(resent))
 
     # ------------------------------------------------------------ what goes out
 
@@ -364,11 +312,5 @@ class Sender:
     def _tell_health(self, now: float) -> None:
         waiting = self._outbox.unconfirmed
         self._standing.tell_health(
-            now, len(self._outbox.window), self._requests, None if waiting is None else len(waiting)
+            now, len(self._outbox.window), self._incoming.requests, None if waiting is None else len(waiting)
         )
-
-    @property
-    def _filters(self) -> tuple[tuple[str, int], ...]:
-        """What the platform may say: requests, and where that counts, what it has stored."""
-        confirms = () if self._outbox.unconfirmed is None else ((self._topics.stored, 1),)
-        return ((self._topics.command, 1), *confirms)
