@@ -24,7 +24,7 @@ def ran(folder: Path, source: str, no_skips: str) -> subprocess.CompletedProcess
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
         cwd=folder,
-        env=os.environ | {"SITEWARDEN_NO_SKIPS": no_skips},
+        env=os.environ | {"SITEWARDEN_NO_SKIPS": no_skips, "PYTHONPATH": str(CONFTEST.parent)},
         capture_output=True,
         text=True,
         check=False,
