@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from typing import TypeAlias
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
 
 from drivers.modbus_profile import RegisterPoint
 from gateway.model import Bad, Reason, Value
@@ -20,21 +21,50 @@ from gateway.units import STATE_WORDS
 Decode: TypeAlias = Callable[[Sequence[int], int], Value | Bad]
 """From what a device answered, registers (0 to 65535) or bits (0 or 1), and the place in it where a point begins."""
 
+BlockDecode: TypeAlias = Callable[[Sequence[int]], dict[str, Value | Bad]]
+"""From the same to the values of several points, by their names."""
+
 Number: TypeAlias = int | float
 
 _SIGNED = {"int16": 0x8000, "int32": 1 << 31, "int64": 1 << 63}
+_SEVERAL = 3  # points that are alike, from which on it pays to read them together
 _FLOATS = ("float32", "float64")
 _FAULT, _OUTSIDE = Bad(Reason.SENSOR_FAULT), Bad(Reason.OUT_OF_RANGE)
 _LARGEST = math.nextafter(math.inf, 0.0)
+
+
+def block_decoder(points: Iterable[tuple[str, int, RegisterPoint]]) -> BlockDecode:
+    """What reads these points, each with its name and its place in the answer; those that are alike, at a glance."""
+    alone: list[tuple[str, int, Decode]] = []
+    alike: dict[_Word, list[tuple[str, int]]] = {}
+    for name, at, point in points:
+        if (word := _word(point)) is not None:
+            alike.setdefault(word, []).append((name, at))
+        else:
+            alone.append((name, at, decoder(point)))
+    groups = []
+    for word, places in alike.items():
+        if len(places) < _SEVERAL:
+            alone += [(name, at, word.decoder()) for name, at in places]
+        else:
+            groups.append((tuple(name for name, _ in places), word.decoder_at([at for _, at in places])))
+
+    def decode_block(raw: Sequence[int]) -> dict[str, Value | Bad]:
+        values = {name: decode(raw, at) for name, at, decode in alone}
+        for names, decode_all in groups:
+            values.update(zip(names, decode_all(raw), strict=True))
+        return values
+
+    return decode_block
 
 
 def decoder(point: RegisterPoint) -> Decode:
     """What reads `point`. All that depends on the point alone is worked out here, once."""
     if point.is_state:
         return _state(point)
-    sentinels = frozenset(sentinel & (1 << 16 * point.width) - 1 for sentinel in point.sentinels)
-    least = -_LARGEST if point.minimum is None else point.minimum
-    most = _LARGEST if point.maximum is None else point.maximum
+    if (word := _word(point)) is not None:
+        return word.decoder()
+    sentinels, (least, most) = _sentinels(point), _limits(point)
     bits_of, number_of, scaled, width = _bits(point), _number(point.type), _scaling(point), point.width
 
     def decode(raw: Sequence[int], at: int) -> Value | Bad:
@@ -45,30 +75,77 @@ def decoder(point: RegisterPoint) -> Decode:
         value = scaled(number)
         return value if least <= value <= most else _OUTSIDE  # what is infinite, or no number, is outside too
 
-    simple = point.type in ("uint16", "int16") and point.order in ("ABCD", "CDAB") and not _rounds(point)
-    return _word(point, sentinels, least, most) if simple else decode
+    return decode
 
 
-def _word(point: RegisterPoint, sentinels: frozenset[int], least: float, most: float) -> Decode:
-    """The same for what most sensors have, in a third of the time."""
-    sign = _SIGNED.get(point.type, 0)
-    factor, summand, divisor = _fraction(point)
+class _Word(NamedTuple):
+    """How an integer in one register is read: what most points are. What they do not have in common is their kind."""
 
-    def decode(raw: Sequence[int], at: int) -> Value | Bad:
-        word = raw[at]
-        if word in sentinels:
-            return _FAULT
-        value = (((word ^ sign) - sign) * factor + summand) / divisor
-        return value if least <= value <= most else _OUTSIDE
+    sign: int  # 0x8000 where the highest bit is one
+    factor: int
+    summand: int
+    divisor: int
+    sentinels: frozenset[int]
+    least: float
+    most: float
 
-    def decode_whole(raw: Sequence[int], at: int) -> Value | Bad:
-        word = raw[at]
-        if word in sentinels:
-            return _FAULT
-        value = ((word ^ sign) - sign) * factor + summand
-        return value if least <= value <= most else _OUTSIDE
+    def scaled(self, words: Sequence[int]) -> Sequence[Number]:
+        """The values of `words`, be they sound or not."""
+        sign, factor, summand, divisor, *_ = self
+        if divisor != 1:
+            return [(((word ^ sign) - sign) * factor + summand) / divisor for word in words]
+        if (sign, factor, summand) != (0, 1, 0):
+            return [((word ^ sign) - sign) * factor + summand for word in words]
+        return words
 
-    return decode_whole if divisor == 1 else decode
+    def decoder(self) -> Decode:
+        """What reads one."""
+        sign, factor, summand, divisor, sentinels, least, most = self
+        whole = divisor == 1
+
+        def decode(raw: Sequence[int], at: int) -> Value | Bad:
+            word = raw[at]
+            if word in sentinels:
+                return _FAULT
+            value = ((word ^ sign) - sign) * factor + summand
+            scaled = value if whole else value / divisor
+            return scaled if least <= scaled <= most else _OUTSIDE
+
+        return decode
+
+    def decoder_at(self, places: Sequence[int]) -> Callable[[Sequence[int]], Sequence[Value | Bad]]:
+        """What reads those at `places`: together, unless there is one among them that is not sound."""
+        decode, sentinels, least, most = self.decoder(), self.sentinels, self.least, self.most
+        first, end = places[0], places[-1] + 1
+        pick = itemgetter(slice(first, end)) if end - first == len(places) else itemgetter(*places)
+
+        def decode_all(raw: Sequence[int]) -> Sequence[Value | Bad]:
+            words = pick(raw)
+            if sentinels.isdisjoint(words):
+                values = self.scaled(words)
+                if least <= min(values) and max(values) <= most:
+                    return values
+            return [decode(raw, at) for at in places]
+
+        return decode_all
+
+
+def _word(point: RegisterPoint) -> _Word | None:
+    """How it is read, if it is an integer in one register, in the usual order, and not rounded."""
+    if point.type not in ("uint16", "int16") or point.order not in ("ABCD", "CDAB") or _rounds(point):
+        return None
+    return _Word(_SIGNED.get(point.type, 0), *_fraction(point), _sentinels(point), *_limits(point))
+
+
+def _sentinels(point: RegisterPoint) -> frozenset[int]:
+    """Its sentinels as bits."""
+    return frozenset(sentinel & (1 << 16 * point.width) - 1 for sentinel in point.sentinels)
+
+
+def _limits(point: RegisterPoint) -> tuple[float, float]:
+    """Its least and its largest value."""
+    least = -_LARGEST if point.minimum is None else point.minimum
+    return least, _LARGEST if point.maximum is None else point.maximum
 
 
 def _state(point: RegisterPoint) -> Decode:

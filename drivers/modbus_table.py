@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Annotated, ClassVar, NamedTuple
 
-from drivers.modbus_decode import Decode, decoder
+from drivers.modbus_decode import BlockDecode, block_decoder, decoder
 from drivers.modbus_profile import Profile, RegisterPoint
 from gateway.driver import PROFILE, Family, Output, Polled, Registers, Table, point
 from gateway.errors import NoReply, Refused
@@ -73,14 +73,6 @@ class Block(NamedTuple):
     points: tuple[tuple[str, RegisterPoint], ...]
 
 
-class _Pick(NamedTuple):
-    """What to take out of a block's reply for one point."""
-
-    name: str
-    at: int
-    decode: Decode
-
-
 class _Answer(NamedTuple):
     """What came of a block: values, the blocks to ask for next time, and the error if nothing of it was answered."""
 
@@ -102,7 +94,7 @@ class ModbusTable(Polled, Output):
         self._registers = {name: _as_installed(name, it, options) for name, it in options.profile.points.items()}
         self._points = tuple(point(name, it.kind, writable=it.writable) for name, it in self._registers.items())
         self._blocks = plan(self._registers, options.profile.max_registers, options.profile.max_gap)
-        self._picks: dict[tuple[Table, int, int], tuple[_Pick, ...]] = {}
+        self._decoders: dict[tuple[Table, int, int], BlockDecode] = {}
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -151,15 +143,14 @@ class ModbusTable(Polled, Output):
             return _Answer(_all_bad(block, Reason.NO_REPLY), (block,), fault)
         except Refused as fault:
             return self._ask_parts(link, block, fault)
-        values = {name: decode(raw, at) for name, at, decode in self._picks_of(block)}
-        return _Answer(values, (block,), None)
+        return _Answer(self._decoder_of(block)(raw), (block,), None)
 
-    def _picks_of(self, block: Block) -> tuple[_Pick, ...]:
+    def _decoder_of(self, block: Block) -> BlockDecode:
         """Worked out when first asked: until then the device is plain data, which can be handed to another process."""
         where = block[:3]
-        found = self._picks.get(where)
+        found = self._decoders.get(where)
         if found is None:
-            found = self._picks[where] = _picks(block)
+            found = self._decoders[where] = _decoder(block)
         return found
 
     def _ask_parts(self, link: Registers, block: Block, fault: Refused) -> _Answer:
@@ -173,9 +164,9 @@ class ModbusTable(Polled, Output):
 
 
 @lru_cache(maxsize=256)
-def _picks(block: Block) -> tuple[_Pick, ...]:
+def _decoder(block: Block) -> BlockDecode:
     """The same for all devices of one model: what is used again and again stays in the processor's cache."""
-    return tuple(_Pick(name, it.address - block.address, decoder(it)) for name, it in block.points)
+    return block_decoder((name, it.address - block.address, it) for name, it in block.points)
 
 
 def _together(answers: Iterable[_Answer]) -> dict[str, Value | Bad]:

@@ -7,7 +7,7 @@ import math
 import re
 import struct
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import drivers
-from drivers.modbus_decode import decoder, shortest
+from drivers.modbus_decode import block_decoder, decoder, shortest
 from drivers.modbus_profile import WIDE, Order, Profile, RegisterPoint, TypeName
 from drivers.modbus_table import ModbusOptions, ModbusTable, plan
 from gateway.config.profiles import Profiles
@@ -161,6 +161,47 @@ def test_any_registers_are_a_finite_number_or_bad(point: RegisterPoint, data: st
     raw = data.draw(st.lists(st.integers(0, 0xFFFF), min_size=point.width, max_size=point.width))
     value = decoder(point)(raw, 0)
     assert isinstance(value, Bad) or (isinstance(value, int | float) and math.isfinite(value))
+
+
+@pytest.mark.parametrize(
+    ("raw", "values"),
+    [
+        ((245, 0xFFFE, 3, 800), (24.5, -0.2, 0.3, 80.0)),
+        ((245, 0xFFFF, 3, 800), (24.5, FAULT, 0.3, 80.0)),
+        ((245, 0xFFFE, 3, 801), (24.5, -0.2, 0.3, RANGE)),
+        ((0xFE6F, 0xFFFE, 3, 800), (RANGE, -0.2, 0.3, 80.0)),
+        ((0xFE6F, 0xFFFF, 3, 801), (RANGE, FAULT, 0.3, RANGE)),
+    ],
+)
+def test_one_of_several_alike_is_bad_by_itself(raw: tuple[int, ...], values: tuple[Any, ...]) -> None:
+    point = gauge(scale=0.1, sentinels=(-1,), minimum=-40, maximum=80)
+    read = block_decoder((name, at, point) for at, name in enumerate("abcd"))
+    assert tuple(read(raw).values()) == values
+
+
+COMMON = (
+    gauge("uint16"),
+    gauge(scale=0.1, offset=-40),
+    gauge(scale=0.1, sentinels=(0x7FFF, -1), minimum=-40, maximum=125),
+    gauge(scale=10, maximum=1000),
+    gauge("float32"),
+    RegisterPoint("contact", "holding", 0, "bit", bit=3),
+)
+"""Of few kinds, so that some in a block are alike."""
+
+
+@given(st.lists(st.one_of(st.sampled_from(COMMON), any_point()), min_size=1, max_size=4), st.data())
+def test_a_block_is_read_as_its_points_are_one_by_one(kinds: list[RegisterPoint], data: st.DataObject) -> None:
+    points = data.draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=12))
+    gaps = data.draw(st.lists(st.integers(0, 1), min_size=len(points), max_size=len(points)))
+    ends = list(accumulate(point.width + gap for point, gap in zip(points, gaps, strict=True)))
+    placed = [(f"p{end}", end - point.width, point) for end, point in zip(ends, points, strict=True)]
+    words = st.one_of(st.sampled_from([0, 1, 0x7FFF, 0x8000, 0xFFFF]), st.integers(0, 0xFFFF), st.integers(0, 999))
+    raw = tuple(data.draw(st.lists(words, min_size=ends[-1], max_size=ends[-1])))
+    one_by_one = {name: decoder(point)(raw, at) for name, at, point in placed}
+    found = block_decoder(placed)(raw)
+    assert found == one_by_one
+    assert {name: type(value) for name, value in found.items()} == {n: type(it) for n, it in one_by_one.items()}
 
 
 @given(st.integers(-0x8000, 0x7FFF), st.sampled_from([1, 2, 3, 4]))
