@@ -118,11 +118,14 @@ class ModbusTable(Polled, Output):
             answers.append(self._ask(link, block))
             if len(answers) == _ABSENT and all(isinstance(it.fault, NoReply) for it in answers):
                 break
+        if len(answers) == 1 and answers[0].fault is None:  # as most devices are
+            self._blocks = answers[0].blocks
+            return answers[0].values
         faults = [it.fault for it in answers if it.fault is not None]
         if len(faults) == len(answers):
             raise next((it for it in faults if isinstance(it, NoReply)), faults[0])
         self._blocks = tuple(block for it in answers for block in it.blocks)
-        return answers[0].values if len(answers) == 1 else _together(answers)
+        return _together(answers)
 
     def write(self, link: Registers, point: str, value: Value) -> Values:
         """Switch the output `point` to "on" or "off", and read it back; Refused for anything else."""
