@@ -80,7 +80,8 @@ def test_numbers_whose_sum_tells_nothing_are_looked_at_one_by_one(values: list[f
 
 def test_what_is_remembered_is_bounded() -> None:
     quick = Telemetry()
-    for number in range(3_000):
-        reading = Reading("d", 0.0, 0, {f"p{number}": number}, {})
+    for number in range(10_000):
+        reading = Reading("d", 0.0, 0, {f"p{number % 3_000}": number / 7}, {})
         assert quick.text(reading) == telemetry(reading)
-    assert len(quick._forms) <= Telemetry._REMEMBERED
+    assert len(quick._forms) <= Telemetry._FORMS
+    assert len(quick._floats) <= 4096
