@@ -109,7 +109,7 @@ def test_names_are_stored_once_and_people_see_them_with_every_value(path: Path) 
         "[4.5,61]",
         "[true]",
     ]
-    assert query(path, "SELECT device, points FROM shape") == [
+    assert query(path, "SELECT device, points FROM shape ORDER BY device") == [
         ("cold-1", '["temperature", "humidity"]'),
         ("door-1", '["door"]'),
     ]
@@ -167,15 +167,49 @@ def test_what_is_salvaged_of_a_damaged_file_has_its_names(path: Path) -> None:
     again.close()
 
 
-def test_a_row_whose_shape_is_damaged_is_a_gap_and_blocks_nothing(path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE shape SET points = 'x'",
+        "UPDATE shape SET points = replace(points, 'humidity', 'humiditx')",
+        "UPDATE shape SET device = 'cold-2'",
+        "DELETE FROM shape",
+        "UPDATE telemetry SET shape = shape + 1 WHERE shape IS NOT NULL",
+    ],
+)
+def test_damage_to_names_is_a_gap_and_puts_no_value_under_another_name(path: Path, damage: str) -> None:
     store = opened(path)
     rows = store.commit(group(plain(1), telemetry(3), telemetry(5)), (), NOW)
-    store.handle.db.execute("UPDATE shape SET points = 'x'")
-    wanted = backlog(store, Lane.TELEMETRY)
-    assert wanted.rows == rows[1:]
-    assert [gap.reason for gap in store.open(NOW)[1]] == []
     store.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(damage)
+        db.commit()
+    again = opened(path, "run-2")
+    assert backlog(again, Lane.TELEMETRY).rows == rows[1:]
+    again.close()
     assert '"reason":"row_damaged"' in str(query(path, "SELECT text FROM gaps")[0][0])
+
+
+def test_names_that_were_lost_are_known_again_once_the_device_has_said_them(path: Path) -> None:
+    store = opened(path)
+    rows = store.commit(group(plain(1)), (), NOW)
+    store.handle.db.execute("DELETE FROM shape")
+    assert backlog(store, Lane.TELEMETRY).rows == rows, "the run itself knows them"
+    store.close()
+    again = opened(path, "run-2")
+    rows += again.commit(group(plain(1)), (), NOW)
+    again.close()
+    assert [line.text for line in inspection.newest(path, (Lane.TELEMETRY,), 2)] == [rows[0].record.text] * 2
+    assert len(query(path, "SELECT 1 FROM readings")) == 4
+
+
+def test_two_shapes_with_one_checksum_are_told_apart(path: Path) -> None:
+    store = opened(path)
+    store._shapes._named[Shape("cold-1", ("temperature", "humidity")).number()] = Shape("other", ("x",))
+    rows = store.commit(group(plain(1)), (), NOW)
+    assert query(path, "SELECT shape FROM telemetry") == [(None,)]
+    assert backlog(store, Lane.TELEMETRY).rows == rows
+    store.close()
 
 
 def test_shapes_go_with_the_last_row_of_their_run(path: Path) -> None:

@@ -224,5 +224,5 @@ class _Lines:
         told = None if text is None else text.decode("utf-8", "replace")
         if told is not None and shape is not None:
             with suppress(ValueError):  # damaged: as it is
-                told = rows.whole(told, id_, shape, self._find)
+                told = rows.whole(told, shape, self._find)
         return Line(id_, self._runs.get(run_of(id_), "?"), lane, ts, trust.decode("utf-8", "replace"), mono_ms, told)

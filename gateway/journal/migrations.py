@@ -78,8 +78,8 @@ _READINGS = """
   UNION ALL
   SELECT runs.run, t.id & 0xFFFFFFFFFF, ts, strftime('%Y-%m-%dT%H:%M:%fZ', ts / 1000.0, 'unixepoch'), trust,
     s.device, s.points ->> point.key, point.value, NULL, '{lane}'
-  FROM {lane} t JOIN runs ON runs.no = t.id >> 40 JOIN shape s ON s.run = t.id >> 40 AND s.no = t.shape,
-    json_each(t.text) point
+  FROM {lane} t JOIN runs ON runs.no = t.id >> 40
+    JOIN (SELECT DISTINCT no, device, points FROM shape) s ON s.no = t.shape, json_each(t.text) point
 """
 
 

@@ -10,12 +10,12 @@ from typing import TypeAlias
 
 from gateway.journal.ledger import Ledger, run_of, seq_of
 from gateway.journal.shape import Shape, unpacked
-from gateway.journal.shaping import KnownShapes
+from gateway.journal.shaping import KnownShapes, Shapes
 from gateway.model import Backlog, BacklogWanted, Lane, Record, Row, Trust
 
 Columns: TypeAlias = tuple[int, int, bytes, int, bytes, int | None]
-FindShape: TypeAlias = Callable[[int, int], Shape | None]
-"""The shape with a number, of the run with a number."""
+FindShape: TypeAlias = Callable[[int], Shape | None]
+"""The shape with a number."""
 
 
 def lanes(db: sqlite3.Connection) -> tuple[Lane, ...]:
@@ -37,11 +37,13 @@ def select(db: sqlite3.Connection, lane: Lane) -> str:
     )
 
 
-def backlog(db: sqlite3.Connection, ledger: Ledger, wanted: BacklogWanted, upto: int) -> tuple[list[Row], list[int]]:
+def backlog(
+    db: sqlite3.Connection, ledger: Ledger, wanted: BacklogWanted, upto: int, shapes: Shapes
+) -> tuple[list[Row], list[int]]:
     """One row more than wanted, if there is one; and the ids of damaged rows on the way, which end the reading."""
     rows: list[Row] = []
     unsound: list[int] = []
-    find, statement = KnownShapes(db).find, select(db, wanted.lane)
+    find, statement = KnownShapes(db, shapes).find, select(db, wanted.lane)
     for first, last in ledger.missing(wanted.uplink, wanted.lane, wanted.after + 1, upto):
         limit = wanted.limit + 1 - len(rows)
         for columns in db.execute(statement, (first, last, limit)).fetchall():
@@ -86,15 +88,15 @@ def row_of(lane: Lane, run: str | None, columns: Columns, find: FindShape) -> Ro
         if shape_no is None:
             json.loads(told)
         else:
-            told = whole(told, number, shape_no, find)
+            told = whole(told, shape_no, find)
         return Row(number, run, Record(lane, seq_of(number), ts, Trust(trust.decode()), mono_ms, told))
     except ValueError:
         return None
 
 
-def whole(text: str, row: int, shape_no: int, find: FindShape) -> str:
+def whole(text: str, shape_no: int, find: FindShape) -> str:
     """The text of a record whose values are stored. Raises ValueError where they or their shape are damaged."""
-    shape = find(run_of(row), shape_no)
+    shape = find(shape_no)
     if shape is None:
-        raise ValueError(f"there is no shape {shape_no} of the run")
+        raise ValueError(f"there is no shape {shape_no}")
     return unpacked(shape, text)

@@ -121,14 +121,14 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _shapes(source: sqlite3.Connection, db: sqlite3.Connection) -> dict[tuple[int, int], Shape]:
+def _shapes(source: sqlite3.Connection, db: sqlite3.Connection) -> dict[int, Shape]:
     """The shapes that can be read, carried over; none of an older file, which has none."""
     known = {}
     for run_no, number, device, points in _readable(source, _SHAPES, (int, int, bytes, bytes)):
-        shape = shaping.read(device, points)
+        shape = shaping.read(number, device, points)
         if shape is not None:
-            known[run_no, number] = shape
-            shaping.insert(db, run_no, number, shape)
+            known[number] = shape
+            shaping.insert(db, run_no, shape)
     return known
 
 
@@ -152,7 +152,7 @@ def _carry_lane(
 class _Damaged:
     """A damaged file, and the shapes that could be read of it."""
 
-    def __init__(self, db: sqlite3.Connection, shapes: Mapping[tuple[int, int], Shape]) -> None:
+    def __init__(self, db: sqlite3.Connection, shapes: Mapping[int, Shape]) -> None:
         self._db = db
         self._shapes = shapes
         self.lanes = reading.lanes(db)
@@ -180,8 +180,8 @@ class _Damaged:
             step = 2 * step if is_broken and not ids else 1
             first = (ids[-1] if ids else first) + step
 
-    def _find(self, run_no: int, number: int) -> Shape | None:
-        return self._shapes.get((run_no, number))
+    def _find(self, number: int) -> Shape | None:
+        return self._shapes.get(number)
 
 
 def _stored(lane: Lane, columns: reading.Columns) -> tuple[Any, ...]:

@@ -3,11 +3,14 @@
 A record of numbers, `{"device":"cold-1","values":{"temperature":4.5,"humidity":61}}`, is kept as its values `[4.5,61]`
 and the number of its shape, in which the names stand once; that is a third of the bytes. Any other text (with words,
 positions, bad points) is kept as it is. What is given back is the same text, byte for byte.
+The number is a checksum of the names: no damage to a number or a name puts values under other names, and in every run
+the same names have the same number.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from typing import NamedTuple
 
 _BEFORE, _BETWEEN = ["{", "device", ":"], [",", "values", ":{"]
@@ -19,6 +22,10 @@ class Shape(NamedTuple):
 
     device: str
     points: tuple[str, ...]
+
+    def number(self) -> int:
+        """31 bits of the CRC-32 of its names."""
+        return zlib.crc32("\n".join((self.device, *self.points)).encode()) & 0x7FFFFFFF
 
 
 def packed(text: str) -> tuple[Shape, str] | None:

@@ -1,6 +1,6 @@
-"""The shapes in the file: numbered by the run that met them first, written with its first record of that shape.
+"""The shapes in the file: each run writes those that it meets, with its first record of that shape.
 
-Shapes are of their run, and go with the last of its records; so nothing needs to look who still uses one.
+They go with the last record of their run; so nothing needs to look who still uses one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gateway.model import Lane
 MAX_SHAPES = 1_000
 """So many shapes a run may have; what comes with another one is kept as it is."""
 
-_FIND = "SELECT CAST(device AS BLOB), CAST(points AS BLOB) FROM shape WHERE run = ? AND no = ?"
+_FIND = "SELECT CAST(device AS BLOB), CAST(points AS BLOB) FROM shape WHERE no = ?"
 _USED = [f"SELECT 1 FROM {lane} WHERE id BETWEEN ? AND ? LIMIT 1" for lane in (Lane.TELEMETRY, Lane.LOCAL)]  # noqa: S608 - a lane is no input
 _INSERT = "INSERT OR IGNORE INTO shape VALUES (?, ?, ?, ?)"
 
@@ -25,6 +25,7 @@ class Shapes:
 
     def __init__(self) -> None:
         self._numbers: dict[Shape, int] = {}
+        self._named: dict[int, Shape] = {}
         self._stored = 0
 
     def pack(self, text: str) -> tuple[str, int | None]:
@@ -35,16 +36,22 @@ class Shapes:
         shape, values = parts
         number = self._numbers.get(shape)
         if number is None:
-            if len(self._numbers) >= MAX_SHAPES:
+            number = shape.number()
+            if len(self._numbers) >= MAX_SHAPES or number in self._named:  # by others: two checksums may be the same
                 return text, None
-            number = self._numbers[shape] = len(self._numbers) + 1
+            self._numbers[shape] = number
+            self._named[number] = shape
         return values, number
+
+    def find(self, number: int) -> Shape | None:
+        """A shape of this run."""
+        return self._named.get(number)
 
     def insert(self, db: sqlite3.Connection, run_no: int) -> int:
         """Insert what is not in the file yet, in the transaction of its records; gives how many are then stored."""
         new = list(self._numbers)[self._stored :] if self._stored < len(self._numbers) else []
         for shape in new:
-            insert(db, run_no, self._numbers[shape], shape)
+            insert(db, run_no, shape)
         return len(self._numbers)
 
     def committed(self, stored: int) -> None:
@@ -57,34 +64,34 @@ class Shapes:
 
 
 class KnownShapes:
-    """The shapes of all runs in a file, read as they are needed."""
+    """The shapes of all runs in a file, read as they are needed; `own` knows those of the run that writes it."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, own: Shapes | None = None) -> None:
         self._db = db
-        self._known: dict[tuple[int, int], Shape | None] = {}
+        self._own = own or Shapes()
+        self._known: dict[int, Shape | None] = {}
 
-    def find(self, run_no: int, number: int) -> Shape | None:
-        """A shape; None where the file has no such one, or a damaged one."""
-        key = run_no, number
-        if key not in self._known:
-            self._known[key] = self._read(key)
-        return self._known[key]
+    def find(self, number: int) -> Shape | None:
+        """A shape, whichever run has met it; None where the file has no such one, or a damaged one."""
+        if number not in self._known:
+            self._known[number] = self._own.find(number) or self._read(number)
+        return self._known[number]
 
-    def _read(self, key: tuple[int, int]) -> Shape | None:
-        row = self._db.execute(_FIND, key).fetchone()
-        return None if row is None else read(*row)
+    def _read(self, number: int) -> Shape | None:
+        found = (read(number, *row) for row in self._db.execute(_FIND, (number,)).fetchall())
+        return next((shape for shape in found if shape is not None), None)
 
 
-def insert(db: sqlite3.Connection, run_no: int, number: int, shape: Shape) -> None:
+def insert(db: sqlite3.Connection, run_no: int, shape: Shape) -> None:
     """Write a shape down, if it is not there."""
-    db.execute(_INSERT, (run_no, number, shape.device, json.dumps(shape.points)))
+    db.execute(_INSERT, (run_no, shape.number(), shape.device, json.dumps(shape.points)))
 
 
-def read(device: bytes, points: bytes) -> Shape | None:
+def read(number: int, device: bytes, points: bytes) -> Shape | None:
     """A shape from its columns; None if they are damaged."""
     try:
-        names = tuple(json.loads(points))
-        return Shape(device.decode(), names) if all(isinstance(name, str) for name in names) else None
+        shape = Shape(device.decode(), tuple(json.loads(points)))
+        return shape if shape.number() == number else None
     except (ValueError, TypeError):
         return None
 

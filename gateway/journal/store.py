@@ -251,7 +251,7 @@ class Store:
         dropped: tuple[Dropped, ...] = ()
         while True:
             with self.handle.border():
-                rows, unsound = reading.backlog(self.handle.db, self.ledger, wanted, upto)
+                rows, unsound = reading.backlog(self.handle.db, self.ledger, wanted, upto, self._shapes)
             if not unsound:
                 return Backlog(wanted.lane, tuple(rows[: wanted.limit]), upto, len(rows) <= wanted.limit), dropped
             cut = self.upkeep.slice(
