@@ -10,9 +10,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from consumer import Consumer
 from journal_scene import MB, NOW, HandClock, backlog, event, group, heavy, local, opened, running, storage, telemetry
+from linkless import Linkless, config
 
 from gateway.cli.journal_tail import tail
+from gateway.demo.broker import Broker
 from gateway.journal import copies, inspection
 from gateway.journal.store import Store
 from gateway.journal.verify import verify
@@ -44,6 +47,31 @@ def test_no_uplink_has_it_in_its_backlog_and_the_hub_is_told_that_it_is_stored(p
         clock.advance(2.0)
         scene.post(n="1")
         assert scene.hub.wait(JournalHealth, lambda told: told.rows == 4).backlog == {"platform": 2}
+
+
+@pytest.mark.promise("numbers-without-holes")
+def test_a_platform_gets_what_is_sent_without_holes_and_the_journal_has_all_of_it(tmp_path: Path) -> None:
+    """A whole gateway: a step of 1 is recorded, a step of 5 is sent, and the alarm's values with it."""
+    broker = Broker()
+    text = config(broker.start(), 1, limit=86.5) + "storage: {commit_every: 50ms}\n"
+    text += "report: {setting: {deadband: 0.5, max_every: 1h, send: {deadband: 4.5, max_every: 1h}}}\n"
+    with Consumer(broker.port) as platform, Linkless(tmp_path / "gw1", text, 1) as gateway:
+        for value in range(101):
+            gateway.reading("device-00", {"r0": float(value)})
+        run = gateway.gateway.run
+        platform.wait_for(lambda: len(platform.seqs(run, "telemetry")) >= 21, 20, "what is sent")
+        raised = next(event for event in platform.events if event["event"] == "alarm")
+        sent = sorted(platform.seqs(run, "telemetry"))
+    broker.stop()
+    path = gateway.state / "journal.db"
+    values = {lane: [] for lane in ("telemetry", "local")}  # type: dict[str, list[object]]
+    for lane, stored in query(path, "SELECT lane, value FROM readings ORDER BY lane, seq"):
+        values[str(lane)].append(stored)
+    assert sent == list(range(1, len(values["telemetry"]) + 1))
+    assert sorted(values["telemetry"] + values["local"], key=float) == list(range(101))  # type: ignore[arg-type]
+    assert (values["telemetry"][0], raised["value"]) == (0.0, 87.0)
+    assert 87.0 in values["telemetry"]
+    assert len(values["telemetry"]) < 25
 
 
 def test_people_see_it_beside_what_is_sent(path: Path) -> None:
