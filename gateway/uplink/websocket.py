@@ -2,8 +2,8 @@
 
 paho's own websocket is not used: it keeps a frame in memory until its end, however long the peer says it is; reads
 the reply to its request line by line without bounds and never looks at the status, so that a wrong path and a broker
-that is away look alike; answers pings with frames that RFC 6455 5.1 tells servers to hang up on; and drops a packet
-that the socket does not take at once.
+that is away look alike; answers pings with frames that RFC 6455 5.1 tells servers to hang up on; drops a packet that
+the socket does not take at once; and takes 3.4 ms to mask 60 kB (here: 0.07 ms, measured on one machine).
 
 - Nothing is kept beyond one read of the socket: a frame's payload is handed on as it comes, whatever length it claims.
 - What a peer must not send (masked, text, reserved, oversized control frames) ends the connection: `broken` is true.
