@@ -13,7 +13,7 @@ import pytest
 from mosquitto import mosquitto
 from test_mqtt_wire import Listener, raw_server
 from tls_scene import Authority, Pair, openssl
-from uplink_scene import running
+from uplink_scene import running, until
 
 from gateway.clock import BUILD_TS
 from gateway.model import Moment, TimePassed, Trust
@@ -135,8 +135,7 @@ def test_the_last_trusted_time_of_the_journal_raises_the_floor(authority: Author
 def test_the_hubs_word_on_the_time_reaches_the_wire() -> None:
     with running("mqtts://localhost:1", ca_file="nothing") as scene:
         scene.sender.post(TimePassed(NOW))
-        scene.wait_down()
-        assert scene.wire._floor_ts == NOW
+        until(lambda: scene.wire._floor_ts == NOW)
 
 
 def test_with_a_synchronised_clock_a_certificate_of_the_future_is_the_certificates_fault(authority: Authority) -> None:
