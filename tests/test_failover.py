@@ -186,9 +186,8 @@ def test_a_connection_that_is_lost_while_the_scout_is_out_goes_on_with_what_it_f
         before = wire.up_after_failures()
         assert asked.wait(5)
         pair.second.pause()
+        assert wire.down().connection == before.connection, "told at once"
         answer.set()
-        down = wire.down()
-        assert down.connection == before.connection
         after = wire.up()
         assert after.url == f"mqtt://127.0.0.1:{port}"
         assert after.connection == before.connection + 1

@@ -30,7 +30,7 @@ from gateway.uplink.carrying import Bell, carry
 from gateway.uplink.faults import Fault
 from gateway.uplink.mqtt import Connection
 from gateway.uplink.renewal import BROKER_EXPIRES, FILES_CHANGED, LOOK_S, CertificateFiles
-from gateway.uplink.scout import Lookout
+from gateway.uplink.scout import Find, Lookout
 from gateway.uplink.wire import Down, Publication, Tell
 
 log = logging.getLogger(__name__)
@@ -148,14 +148,21 @@ class MqttWire:
         return handshake.Known(self._clock.now(), self._floor_ts, self._files.own, self._files.cas)
 
     def _next_attempt(self) -> None:
-        place = self._attempts.next(time.monotonic())
-        if place is None:
-            self._bell.wait(self._attempts.due_at - time.monotonic())
-            self._bell.rung()
-            self._obey()
-            return
-        while self._use(place):
-            pass
+        find = self._awaited()
+        if find is not None:
+            at_once = self._go_on_with(find)
+        elif (place := self._attempts.next(time.monotonic())) is not None:
+            at_once = self._use(place)
+        else:
+            at_once = False
+            self._wait(self._attempts.due_at - time.monotonic())
+        while at_once and not self._lookout.is_out:
+            at_once = self._use(self._place)
+
+    def _wait(self, seconds: float) -> None:
+        self._bell.wait(seconds)
+        self._bell.rung()
+        self._obey()
 
     def _use(self, place: int) -> bool:
         """Connect to this broker, and talk; returns whether it should be tried again at once."""
@@ -169,9 +176,21 @@ class MqttWire:
                 self._tell_certificates()
             self._answer_by = time.monotonic() + self._answer_s
             self._talk()
-            while self._take_over():
-                self._tell_certificates()
-                self._talk()
+        finally:
+            at_once = self._end()
+        return at_once
+
+    def _go_on_with(self, find: Find) -> bool:
+        """Talk over the connection that a scout has made; returns whether its broker should be tried again at once."""
+        self._stays = ""
+        self._connection, self._place = find.connection, find.broker
+        self._attempts.connected(find.broker, time.monotonic())
+        try:
+            find.connection.adopt(self._tell)
+            for heard in find.heard:
+                self._tell(heard)
+            self._tell_certificates()
+            self._talk()
         finally:
             at_once = self._end()
         return at_once
@@ -188,11 +207,20 @@ class MqttWire:
     def _end(self) -> bool:
         """Close, say so, and note how it went; whether the same broker should be tried again at once."""
         current, broker = self._connection, self._brokers[self._place]
+        if self._lookout.find is not None and current.fileno() is not None:
+            self._leave(self._lookout.find)
+            return False
         current.close()
         if broker.conclude(current):
             return True
         self._lost()
         return current.is_up and current.fault in {FILES_CHANGED, BROKER_EXPIRES}
+
+    def _leave(self, find: Find) -> None:
+        """End a connection that is all right, for a better one that stands."""
+        self._connection.goodbye()
+        self._connection.close()
+        self._tell_down(Fault(f"going back to {self._brokers[find.broker].where.url}, which comes first", ""))
 
     def _lost(self) -> None:
         """Note and say that the connection, or the attempt, has ended for the reason that it names."""
@@ -257,27 +285,8 @@ class MqttWire:
             log.info("uplink %s: stays with %s. %s", self._uplink, self._brokers[self._place].where.url, told)
         self._stays = told
 
-    def _take_over(self) -> bool:
-        """Go on with what the scout found, if it did; one that is still out when the connection is lost is awaited."""
-        old = self._connection
+    def _awaited(self) -> Find | None:
+        """What the scout found; one that is still out is waited for: it tries what would be tried first."""
         while self._lookout.is_out and self._lookout.find is None and not self._stopping.is_set():
-            self._bell.wait(_NEVER)
-            self._bell.rung()
-            self._obey()
-        find = None if self._stopping.is_set() else self._lookout.take()
-        if find is None:
-            return False
-        if old.fileno() is None:
-            self._brokers[self._place].conclude(old)
-            self._lost()
-        else:
-            old.goodbye()
-            old.close()
-            self._tell_down(Fault(f"going back to {self._brokers[find.broker].where.url}, which comes first", ""))
-        self._attempts.connected(find.broker, time.monotonic())
-        self._stays = ""
-        self._connection, self._place = find.connection, find.broker
-        find.connection.adopt(self._tell)
-        for heard in find.heard:
-            self._tell(heard)
-        return True
+            self._wait(_NEVER)
+        return None if self._stopping.is_set() else self._lookout.take()
