@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from journal_scene import NOW, group, opened, telemetry
 from sender_desk import Desk
-from uplink_scene import ROOT, RUN, event, reading
+from uplink_scene import ROOT, RUN, TS, event, reading
 
-from gateway.model import Acked, Confirmed, Lane, UplinkHealth
+from gateway.cli.status import _uplink_rows
+from gateway.model import Acked, Confirmed, HealthReport, Lane, Trust, UplinkHealth
 from gateway.uplink import contract
 from gateway.uplink.confirmation import confirmation
 from gateway.uplink.unconfirmed import BOUNDS, LONGEST_S
@@ -316,6 +318,9 @@ def test_a_connection_that_ends_forgets_nothing_that_waits() -> None:
     assert at.journal.unacked(Lane.TELEMETRY) == []
 
 
-def test_health_says_how_many_wait() -> None:
+def test_health_and_status_say_how_many_wait() -> None:
     told = UplinkHealth("platform", "online", "5", 1, 10, 9, None, 0, 7, 2)
-    assert contract._uplink(told)["unconfirmed"] == 7  # type: ignore[index, call-overload]
+    report = json.loads(contract.health(HealthReport(TS, Trust.SYNCED, RUN, 1.0, (), None, (told,), {})))
+    assert (report["uplinks"][0]["unconfirmed"], report["uplinks"][0]["bad_confirmations"]) == (7, 2)
+    (row,) = _uplink_rows({"uplinks": [asdict(told)], "journal": None}, TS)
+    assert "online, 7 records wait for the platform's word" in row

@@ -152,4 +152,6 @@ def _uplink_rows(health: dict[str, Any], ts: int) -> Iterable[tuple[object, ...]
         ago = "never" if last is None else f"{duration(max(0.0, (ts - last) / 1000))} ago"
         waiting = backlog.get(uplink["uplink"], "-")
         state = f"{uplink['state']}, {uplink['url']}" if uplink.get("url") else uplink["state"]
+        if uplink.get("unconfirmed"):
+            state = f"{state}, {uplink['unconfirmed']} records wait for the platform's word"
         yield uplink["uplink"], state, uplink["in_flight"], uplink["acked"], ago, waiting
