@@ -20,7 +20,7 @@ from gateway.model import Acked, Confirmed, HealthReport, Lane, Trust, UplinkHea
 from gateway.uplink import contract
 from gateway.uplink.confirmation import confirmation
 from gateway.uplink.unconfirmed import BOUNDS, LONGEST_S
-from gateway.uplink.wire import Down
+from gateway.uplink.wire import Down, Received
 
 WITHIN_S = 60.0
 
@@ -301,6 +301,29 @@ def test_what_a_platform_asks_for_while_it_waits_for_its_word_goes_at_once() -> 
     at.answer_all()
     at.tell(later=0.1)
     assert batches(at) == [(True, [1, 2])]
+
+
+def test_what_is_asked_for_while_it_is_on_its_way_still_waits_for_its_confirmation() -> None:
+    at = desk()
+    at.store(reading(1))
+    wanted = {"run": RUN, "lane": "telemetry", "from": 1, "to": 1}
+    fields = {"id": "r", "name": "resend", "args": wanted, "issuer": "p", "expires": 2**50}
+    at.hear("command", json.dumps(fields).encode())
+    at.answer_all()
+    at.ack_all()
+    at.tell(later=WITHIN_S + 1)
+    at.answer_all()
+    assert batches(at) == [(True, [1])]
+
+
+def test_a_retained_confirmation_counts_for_nothing() -> None:
+    at = desk()
+    at.store(reading(1))
+    at.ack_all()
+    said = json.dumps({"run": RUN, "lane": "telemetry", "ranges": [[1, 1]]}).encode()
+    at.tell(Received(at.connection, f"{ROOT}/stored", said, retain=True))
+    assert at.journal.unacked(Lane.TELEMETRY) == [1]
+    assert health(at).bad_confirmations == 1
 
 
 def test_a_connection_that_ends_forgets_nothing_that_waits() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
+import string
+import zlib
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sender_desk import Desk
-from uplink_scene import ABOUT, event, reading
+from uplink_scene import ABOUT, RUN, event, reading
 
 from gateway import records
 from gateway.model import Lane, Reading, Record
@@ -36,7 +39,8 @@ def seqs(desk: Desk) -> list[int]:
 
 
 def sized(seq: int, size: int) -> Record:
-    text = records.telemetry(Reading("cold-1", 0.0, 0, {"state": "x" * size}, {}))
+    state = "".join(random.Random(seq).choices(string.ascii_letters, k=size))
+    text = records.telemetry(Reading("cold-1", 0.0, 0, {"state": state}, {}))
     return reading(seq, text=text)
 
 
@@ -58,14 +62,15 @@ def test_compressed_telemetry_says_so_in_its_first_bytes_and_by_its_content_type
 
 
 def test_what_does_not_get_smaller_stays_as_it_is() -> None:
-    desk = Desk(linger=0.0, compression="gzip")
+    desk = Desk(linger=0.0, compression="gzip", run="x")
     desk.connect_in_peace()
-    desk.store(reading(1, text='{"device":"a","values":{}}'))
+    word = "".join(map(chr, random.Random(1).sample(range(0x4E00, 0x9FA5), 20)))
+    noise = records.encode({"device": "q7zk2x9wjv", "values": {"b5ymh3gd": word}})
+    desk.tell(desk.journal.store([reading(1, text=noise)], run="x"))
     (batch,) = publications(desk)
-    assert len(gzip.compress(batch.payload)) > 30
-    payloads = {publication.payload[:1] for publication in publications(desk)}
-    assert payloads <= {b"{", b"\x1f"}
-    assert len(batch.payload) <= len(json.dumps(said(batch), separators=(",", ":")))
+    assert len(zlib.compress(batch.payload, wbits=31)) >= len(batch.payload)
+    assert batch.payload[:1] == b"{"
+    assert batch.content == ""
 
 
 def test_the_same_records_give_the_same_bytes() -> None:
@@ -242,6 +247,35 @@ def test_a_connection_that_ends_in_the_middle_of_it_loses_nothing() -> None:
     desk.answer_all()
     broker.work()
     assert set(broker.arrived) == set(range(1, 101)) - {7}
+
+
+def test_halves_that_wait_are_not_read_from_the_journal_once_more() -> None:
+    desk = Desk(linger=0.0, window=1)
+    desk.connect_in_peace()
+    broker = Picky(desk, {3})
+    desk.store(*(reading(seq) for seq in range(1, 41)))
+    connection, token, _ = desk.wire.sent.pop(0)
+    desk.tell(Landed(connection, token, INVALID, "no"))
+    wanted = {"run": RUN, "lane": "telemetry", "from": 1, "to": 40}
+    asked = {"id": "r", "name": "resend", "args": wanted, "issuer": "p", "expires": 2**50}
+    desk.hear("command", json.dumps(asked).encode())
+    desk.answer_all()
+    broker.work()
+    assert sorted(broker.arrived) == [seq for seq in range(1, 41) if seq != 3]
+
+
+def test_halves_that_waited_when_the_connection_ended_go_again_where_only_the_platform_counts() -> None:
+    desk = Desk(linger=0.0, window=1, acknowledged_by="platform", keepalive=1e9)
+    desk.connect_in_peace()
+    desk.store(*(reading(seq) for seq in range(1, 41)))
+    connection, token, _ = desk.wire.sent.pop(0)
+    desk.tell(Landed(connection, token, INVALID, "no"))
+    desk.disconnect()
+    desk.connect()
+    desk.answer_all()
+    broker = Picky(desk, set())
+    broker.work()
+    assert sorted(broker.arrived) == list(range(1, 41))
 
 
 @settings(max_examples=40, deadline=None)
