@@ -17,7 +17,6 @@ import sqlite3
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -25,25 +24,18 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from gateway.errors import CannotCreate, JournalDown
-from gateway.journal import enrolment, inspection, opening, setaside, times
-from gateway.journal.gaps import Gaps
-from gateway.journal.ledger import Ledger, row_id, run_of, seq_of
+from gateway.journal import inspection, opening, setaside, succession
 from gateway.journal.statelock import JOURNAL_FILE, StateLock
 from gateway.journal.verify import verify
-from gateway.model import Dropped, Lane
+from gateway.model import Dropped
 
 MAX_WAL_GROWTH = 64 << 20
 """A copy that would make the WAL grow more than this is given up."""
-
-REPLACED = "journal_replaced"
-"""Why records are given up that only the journal before a restored one had."""
 
 _STEP_PAGES = 256  # 1 MB
 _PAUSE_S = 0.01
 _HURRY_BYTES = MAX_WAL_GROWTH // 4
 _SPARE_BYTES = 16 << 20
-_UNKNOWN_RUNS = 10_000
-"""So many run numbers are left out where the present journal cannot say which it has used."""
 
 Progress: TypeAlias = Callable[[float], None]
 """Told how much is done, 0 to 1."""
@@ -55,14 +47,6 @@ class Restored(NamedTuple):
     replaced: Path | None
     dropped: tuple[Dropped, ...]
     readable: bool
-
-
-class _Before(NamedTuple):
-    """What the journal that is being replaced knows and the next one must."""
-
-    next_run: int
-    unsent: tuple[Dropped, ...]
-    untold: tuple[tuple[int, str], ...]
 
 
 def backup(source: Path, target: Path, progress: Progress) -> None:
@@ -98,8 +82,8 @@ def restore(copy: Path, state_dir: Path, progress: Progress, broken_chain: bool 
             _bring_up_to_date(draft)
             if not broken_chain:
                 _expect_chain(draft)
-            before = _before(present, draft) if present.exists() else _Before(0, (), ())
-            _carry_on(draft, before)
+            before = succession.left_by(present, draft) if present.exists() else succession.NOTHING
+            succession.hand_on(draft, before)
             replaced = _exchange(draft, present)
     finally:
         lock.release()
@@ -220,55 +204,6 @@ def _bring_up_to_date(draft: Path) -> None:
     with closing(sqlite3.connect(draft, isolation_level=None)) as db:
         opening.migrate(db)
         db.execute(f"PRAGMA user_version = {opening.SCHEMA}")
-
-
-def _before(present: Path, draft: Path) -> _Before | None:
-    """What the present journal must hand on; None where it is too damaged to tell."""
-    try:
-        with inspection.opened(present) as db, inspection.reading(draft) as copy:
-            inspection.expect_journal(db, present)
-            theirs, ours = _recalled(db), _recalled(copy)
-            next_run = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'runs'").fetchone()
-            untold = tuple(db.execute("SELECT ts, text FROM gaps WHERE announced = 0 ORDER BY id"))
-            return _Before(next_run[0] if next_run else 0, tuple(_only_theirs(db, theirs, ours)), untold)
-    except (JournalDown, ValueError):  # the latter of words that no lane has
-        return None
-
-
-def _recalled(db: sqlite3.Connection) -> Ledger:
-    names = tuple(name for (name,) in db.execute("SELECT DISTINCT uplink FROM acked WHERE uplink <> ''"))
-    return enrolment.recall(db, Ledger(names))[0]
-
-
-def _only_theirs(db: sqlite3.Connection, theirs: Ledger, ours: Ledger) -> Iterator[Dropped]:
-    """What some uplink did not have of the rows that were stored after the copy was made."""
-    for lane in Lane:
-        for first, last, uplinks in theirs.unsent(lane):
-            number = run_of(first)
-            run = theirs.runs.get(number, "")
-            if ours.runs.get(number) == run:
-                first = max(first, ours.ends[lane].get(number, row_id(number, 0)) + 1)  # noqa: PLW2901 - the rest of it
-            (rows,) = db.execute(f"SELECT count(*) FROM {lane} WHERE id BETWEEN ? AND ?", (first, last)).fetchone()  # noqa: S608 - a lane is no input
-            if rows:
-                gap = Dropped(run, lane, seq_of(first), seq_of(last), rows, uplinks, REPLACED)
-                yield times.of_rows(db, lane, first, last).on(gap)
-
-
-def _carry_on(draft: Path, before: _Before | None) -> None:
-    """Note in the copy what the present journal must hand on."""
-    with closing(sqlite3.connect(draft, isolation_level=None)) as db:
-        db.execute("BEGIN IMMEDIATE")
-        (own,) = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'runs'").fetchone()
-        next_run = own + _UNKNOWN_RUNS if before is None else max(own, before.next_run)
-        db.execute("INSERT OR REPLACE INTO state VALUES (?, 'true')", (enrolment.RESTORED,))
-        db.execute("DELETE FROM sqlite_sequence WHERE name = 'runs'")
-        db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('runs', ?)", (next_run,))
-        if before is not None:
-            known = {text for (text,) in db.execute("SELECT text FROM gaps")}
-            untold = [gap for gap in before.untold if gap[1] not in known]
-            db.executemany("INSERT INTO gaps (ts, text) VALUES (?, ?)", untold)
-            Gaps().note(db, time.time_ns() // 1_000_000, before.unsent)
-        db.execute("COMMIT")
 
 
 def _exchange(draft: Path, present: Path) -> Path | None:

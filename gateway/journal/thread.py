@@ -2,9 +2,8 @@
 
 - A group is committed `commit_every` after its first record came, at once if there is an event in it. Hub and senders
   are told `Stored` when the commit has returned, never before.
-- One wake-up per group (inbox.py). Acknowledgements go to the disk with the first group after ACKS_AT_EARLIEST_S, at
-  the latest after ACKS_AT_LATEST_S, and when stopping. A run begins with shorter times: else lives of a few seconds
-  would each send everything again.
+- One wake-up per group (inbox.py). Acknowledgements go to the disk with a group every few seconds (acknowledged.py),
+  and when stopping.
 - After a failure the records wait in bounded memory, the oldest telemetry goes first, and the disk is tried again every
   few seconds (outage.py). Failed and restored are told once each; what was given up is told as a gap, which is on the
   disk by then. Of what every uplink had by that time the gap says so: only the journal misses it.
@@ -24,6 +23,7 @@ from gateway.clock import Clock
 from gateway.config.schema import Storage
 from gateway.correction import recalled
 from gateway.errors import JournalDown
+from gateway.journal.acknowledged import Acknowledgements
 from gateway.journal.faults import JournalFull
 from gateway.journal.inbox import Inbox, Post
 from gateway.journal.listeners import Listeners, ToSenders
@@ -50,7 +50,6 @@ MAX_WAITING = 20_000
 MAX_WAITING_BYTES = 8_000_000
 """Records, and bytes of their texts, that wait in memory while the disk fails."""
 
-FIRST_ACKS_S, ACKS_AT_EARLIEST_S, ACKS_AT_LATEST_S = 1.0, 5.0, 10.0
 TIDY_EVERY_S = 10.0
 HEALTH_EVERY_S = 1.0
 MAX_IDLE_S = 10.0
@@ -85,9 +84,7 @@ class JournalThread:
         self._stopping = False
         self._waiting = Waiting()
         self._questions = Questions()
-        self._acked_since: float | None = None
-        self._acks_pause_s = FIRST_ACKS_S
-        self._acks_wait_until = float("-inf")
+        self._acked = Acknowledgements()
         self._recovered = False
         self._tidy_at = 0.0
         self._health_at = 0.0
@@ -146,7 +143,7 @@ class JournalThread:
     def _finish(self) -> None:
         """The last commit. The records that the disk does not take now are lost, and say so here."""
         self._drain(self._clock.mono())
-        if self._waiting.since is None and self._acked_since is None and not self._outage.lost:
+        if self._waiting.since is None and self._acked.since is None and not self._outage.lost:
             return
         try:
             if not self._store.is_open:
@@ -169,9 +166,7 @@ class JournalThread:
         due = float("inf")
         if self._waiting.since is not None:
             due = self._waiting.since + (0.0 if self._waiting.events else self._options.commit_every)
-        if self._acked_since is not None:
-            due = min(due, self._acked_since + ACKS_AT_LATEST_S)
-        return due
+        return min(due, self._acked.due_at)
 
     # ------------------------------------------------------------ what comes in
 
@@ -181,8 +176,8 @@ class JournalThread:
                 case Decision():
                     self._waiting.add(message, now)
                 case Acked():
-                    if self._store.acknowledge(message) and self._acked_since is None:
-                        self._acked_since = now
+                    if self._store.acknowledge(message):
+                        self._acked.come(now)
                 case Confirmed():
                     self._confirm(message, now)
                 case BacklogWanted() | ResendWanted():
@@ -191,8 +186,8 @@ class JournalThread:
     def _confirm(self, confirmed: Confirmed, now: float) -> None:
         if not self._store.confirm(confirmed):
             confirmed.unknown()
-        elif self._acked_since is None:
-            self._acked_since = now
+        else:
+            self._acked.come(now)
 
     # ------------------------------------------------------------ the disk
 
@@ -219,12 +214,12 @@ class JournalThread:
 
     def _store_group(self) -> None:
         lost, told = tuple(self._outage.lost), dict(self._waiting.told)
-        acks_are_due = self._acks_are_due()
+        acks_are_due = self._acked.go(self._clock.mono(), stopping=self._stopping)
         rows = self._store.commit(self._waiting, lost, self._clock.now().ts, with_acks=acks_are_due)
         events, readings = len(self._waiting.events), len(self._waiting.telemetry)
         self._waiting.clear()
         if acks_are_due:
-            self._acks_are_kept()
+            self._acked.kept(self._clock.mono())
         self._outage.lost.clear()
         self._commits += 1
         if rows:
@@ -232,14 +227,6 @@ class JournalThread:
             self._tell.senders(Stored(rows[:events] + rows[events + told[Lane.TELEMETRY] : events + readings]))
         self._tell.gaps(lost)
         self._tell.gaps(self._store.upkeep.relieve(self._clock.now().ts))
-
-    def _acks_are_due(self) -> bool:
-        return self._acked_since is not None and (self._stopping or self._clock.mono() >= self._acks_wait_until)
-
-    def _acks_are_kept(self) -> None:
-        self._acked_since = None
-        self._acks_wait_until = self._clock.mono() + self._acks_pause_s
-        self._acks_pause_s = min(ACKS_AT_EARLIEST_S, 2 * self._acks_pause_s)
 
     def _tidy(self, now: float) -> None:
         """What is old goes, in slices; the files are kept in shape."""
