@@ -1,14 +1,15 @@
 """The daemon killed at random moments under load: `kills.py [COUNT [SEED]]`, 200 kills by default.
 
 Five Modbus TCP devices give 800 values a second and an alarm every few hundred milliseconds; the broker is a real
-mosquitto. Half of the kills come while the broker is away, and of these half let the next life begin without it, too.
-Most lives last 0.2 to 3 s, one in ten up to 12 s, so that acknowledgements are on the disk or not as it happens.
+mosquitto. Half of the kills come while the broker is away, half of these after it stood still for a while, and half of
+these let the next life begin without it, too. Most lives last 0.2 to 3 s, one in ten up to 12 s, so that what was
+acknowledged is on the disk or not, as it happens.
 
 Shown, by a platform that records everything, and by a copy of the journal's files as each kill has left them:
 - every committed record arrives, and with the contents that were committed;
 - nothing arrives that was not committed, except events of a disk that took more than a second (counted);
-- what came again had not been acknowledged on the disk when its gateway began, and was delivered at most MAX_AGE_S
-  before the kill, or in a life that went before it; within one life it is at most the window;
+- what came again had not been acknowledged on the disk when its gateway began, and had come at most MAX_AGE_S before
+  the kill of the one that sent it first; what comes again within one life is at most the window of a connection;
 - order holds for each connection, lane and stream; no identity was used twice; `started` names the run before with its
   last numbers; nothing was given up; the chain of events is sound.
 """
@@ -92,6 +93,9 @@ class Campaign:
             self._start_broker()
         if offline:
             wait(life_s)
+            if chance.random() < 0.5:
+                self.broker.hang()
+                wait(chance.uniform(0.0, 1.0))
             self.broker.end()
             life_s = chance.uniform(0.0, 3.0)
         wait(life_s)

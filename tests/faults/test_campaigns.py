@@ -18,7 +18,7 @@ pytestmark = [
 
 @pytest.mark.promise("at-least-once")
 def test_a_daemon_that_is_killed_at_any_moment_loses_nothing_that_was_committed() -> None:
-    told = kills(6, 6)
+    told = kills(6, 86)
     assert told["killed online"] + told["killed offline"] + told["killed before the journal knew the run"] == 6
     assert told["killed offline"] >= 2
     assert told["came again after a kill"] > 0, "kills do hurt"
