@@ -6,6 +6,9 @@
   one ends when that stands. Another id might not be allowed by the broker's access list. Where the two brokers are one
   cluster, the new login takes the session over and the cluster ends the old connection: the wire waits for the scout
   then, and goes on with what it found.
+- The connection that is left ends with a goodbye, without our will: on its way between the brokers of one platform a
+  "lost" could come after the "online" of the new connection. Where brokers share nothing, the retained status of the
+  one that was left stays as it was.
 - A login that is not used after all ends with a goodbye, so that no broker tells our will.
 """
 
