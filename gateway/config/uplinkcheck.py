@@ -76,7 +76,16 @@ def _split(draft: Draft, text: str, where: Where) -> SplitResult | None:
         told = f"must end after the port; write {url.scheme}://{shown(url.hostname)[1:-1]}:{url.port}"
     if told:
         draft.tree.blame(where, told)
-    return None if told else url._replace(netloc=url.netloc.lower())
+    return None if told else _spelled_out(url)
+
+
+def _spelled_out(url: SplitResult) -> SplitResult:
+    """The same address in the one form that can be compared with others."""
+    host = url.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    if url.scheme == "wss":
+        return url._replace(netloc=f"{host}:{url.port or 443}", path=url.path if len(url.path) > 1 else "/mqtt")
+    return url._replace(netloc=f"{host}:{url.port}", path="")
 
 
 def _wrong_websocket(url: SplitResult) -> str:
