@@ -1,4 +1,4 @@
-"""A platform in some eighty lines: keeps what Sitewarden gateways say in SQLite, every record exactly once.
+"""A platform in some hundred lines: keeps what Sitewarden gateways say in SQLite, every record exactly once.
 
     pip install paho-mqtt
     python consumer.py mqtt.example.com feed.db --port 8883 --tls --username platform --password-file secret
