@@ -10,7 +10,7 @@ import pytest
 from journal_scene import MB, NOW, backlog, event, group, heavy, opened
 
 from gateway.cli.journal import status_lines
-from gateway.journal import copies, damage, inspection, setaside
+from gateway.journal import copies, inspection, setaside
 from gateway.journal.statelock import JOURNAL_FILE
 from gateway.journal.store import Store
 from gateway.model import Acked, Dropped, Lane
@@ -72,7 +72,7 @@ def test_a_damaged_journal_is_kept_until_the_new_one_needs_its_room(path: Path) 
     store.close()
     spoil(path)
     store = opened(path, "run-2", max_size=SIZE)
-    (aside,) = damage.bad_files(path)
+    (aside,) = setaside.of_kind(path, ".bad-")
     filled(store, 1, 101)
     assert aside.exists()
     assert on_disk(path) <= SIZE

@@ -10,7 +10,7 @@ import pytest
 from journal_scene import MB, NOW, event, group, numbers, opened, telemetry
 from journal_scene import backlog as asked
 
-from gateway.journal import copies, damage
+from gateway.journal import copies, setaside
 from gateway.journal.store import Store
 from gateway.journal.verify import verify
 from gateway.model import Acked, Lane, PreviousRun, Row
@@ -110,7 +110,7 @@ def test_a_restored_journal_that_is_damaged_before_it_is_used_is_salvaged(path: 
     again = Store(path, "run-2", "boot", ("platform",), MB)
     assert again.open(NOW)[0].fate == "salvaged"
     again.close()
-    assert len(damage.bad_files(path)) == 1
+    assert len(setaside.of_kind(path, ".bad-")) == 1
     third = Store(path, "run-3", "boot", ("platform",), MB)
     assert third.open(NOW)[0].fate == "kept"
     third.close()

@@ -19,7 +19,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -216,8 +215,7 @@ def _exchange(draft: Path, present: Path) -> Path | None:
     if present.exists():
         with suppress(sqlite3.Error), closing(sqlite3.connect(present)) as db:  # so that it needs its WAL no more
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3]
-        aside = present.with_name(f"{present.name}.replaced-{stamp}")
+        aside = setaside.new_name(present, ".replaced-", time.time_ns() // 1_000_000)
     for part in ("-wal", "-shm"):  # left beside the copy, it would be played into it
         left = Path(f"{present}{part}")
         if aside is not None and left.exists():

@@ -1,6 +1,7 @@
 """What a new file takes over from the one before it, which was set aside as damaged, or deleted.
 
-It is tried in the transaction that enrols the run: where that fails, the next opening tries again.
+It is tried in the transaction that enrols the run: where that fails, the next opening tries again, in the next start
+too. Only salvage that fails by itself, or again and again, is done without.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
-from gateway.journal import chaining, damage, salvage
+from gateway.journal import chaining, salvage, setaside
 from gateway.journal.chain import START
 from gateway.journal.chaining import End
 from gateway.journal.faults import JournalDamaged
 from gateway.journal.ledger import Ledger
 from gateway.journal.space import Space, pragma
 from gateway.model import Dropped, Lane
+
+_TRIES = 100
+"""After so many transactions that failed with it, minutes later, salvage may be the reason."""
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +42,8 @@ class Inheritance:
         self._space = space
         self._lost: tuple[Dropped, ...] = ()  # with a file that was set aside, not noted yet
         self._aside: Path | None = None  # a damaged file whose rows are not in a new one yet
-        self._may_salvage = True
+        self._left: Path | None = None  # one of an earlier start, unless the file is a new one that has its rows
+        self._tries_left = _TRIES
 
     @property
     def is_open(self) -> bool:
@@ -52,17 +57,26 @@ class Inheritance:
 
     def set_aside(self, why: JournalDamaged, now_ts: int) -> None:
         """Rename the damaged file."""
-        aside = damage.set_aside(self._path, now_ts, self._space.max_size // 2)
+        aside = setaside.move(self._path, now_ts)
         log.error("%s: it is kept as %s, and a new one begun", why, aside)
         self._aside = aside
+
+    def resume(self) -> None:
+        """Before the file is opened: go on with one that was damaged, where a start was cut off."""
+        if self._aside is None:
+            self._left = setaside.unfinished(self._path)
 
     def forget_rows(self, ledger: Ledger, reason: str) -> None:
         """The rows are out of reach: what some uplink did not have becomes a gap, noted when there is a file again."""
         self._lost += salvage.losses(ledger, salvage.nothing().present, reason)
 
+    def written(self) -> None:
+        """The transaction with all of it is on the disk: no start needs to do it again."""
+        setaside.finished(self._path)
+
     def taken(self) -> None:
-        """The transaction with all of it is on the disk."""
-        self._lost, self._aside, self._may_salvage = (), None, True
+        """The file is open, and nothing is left to do."""
+        self._lost, self._aside, self._left, self._tries_left = (), None, None, _TRIES
 
     def chain(self, db: sqlite3.Connection) -> End:
         """The last link of the chain; a file that has none yet goes on with the one that it follows."""
@@ -72,19 +86,20 @@ class Inheritance:
             chaining.anchor(db, found)
         return found
 
-    def take(self, db: sqlite3.Connection, known: Ledger, *, existed: bool) -> Inherited:
-        """Carry over what a file that was set aside still gives.
-
-        A new file that was never finished belongs to the file that was set aside last, whoever did that.
-        """
-        if self._aside is None and existed and not pragma(db, "user_version"):
-            self._aside = next(reversed(damage.bad_files(self._path)), None)
+    def take(self, db: sqlite3.Connection, known: Ledger) -> Inherited:
+        """Carry over what a file that was set aside still gives."""
+        if self._left is not None and not pragma(db, "user_version"):
+            self._aside = self._left
         if self._aside is None:
             return Inherited(known, self._lost, is_salvaged=False)
         ledger, found = known.copy(), salvage.nothing()
-        if self._may_salvage:
-            self._may_salvage = False  # should it be this that fails, the next attempt does without
+        if self._tries_left:
+            left, self._tries_left = (
+                self._tries_left - 1,
+                0,
+            )  # should it be this that fails, the next attempt does without
             found = salvage.carry_over(self._aside, db, ledger, self._space.salvage_bytes())
+            self._tries_left = left
         if self.end.head == START and found.end is not None:
             self.end = found.end
         lost = salvage.losses(ledger, found.present, "journal_damaged")

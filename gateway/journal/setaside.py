@@ -1,12 +1,19 @@
 """Files that were the journal once, kept beside it: damaged ones (`.bad-<time>`), replaced ones (`.replaced-<time>`).
 
 They count within the journal's budget. A few of each kind stay, and of all together no more than what the journal that
-is in use leaves them: the oldest goes first, and says so in the log.
+is in use leaves them: the oldest goes first, and says so in the log. Each is named as younger than those there,
+whatever the clock says: after a power cut it is often behind.
+
+A damaged file and its WAL are renamed one after the other, and what it still gives is carried over after that. So a
+mark is on the disk first, which names the file and where it goes, until that is done: power may be cut at any step.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 KEEP = 3
@@ -14,8 +21,58 @@ KEEP = 3
 
 _KINDS = (".bad-", ".replaced-")
 _PARTS = ("", "-wal", "-shm")
+_MARK = "-damaged"
+_TIME = "%Y%m%dT%H%M%S.%f"
 
 log = logging.getLogger(__name__)
+
+
+def new_name(path: Path, kind: str, now_ts: int) -> Path:
+    """What the journal at `path` is to be called when it is set aside now (UTC ms)."""
+    stamp = datetime.fromtimestamp(now_ts / 1000, UTC).strftime(_TIME)[:-3]
+    before = [_time(name) for name in of_kind(path, kind)]
+    if before and stamp <= before[-1]:
+        stamp = _after(before[-1])
+    return path.with_name(f"{path.name}{kind}{stamp}")
+
+
+def move(path: Path, now_ts: int) -> Path:
+    """Set the damaged database at `path` aside with its -wal and -shm, so that they still belong together.
+
+    Gives its new name. Raises OSError where the disk refuses; then `unfinished` goes on with it.
+    """
+    aside = unfinished(path)
+    if aside is None or path.exists():
+        aside = new_name(path, ".bad-", now_ts)
+        mark = json.dumps({"file": path.stat().st_ino, "to": aside.name})
+        part = Path(f"{_mark(path)}.part")
+        with part.open("w", encoding="utf-8") as file:
+            file.write(mark)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(_mark(path))
+        _sync_folder(path.parent)
+        _rename(path, aside)
+    return aside
+
+
+def unfinished(path: Path) -> Path | None:
+    """A damaged file from which nothing may have been carried over yet; if it was still on its way, it is there now."""
+    try:
+        mark = json.loads(_mark(path).read_text(encoding="utf-8"))
+        number, aside = int(mark["file"]), path.with_name(str(mark["to"]))
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
+    if not aside.exists() and path.exists() and path.stat().st_ino == number:
+        _rename(path, aside)
+    return aside if aside.exists() else None
+
+
+def finished(path: Path) -> None:
+    """What the damaged file gave is in the new one, on the disk."""
+    if _mark(path).exists():
+        _mark(path).unlink()
+        _sync_folder(path.parent)
 
 
 def files(path: Path) -> list[Path]:
@@ -70,5 +127,33 @@ def _delete(old: Path, why: str) -> None:
         log.warning("%s is deleted: %s", old, why)
 
 
+def _rename(path: Path, aside: Path) -> None:
+    for part in reversed(_PARTS):  # the file itself last: a WAL left beside a new file would be played into it
+        source = Path(f"{path}{part}")
+        if source.exists():
+            source.rename(f"{aside}{part}")
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(f"{path.name}{_MARK}")
+
+
 def _time(path: Path) -> str:
     return path.name.rpartition("-")[2]
+
+
+def _after(stamp: str) -> str:
+    """A millisecond later, or what sorts behind a name that is no time of ours."""
+    try:
+        return (datetime.strptime(stamp, _TIME) + timedelta(milliseconds=1)).strftime(_TIME)[:-3]  # noqa: DTZ007 - UTC
+    except ValueError:
+        return f"{stamp}1"

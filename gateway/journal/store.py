@@ -105,6 +105,7 @@ class Store:
     def _begin(self, now_ts: int) -> tuple[Recovered, tuple[Dropped, ...]]:
         books, inheritance = self._books, self._inheritance
         with self.handle.border():
+            inheritance.resume()
             existed = opening.prepare(self.handle.path)
             self._is_new = self._is_new or not existed
             self._shapes.forget_file()
@@ -113,7 +114,7 @@ class Store:
             db = self.handle.connect(existed=existed)
             self._hear_wish(db)
             with faults.expecting_sound(), self.handle.transaction():
-                base, lost, is_salvaged = inheritance.take(db, self.ledger, existed=existed)
+                base, lost, is_salvaged = inheritance.take(db, self.ledger)
                 draft, books.kept = enrolment.recall(db, base)
                 number, previous = enrolment.enrol(
                     db, draft, Identity(self._run, self._boot, self._number, self._wish), now_ts
@@ -124,11 +125,12 @@ class Store:
                 is_restored = enrolment.was_restored(db)
                 kept = books.write(db, draft)
                 db.execute(f"PRAGMA user_version = {opening.SCHEMA}")  # writes, whatever it was before
-            self.handle.space.cut_wal(db)  # what was carried over went through it
-            self.handle.space.fit(db)  # not before: a full file must open, to be relieved
+            inheritance.written()
             with faults.expecting_sound():
                 dropped = books.gaps.recall(db)
             self._state = dict(db.execute("SELECT key, text FROM state"))
+            self.handle.space.cut_wal(db)  # what was carried over went through it
+            self.handle.space.fit(db)  # not before: a full file must open, and what was set aside is not needed now
         books.ledger, books.kept, self._number, inheritance.end = draft, kept, number, end
         fate = "salvaged" if is_salvaged else "restored" if is_restored else "new" if self._is_new else "kept"
         self._is_new = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import shutil
 import signal
@@ -32,7 +33,8 @@ from journal_scene import (
 )
 
 from gateway import records
-from gateway.journal import damage, migrations
+from gateway.errors import JournalDown
+from gateway.journal import enrolment, migrations, setaside
 from gateway.journal.ledger import row_id
 from gateway.journal.space import pragma
 from gateway.journal.store import Store
@@ -514,18 +516,96 @@ def test_a_running_daemon_carries_over_what_can_be_read_and_knows_exactly_what_i
     again.close()
 
 
-def test_a_start_that_was_cut_off_between_the_old_and_the_new_file_is_made_up_for(path: Path) -> None:
+def cut_off_copy(path: Path) -> Path:
+    folder = path.parent.with_name("after-power-cut")
+    folder.mkdir()
+    for part in ("", "-wal"):
+        shutil.copy(f"{path}{part}", folder)
+    return folder / path.name
+
+
+def half_moved(path: Path) -> None:
+    """The WAL has its new name already, the database not."""
+    aside = setaside.move(path, NOW)
+    aside.rename(path)
+
+
+def moved(path: Path) -> None:
+    setaside.move(path, NOW)
+
+
+def moved_and_an_empty_file_made(path: Path) -> None:
+    moved(path)
+    path.touch()
+
+
+def moved_and_the_new_file_begun(path: Path) -> None:
+    moved(path)
+    with closing(sqlite3.connect(path)) as db:
+        migrations.bring_up_to_date(db)
+
+
+@pytest.mark.parametrize(
+    "cut_off",
+    [half_moved, moved, moved_and_an_empty_file_made, moved_and_the_new_file_begun],
+    ids=lambda cut: cut.__name__,
+)
+def test_a_start_that_was_cut_off_between_the_old_and_the_new_file_is_made_up_for(
+    path: Path, cut_off: Callable[[Path], None]
+) -> None:
+    store = opened(path)
+    store.commit(group(*map(event, range(1, 11))), (), NOW)
+    store.handle.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    store.commit(group(*map(event, range(11, 21)), alarm='"raised"'), (), NOW)
+    path = cut_off_copy(path)  # while it is open: the last of it is in the WAL alone
+    store.close()
+    cut_off(path)
+    again = Store(path, "run-2", "boot-1", ("platform",), 50_000_000)
+    found, dropped = again.open(NOW)
+    assert (found.fate, found.state, dropped) == ("salvaged", {"alarm": '"raised"'}, ())
+    assert len(backlog(again, Lane.EVENT).rows) == 20
+    again.close()
+    once_more = Store(path, "run-3", "boot-1", ("platform",), 50_000_000)
+    assert once_more.open(NOW)[0].fate == "kept"
+    once_more.close()
+
+
+def test_a_clock_that_is_behind_costs_no_damaged_file_that_was_not_read_yet(path: Path) -> None:
+    store = opened(path)
+    store.commit(group(*map(event, range(1, 21)), alarm='"raised"'), (), NOW)
+    store.commit(group(*map(heavy, range(1, 1001))), (), NOW)
+    store.close()
+    for hour in (11, 12, 13):
+        Path(f"{path}.bad-20991121T{hour}0000.000").write_bytes(b"x")
+    wreck(path, 0.5)
+    found, _ = Store(path, "run-2", "boot-1", ("platform",), 50_000_000).open(NOW)
+    assert found.fate == "salvaged"
+    assert found.state == {"alarm": '"raised"'}
+    assert len(bad_files(path)) == 3
+    assert found.aside == max(bad_files(path))
+
+
+def test_an_error_of_the_disk_in_the_middle_of_salvage_costs_nothing_of_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = opened(path)
     store.commit(group(*map(event, range(1, 21)), alarm='"raised"'), (), NOW)
     store.close()
-    damage.set_aside(path, NOW, 50_000_000)
-    with closing(sqlite3.connect(path)) as db:
-        migrations.bring_up_to_date(db)
+    setaside.move(path, NOW)
     again = Store(path, "run-2", "boot-1", ("platform",), 50_000_000)
-    found, _ = again.open(NOW)
-    assert (found.fate, found.state) == ("salvaged", {"alarm": '"raised"'})
+    with monkeypatch.context() as failing:
+        failing.setattr(enrolment, "enrol", disk_error)
+        for _ in range(3):
+            with pytest.raises(JournalDown):
+                again.open(NOW)
+    found, dropped = again.open(NOW)
+    assert (found.fate, found.state, dropped) == ("salvaged", {"alarm": '"raised"'}, ())
     assert len(backlog(again, Lane.EVENT).rows) == 20
     again.close()
+
+
+def disk_error(*_: object) -> None:
+    raise OSError(errno.EIO, "Input/output error")
 
 
 def test_an_old_damaged_file_is_not_read_again_when_somebody_begins_anew(path: Path) -> None:
