@@ -44,9 +44,14 @@ def test_no_uplink_has_it_in_its_backlog_and_the_hub_is_told_that_it_is_stored(p
         scene.post(event(1), telemetry(1), local(1), local(2))
         assert len(scene.stored(1).rows) == 4
         assert [row.record.lane for row in scene.sender.wait(Stored).rows] == [Lane.EVENT, Lane.TELEMETRY]
+        scene.post(local(3))
+        clock.advance(1.0)
+        scene.ask(Lane.EVENT)
+        scene.stored(3, Lane.LOCAL)
+        assert len(scene.sender.so_far(Stored)) == 1, "of what is local alone no sender is woken"
         clock.advance(2.0)
         scene.post(n="1")
-        assert scene.hub.wait(JournalHealth, lambda told: told.rows == 4).backlog == {"platform": 2}
+        assert scene.hub.wait(JournalHealth, lambda told: told.rows == 5).backlog == {"platform": 2}
 
 
 @pytest.mark.promise("numbers-without-holes")

@@ -40,12 +40,16 @@ class Storage:
     commit_every: Annotated[
         Duration, Within(ge=0.05, le=60), Doc("The most telemetry that a power cut may lose; events never wait")
     ] = 1.0
-    max_size: Annotated[Size, Within(ge=1_000_000), Doc("The most that the journal takes of the disk")] = 1_000_000_000
+    max_size: Annotated[
+        Size, Within(ge=1_000_000), Doc("The most that the journal takes of the disk, all its files together")
+    ] = 1_000_000_000
     keep_acknowledged: Annotated[
         Duration, Within(ge=0), Doc("How long records are kept at least after every uplink has them")
     ] = 7 * 86400.0
     keep_telemetry: Annotated[
-        Duration, Within(ge=0), Doc("How long telemetry is kept that every uplink has, as far as there is space")
+        Duration,
+        Within(ge=0),
+        Doc("How long telemetry is kept that every uplink has, or that is not sent, as far as there is space"),
     ] = 7 * 86400.0
     keep_events: Annotated[
         Duration, Within(ge=0), Doc("How long events are kept that every uplink has, as far as there is space")

@@ -224,7 +224,9 @@ class JournalThread:
         self._commits += 1
         if rows:
             self._tell.hub(Stored(rows, sum(told.values())))
-            self._tell.senders(Stored(rows[:events] + rows[events + told[Lane.TELEMETRY] : events + readings]))
+        to_send = rows[:events] + rows[events + told[Lane.TELEMETRY] : events + readings]
+        if to_send:
+            self._tell.senders(Stored(to_send))
         self._tell.gaps(lost)
         self._tell.gaps(self._store.upkeep.relieve(self._clock.now().ts))
 
