@@ -45,6 +45,7 @@ def test_no_uplink_has_it_in_its_backlog_and_the_hub_is_told_that_it_is_stored(p
         assert len(scene.stored(1).rows) == 4
         assert [row.record.lane for row in scene.sender.wait(Stored).rows] == [Lane.EVENT, Lane.TELEMETRY]
         scene.post(local(3))
+        scene.ask(Lane.EVENT)  # by now it waits for its commit
         clock.advance(1.0)
         scene.ask(Lane.EVENT)
         scene.stored(3, Lane.LOCAL)
