@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gateway.driver import Table
-from gateway.errors import NoReply, Refused
+from gateway.errors import NoReply, Refused, SitewardenError
 from gateway.links.framing import Read
 
 if TYPE_CHECKING:  # pymodbus costs 30 ms: only where it is used
@@ -74,7 +74,7 @@ class Foresight:
         if self._replies:
             asked, reply = self._replies.popleft()
             if asked == wanted:
-                if isinstance(reply, NoReply | Refused):
+                if isinstance(reply, SitewardenError):
                     raise reply
                 return reply
             self._replies.clear()
