@@ -39,6 +39,7 @@ class PaperWire:
         self.broken: list[str] = []
         self.passed: list[int] = []
         self.finishes = 0
+        self.leaves_will = False
 
     def publish(self, connection: int, token: int, publication: Publication) -> None:
         self.sent.append((connection, token, publication))
@@ -55,8 +56,9 @@ class PaperWire:
     def has_passed(self, ts: int) -> None:
         self.passed.append(ts)
 
-    def finish(self) -> None:
+    def finish(self, with_will: bool = False) -> None:
         self.finishes += 1
+        self.leaves_will = with_will
 
 
 class Desk:

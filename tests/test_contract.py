@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +49,7 @@ from gateway.model import (
 )
 from gateway.uplink import contract
 from gateway.uplink.commands import Refusal, command
-from gateway.uplink.untrusted import MAX_BYTES
+from gateway.uplink.untrusted import MAX_BYTES, parsed
 
 CONTRACT = Path(contract.__file__).parent.parent / "contract"
 NAMES = ("status", "about", "about-device", "telemetry", "event", "alarm", "health", "command", "reply", "stored")
@@ -322,3 +323,14 @@ def test_a_payload_that_breaks_the_contract_is_noticed_wherever_it_is_built(payl
     for seq in (1, 2):
         contract.telemetry(RUN, Trust.SYNCED, False, [reading(seq)])
     assert payloads.wrong == []
+
+
+@pytest.mark.parametrize(
+    "payload", [b'{"a":"' + b'\\"' * 8000, b'"\\' * 8000, b'"a' * 8000], ids=["quotes", "ends", "many"]
+)
+def test_a_string_that_never_ends_costs_no_more_than_one_that_does(payload: bytes) -> None:
+    began = time.thread_time()
+    for _ in range(10):
+        with pytest.raises(ValueError, match="not a command"):
+            parsed(payload, "a command")
+    assert time.thread_time() - began < 0.5, "one of these took a second"

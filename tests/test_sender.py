@@ -624,6 +624,7 @@ def test_stopping_flushes_events_says_so_and_leaves_telemetry() -> None:
     assert desk.wire.finishes == 0
     desk.ack()
     assert desk.wire.finishes == 1
+    assert not desk.wire.leaves_will
     assert desk.journal.unacked(Lane.EVENT) == []
     assert desk.journal.unacked(Lane.TELEMETRY) == [1]
 
@@ -638,6 +639,35 @@ def test_stopping_does_not_wait_for_a_broker_that_does_not_answer() -> None:
     assert desk.names() == ["event", "status"]
     desk.tell(later=0.6)
     assert desk.wire.finishes == 1
+    assert desk.wire.leaves_will, "or the last word of it would be that we are online"
+
+
+def test_what_may_not_be_published_keeps_no_alarm_and_no_reply_from_leaving() -> None:
+    desk = Desk()
+    desk.connect()
+    desk.answer_all()
+    for _ in range(30):
+        while desk.wire.sent:
+            topic = desk.wire.sent[0][2].topic
+            desk.ack(code=0x87 if "/about" in topic or "/health" in topic else 0)
+        desk.tell(HealthReport(TS, Trust.SYNCED, RUN, 1.0, (), None, (), {}), later=60)
+    desk.ack_all()
+    desk.tell(alarm(AlarmState.UNACK_ACTIVE), Reply("c-1", "done", ""))
+    assert {"alarm", "reply"} <= {name.split("/")[0] for name in desk.names()}
+
+
+def test_the_backlog_of_events_keeps_to_its_rate_too() -> None:
+    journal = MemoryJournal()
+    journal.store([event(seq) for seq in range(1, 101)])
+    desk = Desk(run="run-2", journal=journal, backlog_rate=10)
+    desk.connect()
+    desk.answer_all()
+    sent = 0
+    for _ in range(30):
+        desk.tell(later=0.1)
+        sent += sum(publication.topic.endswith("/event") for _, _, publication in desk.wire.sent)
+        desk.ack_all()
+    assert 20 <= sent <= 45
 
 
 def test_ranges_join_neighbours() -> None:

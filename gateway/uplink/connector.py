@@ -107,10 +107,10 @@ class MqttWire:
         """This wall time (UTC ms) has passed for certain: a clock before it is wrong."""
         self._floor_ts = max(self._floor_ts, ts)
 
-    def finish(self) -> None:
-        """Say goodbye to the broker, if connected, and connect no more."""
+    def finish(self, with_will: bool = False) -> None:
+        """Say goodbye to the broker, if connected, and connect no more; `with_will`: it is to publish our will."""
         self._connect_no_more()
-        self._put(self._say_goodbye)
+        self._put(partial(self._say_goodbye, with_will))
 
     def stop(self) -> None:
         """End soon: as with `finish` if the sender says goodbye within a few seconds, else without it."""
@@ -250,9 +250,7 @@ class MqttWire:
         if not current.is_up and now >= self._answer_by:
             current.close(faults.no_answer(self._brokers[self._place].where))
         if now >= self._stop_by or (self._stopping.is_set() and not current.is_up):
-            self._finished = True
-            current.goodbye(with_will=True)
-            current.close()
+            self._say_goodbye(with_will=True)
         elif now >= self._attempts.look_back_at and not self._lookout.is_out:
             self._lookout.send(self._brokers[: self._place], current.number + 1, self._stay)
         if current.is_up and now >= self._files.due_at and not self._stopping.is_set():
@@ -271,9 +269,11 @@ class MqttWire:
             while True:
                 self._orders.get_nowait()()
 
-    def _say_goodbye(self) -> None:
+    def _say_goodbye(self, with_will: bool) -> None:
         self._finished = True
-        self._connection.goodbye()
+        self._connection.goodbye(with_will)
+        if with_will:
+            self._connection.close()
 
     # ------------------------------------------------------------ back to an earlier broker
 

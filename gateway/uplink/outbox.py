@@ -73,7 +73,7 @@ class Outbox:
         self._early = EarlyEvents(run)
         self._lanes = {Lane.EVENT: LaneQueue(KEEP_EVENTS), Lane.TELEMETRY: LaneQueue(KEEP_TELEMETRY)}
         self._aside = {Lane.EVENT: Aside(), Lane.TELEMETRY: Aside()}
-        self._board_aside = Aside()
+        self._board_aside = Aside(waits_in_a_row=False)
         self._halves: deque[Message] = deque()  # of batches that were refused for good
         self._pace = Pace(options.backlog_rate)
         self.unconfirmed = None if options.confirm_within_s is None else Unconfirmed(options.confirm_within_s)
@@ -93,6 +93,7 @@ class Outbox:
         """The connection has ended; nothing that was on its way counts as arrived."""
         self._limits = None
         left = self.window.close()
+        has_left_out = self._aside[Lane.EVENT].has_left_out
         for aside in (*self._aside.values(), self._board_aside):
             left += aside.clear()
         left += self._halves
@@ -102,7 +103,10 @@ class Outbox:
                 self.unconfirmed.not_taken(message.lane, message.rows)
         rows = [row for message in left if message.lane is Lane.EVENT and not message.hist for row in message.rows]
         rows = [row for row in rows if row.id] + self._early.put_back([row for row in rows if not row.id])
-        self._lanes[Lane.EVENT].reset(sorted(rows, key=lambda row: row.id))
+        if has_left_out:  # what is in memory has holes: all of it is read again
+            self._lanes[Lane.EVENT].forget()
+        else:
+            self._lanes[Lane.EVENT].reset(sorted(rows, key=lambda row: row.id))
         self._lanes[Lane.TELEMETRY].forget()
         self.board.disconnected([message for message in left if message.lane is None])
 
@@ -231,11 +235,10 @@ class Outbox:
         due = self._early.due_at
         if due is not None and (stopping or now >= due):
             return self._packing.event(self._early.take(), hist=False)
-        if self.window.has_room_for_bulk(hist=True) and self._may_leave(Lane.EVENT, hist=True) and not stopping:
-            for row in queue.chunk:
-                if self._must_wait(row):
-                    break
+        if not stopping and self._backlog_may_leave(Lane.EVENT):
+            for row in queue.chunk if self._pace.allows(now) else ():
                 queue.take_chunk()
+                self._pace.spend(1)
                 return self._packing.event(row, hist=True)
         return None
 
@@ -269,7 +272,11 @@ class Outbox:
 
     def _next_backlog(self, now: float) -> Message | None:
         queue = self._lanes[Lane.TELEMETRY]
-        if not self._has_backlog() or not self.window.has_room_for_bulk(hist=True) or not self._pace.allows(now):
+        if (
+            not self._backlog_may_leave(Lane.TELEMETRY)
+            or not self.window.has_room_for_bulk(hist=True)
+            or not self._pace.allows(now)
+        ):
             return None
         message = self._packing.telemetry(self._packing.batch(queue.chunk).rows, hist=True)
         queue.take_chunk(len(message.rows))
@@ -279,9 +286,9 @@ class Outbox:
     def _may_leave(self, lane: Lane, *, hist: bool) -> bool:
         return self.unconfirmed is None or self.unconfirmed.has_room(lane, hist)
 
-    def _has_backlog(self) -> bool:
-        queue = self._lanes[Lane.TELEMETRY]
-        if not self._may_leave(Lane.TELEMETRY, hist=True):
+    def _backlog_may_leave(self, lane: Lane) -> bool:
+        queue = self._lanes[lane]
+        if not self.window.has_room_for_bulk(hist=True) or not self._may_leave(lane, hist=True):
             return False
         return queue.has_chunk and not self._must_wait(next(iter(queue.chunk)))
 
@@ -304,6 +311,8 @@ class Outbox:
             times += [self._board_aside.due_at(), self._aside[Lane.EVENT].due_at()]
             if not self._aside[Lane.EVENT].is_closed(now) and self._may_leave(Lane.EVENT, hist=False):
                 times.append(self._early.due_at)
+                if not stopping and self._backlog_may_leave(Lane.EVENT):
+                    times.append(self._pace.due_at())
         if self.window.has_room_for_bulk(hist=False) and not stopping:
             times += self._bulk_times(now)
         return min((time for time in times if time is not None), default=None)
@@ -318,7 +327,11 @@ class Outbox:
             if since is not None and self._may_leave(Lane.TELEMETRY, hist=False)
             else None
         )
-        backlog = self._pace.due_at() if self._has_backlog() and self.window.has_room_for_bulk(hist=True) else None
+        backlog = (
+            self._pace.due_at()
+            if self._backlog_may_leave(Lane.TELEMETRY) and self.window.has_room_for_bulk(hist=True)
+            else None
+        )
         return [aside.due_at(), linger, backlog]
 
     def events_are_done(self) -> bool:

@@ -14,7 +14,7 @@ from gateway.uplink.wire import Received
 log = logging.getLogger(__name__)
 
 COMMANDS_PER_S, COMMANDS_AT_ONCE = 2.0, 20.0
-CONFIRMATIONS_PER_S = 2000.0
+CONFIRMATIONS_PER_S = 10_000.0
 
 
 class Requests:

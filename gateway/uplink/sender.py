@@ -101,7 +101,7 @@ class Sender:
         )
         self._up: Up | None = None
         self._stop_by: float | None = None
-        self._goodbye = False
+        self._goodbye = self._has_said_goodbye = False
         self._ended = False
 
     @property
@@ -122,7 +122,7 @@ class Sender:
 
     def _begin(self) -> None:
         """After an error of ours the connection's state is unknown: start over with a new one."""
-        self._ended = self._goodbye = False
+        self._ended = self._goodbye = self._has_said_goodbye = False
         self._stop_by = None
         if self._up is not None:
             self._break_off("the sender was started again after an error of ours", "")
@@ -238,6 +238,8 @@ class Sender:
             self._standing.refused(answered, landed.reason)
         elif answered is not None:
             self._standing.accepted(answered)
+            if self._goodbye and answered.publication.topic == self._topics.status:
+                self._has_said_goodbye = True
 
     # ------------------------------------------------------------ what goes out
 
@@ -306,7 +308,7 @@ class Sender:
             stopped = contract.status("stopped", self._run, self._clock.now().ts, self._about.version)
             self._outbox.board.status(stopped)
         elif self._up is None or late or (self._goodbye and not len(self._outbox.window)):
-            self._wire.finish()
+            self._wire.finish(with_will=not self._has_said_goodbye)  # or `online` would stay
             self._ended = True
 
     def _tell_health(self, now: float) -> None:

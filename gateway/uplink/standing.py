@@ -97,7 +97,7 @@ class Standing:
             return
         self._complaints.add((lane, refused.code))
         log.error(
-            "uplink %s: the broker refuses what is published to %s: %s. %s; it stays in the journal and is tried again",
+            "uplink %s: the broker refuses what is published to %s: %s. %s; it is kept, and tried again",
             self._uplink,
             refused.message.publication.topic,
             reason,

@@ -17,7 +17,7 @@ from gateway.records import encode
 MAX_BYTES = 16_384
 MAX_DEPTH = 8
 
-_JSON_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_JSON_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)  # one that never ends is read once, too
 _RUN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOST = 2**53
 

@@ -97,5 +97,5 @@ class Wire(Protocol):
     def has_passed(self, ts: int) -> None:
         """This wall time (UTC ms) has passed for certain: a clock before it is wrong."""
 
-    def finish(self) -> None:
+    def finish(self, with_will: bool = False) -> None:
         """Say goodbye to the broker, if connected, and connect no more."""
