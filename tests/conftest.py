@@ -25,6 +25,8 @@ SLOW_FILES = frozenset(
         "test_end_to_end.py",
         "test_example_consumer.py",
         "test_footprint.py",
+        "test_journal_budget.py",
+        "test_journal_local.py",
         "test_mosquitto_access.py",
         "test_no_silent_skips.py",
         "test_own_alarms_end_to_end.py",
