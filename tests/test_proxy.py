@@ -175,3 +175,24 @@ def test_names_that_no_host_can_have_are_no_reason_to_stop() -> None:
     with http_proxy() as (_, door):
         for url in ("mqtt://a..b", f"mqtt://{'a' * 64}.example"):
             assert "cannot be resolved" in fault(door, url).what
+
+
+@pytest.mark.parametrize("with_proxy", [False, True])
+def test_an_address_of_a_family_that_the_kernel_lacks_is_passed_over(
+    with_proxy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with IPv6 switched off in the kernel, for a name whose first address is an IPv6 one."""
+    look_up = socket.getaddrinfo
+
+    def with_another_first(*asked: Any, **more: Any) -> list[Any]:
+        found = look_up(*asked, **more)
+        return [(socket.AF_APPLETALK, *found[0][1:]), *found]  # it has streams in no kernel
+
+    broker = Broker()
+    url = f"mqtt://127.0.0.1:{broker.start()}"
+    with http_proxy() as (_, door):
+        monkeypatch.setattr(socket, "getaddrinfo", with_another_first)
+        with Listener(url, proxy=f"http://127.0.0.1:{door}" if with_proxy else "") as one:
+            one.up()
+        monkeypatch.undo()
+    broker.stop()

@@ -83,8 +83,12 @@ class Dial:
         refused = OSError("no address")
         try:
             for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-                sock = self._held(socket.socket(family, kind, protocol))
-                sock.settimeout(CONNECT_S)
+                try:
+                    sock = socket.socket(family, kind, protocol)
+                except OSError as error:  # a kernel without IPv6, say
+                    refused = error
+                    continue
+                self._held(sock).settimeout(CONNECT_S)
                 try:
                     sock.connect(address)
                 except OSError as error:
