@@ -117,7 +117,8 @@ class _Word(NamedTuple):
         """What reads those at `places`: together, unless there is one among them that is not sound."""
         decode, sentinels, least, most = self.decoder(), self.sentinels, self.least, self.most
         first, end = places[0], places[-1] + 1
-        pick = itemgetter(slice(first, end)) if end - first == len(places) else itemgetter(*places)
+        in_a_row = list(places) == list(range(first, end))
+        pick = itemgetter(slice(first, end)) if in_a_row else itemgetter(*places)
 
         def decode_all(raw: Sequence[int]) -> Sequence[Value | Bad]:
             words = pick(raw)
