@@ -27,7 +27,6 @@ from gateway.model import (
     RoomDied,
     UplinkDown,
     UplinkUp,
-    Value,
     Write,
 )
 
@@ -43,23 +42,6 @@ def telemetry(reading: Reading) -> str:
     return encode(line)
 
 
-class _Floats(dict[float, str]):
-    """Numbers as JSON texts, remembered: sensors repeat them. Only floats: 1 is not written as 1.0."""
-
-    def __missing__(self, value: float) -> str:
-        if not isfinite(value):
-            raise ValueError(f"{value} is no JSON")
-        text = float.__repr__(value)
-        if value == 0:  # 0.0 and -0.0 are one key
-            return text
-        if len(self) >= _REMEMBERED:
-            self.clear()
-        self[value] = text
-        return text
-
-
-_REMEMBERED = 4096
-_FLOATS = {float}
 _NUMBERS = frozenset({float, int})  # and no type made of them: True is not written as 1
 
 
@@ -70,17 +52,11 @@ class Telemetry:
 
     def __init__(self) -> None:
         self._forms: dict[tuple[str, ...], str] = {}  # by device and names, with a place for each value
-        self._floats = _Floats()
 
     def text(self, reading: Reading) -> str:
         """The text of a reading."""
-        values: Iterable[Value] = reading.values.values()
-        types = set(map(type, values))
-        if reading.bad or not types <= _NUMBERS:
-            return telemetry(reading)
-        if types == _FLOATS:
-            values = map(self._floats.__getitem__, cast("Iterable[float]", values))
-        elif not _finite(cast("Iterable[float]", values)):
+        values = reading.values.values()
+        if reading.bad or not _NUMBERS.issuperset(map(type, values)) or not _finite(cast("Iterable[float]", values)):
             return telemetry(reading)
         names = reading.device, *reading.values
         form = self._forms.get(names) or self._form(names)

@@ -84,4 +84,3 @@ def test_what_is_remembered_is_bounded() -> None:
         reading = Reading("d", 0.0, 0, {f"p{number % 3_000}": number / 7}, {})
         assert quick.text(reading) == telemetry(reading)
     assert len(quick._forms) <= Telemetry._FORMS
-    assert len(quick._floats) <= 4096
