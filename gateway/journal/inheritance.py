@@ -1,7 +1,7 @@
 """What a new file takes over from the one before it, which was set aside as damaged, or deleted.
 
 It is tried in the transaction that enrols the run: where that fails, the next opening tries again, in the next start
-too. Only salvage that fails by itself, or again and again, is done without.
+too. Salvage that fails again and again is done without.
 """
 
 from __future__ import annotations
@@ -52,11 +52,17 @@ class Inheritance:
 
     @property
     def aside(self) -> str:
-        """What that file is called; "" if there is none."""
-        return "" if self._aside is None else self._aside.name
+        """What that file is called; "" if there is none, or none any longer, since the journal needed its room."""
+        return self._aside.name if self._aside is not None and self._aside.exists() else ""
 
     def set_aside(self, why: JournalDamaged, now_ts: int) -> None:
-        """Rename the damaged file."""
+        """Rename the damaged file; one that has nothing but what another gives, which is there, is begun again."""
+        before = self._aside or self._left
+        if before is not None and before.exists():
+            self._aside = before
+            log.error("%s: it was new, and is begun again", why)
+            setaside.delete(self._path)
+            return
         aside = setaside.move(self._path, now_ts)
         log.error("%s: it is kept as %s, and a new one begun", why, aside)
         self._aside = aside
@@ -94,12 +100,8 @@ class Inheritance:
             return Inherited(known, self._lost, is_salvaged=False)
         ledger, found = known.copy(), salvage.nothing()
         if self._tries_left:
-            left, self._tries_left = (
-                self._tries_left - 1,
-                0,
-            )  # should it be this that fails, the next attempt does without
-            found = salvage.carry_over(self._aside, db, ledger, self._space.salvage_bytes())
-            self._tries_left = left
+            self._tries_left -= 1
+            ledger, found = self._salvaged(self._aside, db, known)
         if self.end.head == START and found.end is not None:
             self.end = found.end
         lost = salvage.losses(ledger, found.present, "journal_damaged")
@@ -113,3 +115,19 @@ class Inheritance:
             sum(gap.records for gap in lost),
         )
         return Inherited(ledger, self._lost + lost, any(carried.values()) or states > 0)
+
+    def _salvaged(self, aside: Path, db: sqlite3.Connection, known: Ledger) -> tuple[Ledger, salvage.Salvaged]:
+        ledger = known.copy()
+        db.execute("SAVEPOINT salvage")
+        try:
+            return ledger, salvage.carry_over(aside, db, ledger, self._space.salvage_bytes())
+        except (
+            ArithmeticError,
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+        ):  # a damaged file may hold anything
+            log.exception("nothing can be carried over from %s", aside)
+            db.execute("ROLLBACK TO salvage")
+            return known.copy(), salvage.nothing()

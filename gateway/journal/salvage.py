@@ -1,9 +1,9 @@
 """What can still be read of a damaged journal that was set aside, carried over into the new one.
 
-Events of all runs first, then the telemetry that some uplink does not have, then what is local, the newest run first,
-in bounded time and bytes; where a page cannot be read, the ids behind it are tried. The damaged file is only read. Its
-chain is not carried over: the new one goes on from its last link, and what is older stands in the new file without
-links (chain.py).
+Events of all runs first, and all of them; then the telemetry that some uplink does not have, then what is local, the
+newest run first, in bounded time and bytes; where a page cannot be read, the ids behind it are tried. The damaged file
+is only read. Its chain is not carried over: the new one goes on from its last link, and what is older stands in the new
+file without links (chain.py).
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from gateway.journal.ranges import Ranges
 from gateway.journal.shape import Shape
 from gateway.model import Dropped, Lane
 
-SALVAGE_S = 3.0
+SALVAGE_S = 30.0
+"""Meanwhile hub and senders go on from memory."""
+
+_MOST_RUNS = 1 << 23
 _AT_ONCE = 500
 
 _LAST = {lane: f"SELECT max(id) FROM {lane} WHERE id BETWEEN ? AND ?" for lane in Lane}  # noqa: S608 - no input
@@ -57,7 +60,11 @@ def carry_over(bad: Path, db: sqlite3.Connection, ledger: Ledger, max_bytes: int
     found = nothing()
     with suppress(sqlite3.DatabaseError), closing(_opened(bad)) as source:
         source.set_progress_handler(lambda: time.monotonic() > ends, 10_000)
-        runs = list(_readable(source, "SELECT no, run, boot, started_ts FROM runs", (int, str, str, int)))
+        runs = [
+            run
+            for run in _readable(source, "SELECT no, run, boot, started_ts FROM runs", (int, str, str, int))
+            if 0 < run[0] < _MOST_RUNS
+        ]
         is_start = not ledger.runs
         for no, run, _, _ in runs:
             ledger.runs.setdefault(no, run)
@@ -140,7 +147,7 @@ def _carry_lane(
     for number in sorted(ledger.runs, reverse=True):
         for first, last in had.gaps(row_id(number, 0), last_of_run(number)):
             for rows in source.rows(ledger.runs[number], lane, first, last):
-                max_bytes -= sum(len(row[4]) for row in rows)
+                max_bytes -= 0 if lane is Lane.EVENT else sum(len(row[4]) for row in rows)
                 if max_bytes < 0:
                     return max_bytes
                 db.executemany(_INSERT[lane], rows)

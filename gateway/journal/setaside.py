@@ -75,6 +75,12 @@ def finished(path: Path) -> None:
         _sync_folder(path.parent)
 
 
+def delete(path: Path) -> None:
+    """Delete the database at `path` with its -wal and -shm. Raises OSError where the disk refuses."""
+    for part in reversed(_PARTS):
+        Path(f"{path}{part}").unlink(missing_ok=True)
+
+
 def files(path: Path) -> list[Path]:
     """The databases that were set aside beside `path`, oldest first."""
     return sorted((name for kind in _KINDS for name in of_kind(path, kind)), key=_time)
@@ -119,8 +125,7 @@ def trim(path: Path, max_bytes: int, least: int = 0) -> None:
 
 def _delete(old: Path, why: str) -> None:
     try:
-        for part in reversed(_PARTS):
-            Path(f"{old}{part}").unlink(missing_ok=True)
+        delete(old)
     except OSError as error:
         log.warning("%s cannot be deleted: %s", old, error.strerror)
     else:

@@ -604,6 +604,60 @@ def test_an_error_of_the_disk_in_the_middle_of_salvage_costs_nothing_of_it(
     again.close()
 
 
+def test_a_new_file_that_is_damaged_too_costs_nothing_of_the_one_before(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(path)
+    store.commit(group(*map(event, range(1, 21)), alarm='"raised"'), (), NOW)
+    store.close()
+    setaside.move(path, NOW)
+    again = Store(path, "run-2", "boot-1", ("platform",), 50_000_000)
+    with monkeypatch.context() as failing:
+        failing.setattr(enrolment, "enrol", damage_found)
+        for _ in range(5):
+            with pytest.raises(JournalDown):
+                again.open(NOW)
+    found, dropped = again.open(NOW)
+    assert (found.fate, found.state, dropped) == ("salvaged", {"alarm": '"raised"'}, ())
+    assert len(bad_files(path)) == 1
+    again.close()
+
+
+def test_a_number_of_a_run_that_no_run_can_have_keeps_nothing_from_being_carried_over(path: Path) -> None:
+    store = opened(path)
+    store.commit(group(*map(event, range(1, 21)), alarm='"raised"'), (), NOW)
+    store.handle.db.execute("INSERT INTO runs VALUES (?, 'run-x', 'boot', 1)", (1 << 30,))
+    store.close()
+    setaside.move(path, NOW)
+    again = Store(path, "run-2", "boot-1", ("platform",), 50_000_000)
+    found, dropped = again.open(NOW)
+    assert (found.fate, found.state, dropped) == ("salvaged", {"alarm": '"raised"'}, ())
+    again.close()
+
+
+def test_all_events_of_a_full_journal_are_carried_over(path: Path) -> None:
+    store = opened(path, max_size=4 * MB)
+    for first in range(1, 1501, 100):
+        texts = (
+            event(seq)._replace(text=records.event("uplink_up", uplink="u" * 1000)) for seq in range(first, first + 100)
+        )
+        store.commit(group(*texts), (), NOW)
+    store.close()
+    setaside.move(path, NOW)
+    again = Store(path, "run-2", "boot-1", ("platform",), 4 * MB)
+    found, dropped = again.open(NOW)
+    assert (found.fate, dropped) == ("salvaged", ())
+    assert again.ledger.rows_in(Lane.EVENT) == 1500
+    assert found.aside == "" or (path.parent / found.aside).exists()
+    again.close()
+
+
+def damage_found(*_: object) -> None:
+    error = sqlite3.DatabaseError("database disk image is malformed")
+    error.sqlite_errorname = "SQLITE_CORRUPT"
+    raise error
+
+
 def disk_error(*_: object) -> None:
     raise OSError(errno.EIO, "Input/output error")
 
