@@ -33,7 +33,7 @@ PURE_ROOMS = (
 
 HARMLESS = words(
     "__future__ abc base64 binascii bisect collections contextlib copy dataclasses decimal difflib enum fractions "
-    "functools hashlib heapq itertools json math operator re statistics string struct types typing zlib"
+    "functools graphlib hashlib heapq itertools json math operator re statistics string struct types typing zlib"
 )
 """The stdlib that only computes."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -93,7 +95,7 @@ def test_a_reading_of_numbers_is_stored_as_its_values(reading: Reading) -> None:
     assert json.loads(parts[1]) == list(reading.values.values())
 
 
-@pytest.mark.parametrize("text", ["[1]", "[1,2,3]", "[1,]", '{"a":1,"b":2}', "[1,2", "", "1,2", "[[1,2]"])
+@pytest.mark.parametrize("text", ["[1]", "[1,2,3]", "[,]", "[1,", "[x,]", '{"a":1,"b":2}', "[1,2", "", "1,2", "[[1,2]"])
 def test_values_that_have_not_their_shape_are_damaged(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         unpacked(Shape("cold-1", ("temperature", "humidity")), text)
@@ -133,12 +135,67 @@ def test_names_are_stored_once_and_people_see_them_with_every_value(path: Path) 
 
 def test_a_run_has_a_bounded_number_of_shapes_and_what_is_beyond_is_stored_whole(path: Path) -> None:
     store = opened(path)
-    many = [plain(seq, f'"point-{seq}":{seq}') for seq in range(1, shaping.MAX_SHAPES + 11)]
+    many = [plain(seq, f'"x":{seq}', f"device-{seq}") for seq in range(1, shaping.MAX_SHAPES + 11)]
     rows = store.commit(group(*many), (), NOW)
     assert query(path, "SELECT count(*) FROM shape") == [(shaping.MAX_SHAPES,)]
     assert query(path, "SELECT count(*) FROM telemetry WHERE shape IS NULL") == [(10,)]
     assert backlog(store, Lane.TELEMETRY, limit=2000).rows == rows
     store.close()
+
+
+def test_so_has_a_device_whose_names_are_new_each_time(path: Path) -> None:
+    store = opened(path)
+    many = [plain(seq, f'"point-{seq}":{seq}') for seq in range(1, 201)]
+    rows = store.commit(group(*many), (), NOW)
+    (of_device,) = query(path, "SELECT count(*) FROM shape")[0]
+    (bytes_,) = query(path, "SELECT sum(length(text)) FROM telemetry")[0]
+    assert int(str(of_device)) <= shaping.MAX_OF_DEVICE
+    assert int(str(bytes_)) <= sum(len(row.record.text) for row in rows)
+    assert backlog(store, Lane.TELEMETRY, limit=2000).rows == rows
+    store.close()
+
+
+POINTS = tuple(f"temperature-{place:02}" for place in range(20))
+
+
+def parts_of(points: Sequence[str], first: int, last: int) -> list[Record]:
+    """Readings of one device, each with the points that have changed, in their order."""
+    chance = random.Random(1)
+    told = ([point for point in points if chance.random() < 0.3] or points[:1] for _ in range(first, last + 1))
+    return [plain(seq, ",".join(f'"{point}":{seq}.5' for point in part)) for seq, part in enumerate(told, first)]
+
+
+def test_a_device_that_reports_by_exception_has_one_shape_from_its_first_whole_reading_on(path: Path) -> None:
+    store = opened(path)
+    whole = plain(1, ",".join(f'"{point}":1' for point in POINTS))
+    rows = store.commit(group(whole, *parts_of(POINTS, 2, 1001)), (), NOW)
+    assert query(path, "SELECT count(*) FROM shape") == [(1,)]
+    assert query(path, "SELECT count(*) FROM telemetry WHERE shape IS NULL") == [(0,)]
+    assert backlog(store, Lane.TELEMETRY, limit=2000).rows == rows
+    seen = query(path, "SELECT count(*), count(value), count(DISTINCT point) FROM readings")
+    values = sum(row.record.text.count(":") - 2 for row in rows)
+    assert seen == [(values, values, len(POINTS))]
+    store.close()
+
+
+def test_a_device_that_never_says_all_has_few_shapes_as_well(path: Path) -> None:
+    store = opened(path)
+    rows = store.commit(group(*parts_of(POINTS, 1, 1000)), (), NOW)
+    (shapes,) = query(path, "SELECT count(*) FROM shape")[0]
+    assert int(str(shapes)) <= len(POINTS)
+    assert query(path, "SELECT count(*) FROM telemetry WHERE shape IS NULL") == [(0,)]
+    assert backlog(store, Lane.TELEMETRY, limit=2000).rows == rows
+    store.close()
+
+
+@given(st.lists(st.permutations(POINTS[:5]).flatmap(lambda order: st.integers(1, 5).map(lambda n: order[:n]))))
+def test_points_in_any_order_come_back_as_they_were_said(said: list[list[str]]) -> None:
+    shapes = shaping.Shapes()
+    for seq, points in enumerate(said, 1):
+        record = plain(seq, ",".join(f'"{point}":{seq}.25' for point in points))
+        text, number = shapes.pack(record.text)
+        shape = None if number is None else shapes.find(number)
+        assert (text if shape is None else unpacked(shape, text)) == record.text
 
 
 def test_a_file_that_was_replaced_gets_the_shapes_again(path: Path) -> None:
@@ -259,6 +316,29 @@ def test_a_file_of_the_version_before_is_read_and_written_on(path: Path) -> None
         ("run-2", 1, 1.25),
     ]
     assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_file_with_a_shape_for_each_part_of_a_device_is_read_and_seen_as_before(path: Path) -> None:
+    path.parent.mkdir()
+    both, one = Shape("cold-1", ("temperature", "humidity")), Shape("cold-1", ("humidity",))
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        migrations.steps.apply(Database(db), stop_before="empty_places")
+        db.execute("INSERT INTO runs VALUES (1, 'run-1', 'boot-1', ?)", (NOW,))
+        for seq, (shape, values) in enumerate([(both, "[4.5,61]"), (one, "[60]")], 1):
+            db.execute("INSERT INTO shape VALUES (1, ?, ?, ?)", (shape.number(), *shape[:1], json.dumps(shape.points)))
+            columns = row_id(1, seq), NOW, "synced", seq, values, shape.number()
+            db.execute("INSERT INTO telemetry VALUES (?, ?, ?, ?, ?, ?)", columns)
+        before = db.execute("SELECT * FROM readings").fetchall()
+        db.execute("PRAGMA user_version = 3")
+    store = opened(path, "run-2")
+    assert [row.record.text for row in backlog(store, Lane.TELEMETRY).rows] == [
+        '{"device":"cold-1","values":{"temperature":4.5,"humidity":61}}',
+        '{"device":"cold-1","values":{"humidity":60}}',
+    ]
+    assert len(before) == 3
+    assert query(path, "SELECT * FROM readings") == before
+    store.close()
 
 
 def test_a_big_file_of_the_version_before_costs_no_more_at_start_than_a_small_one(path: Path) -> None:

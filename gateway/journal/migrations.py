@@ -95,6 +95,20 @@ def names_once_and_local_lane(db: Database) -> None:
     db.execute(f"CREATE VIEW readings AS {' UNION ALL '.join(lanes)}")
 
 
+_PLACES = "replace(replace(replace(replace(t.text, '[,', '[null,'), ',,', ',null,'), ',,', ',null,'), ',]', ',null]')"
+
+
+@steps()
+def empty_places(db: Database) -> None:
+    """A place without a value (shape.py) is no row of `readings`; rows stay as they are."""
+    db.execute("DROP VIEW readings")
+    lanes = (_READINGS.format(lane=lane) for lane in ("telemetry", "local"))
+    one_shape = "SELECT no, device, points FROM shape GROUP BY no"
+    view = " UNION ALL ".join(lanes).replace("SELECT DISTINCT no, device, points FROM shape", one_shape)
+    filled = view.replace("json_each(t.text) point", f"json_each({_PLACES}) point WHERE point.value IS NOT NULL")
+    db.execute(f"CREATE VIEW readings AS {filled}")
+
+
 def bring_up_to_date(connection: sqlite3.Connection) -> None:
     """Run the steps that the file has not had yet, each in a transaction of its own."""
     steps.apply(Database(connection, recursive_triggers=False, execute_plugins=False))

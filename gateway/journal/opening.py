@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.journal.faults import JournalDamaged
 
-SCHEMA = 3
+SCHEMA = 4
 """How many steps of migrations.py this version knows; the file holds its own count in user_version."""
 
 

@@ -1,8 +1,10 @@
 """Readings without their names: a device says the same names each time, and they are most of its text. Pure.
 
 A record of numbers, `{"device":"cold-1","values":{"temperature":4.5,"humidity":61}}`, is kept as its values `[4.5,61]`
-and the number of its shape, in which the names stand once; that is a third of the bytes. Any other text (with words,
-positions, bad points) is kept as it is. What is given back is the same text, byte for byte.
+and the number of its shape, in which the names stand once; that is a third of the bytes. One shape has a place for
+everything that a device says, since a record may have any part of it (what has changed): a place without a value is
+empty, `[,61]`. Any other text (with words, positions, bad points) is kept as it is. What is given back is the same
+text, byte for byte.
 The number is a checksum of the names: no damage to a number or a name puts values under other names, and in every run
 the same names have the same number.
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 _BEFORE, _BETWEEN = ["{", "device", ":"], [",", "values", ":{"]
@@ -41,10 +44,44 @@ def packed(text: str) -> tuple[Shape, str] | None:
     return Shape(parts[3], tuple(points)), f"[{values[:-2].replace(':', '')}]"
 
 
+def placed(shape: Shape, own: Shape, values: str) -> str | None:
+    """The values of a record that was packed with its own shape, in the places of `shape`.
+
+    None where a point has no place, or has it in another order.
+    """
+    told = dict(zip(own.points, values[1:-1].split(","), strict=True))
+    if tuple([point for point in shape.points if point in told]) != own.points:
+        return None
+    return f"[{','.join([told.get(point, '') for point in shape.points])}]"
+
+
 def unpacked(shape: Shape, text: str) -> str:
     """The text that was packed. Raises ValueError where this is none that had this shape."""
-    values = text[1:-1].split(",")
-    if not isinstance(json.loads(text), list) or len(values) != len(shape.points):
+    places = text[1:-1].split(",")
+    values = [value for value in places if value]
+    is_array = text[:1] == "[" and text[-1:] == "]" and len(places) == len(shape.points) and values
+    if not is_array or len(json.loads(f"[{','.join(values)}]")) != len(values):
         raise ValueError(f"{text!r} has not the shape {shape}")
-    told = ",".join([f'"{point}":{value}' for point, value in zip(shape.points, values, strict=True)])
+    told = ",".join([f'"{point}":{value}' for point, value in zip(shape.points, places, strict=True) if value])
     return f'{{"device":"{shape.device}","values":{{{told}}}}}'
+
+
+class Order:
+    """Everything that one device has said, in an order in which it may have said it."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, set[str]] = {}  # the points that came right before a point
+
+    def with_points(self, own: Shape) -> Shape:
+        """A shape with a place for what a record has, and for all before it, unless their orders contradict it."""
+        self._take(own.points)
+        try:
+            return Shape(own.device, tuple(TopologicalSorter(self._before).static_order()))
+        except CycleError:
+            self._before = {}
+            self._take(own.points)
+            return own
+
+    def _take(self, points: tuple[str, ...]) -> None:
+        for before, point in zip(("", *points), points, strict=False):
+            self._before.setdefault(point, set()).update({before} - {""})

@@ -9,11 +9,14 @@ import json
 import sqlite3
 
 from gateway.journal.ledger import last_of_run, row_id
-from gateway.journal.shape import Shape, packed
+from gateway.journal.shape import Order, Shape, packed, placed
 from gateway.model import Lane
 
 MAX_SHAPES = 1_000
-"""So many shapes a run may have; what comes with another one is kept as it is."""
+"""So many shapes a run may have; what needs another one is kept as it is, and so is what is shorter that way."""
+
+MAX_OF_DEVICE = 64
+"""So many of a device are looked through; one that says a part of forty points at a time needs fifty to know all."""
 
 _FIND = "SELECT CAST(device AS BLOB), CAST(points AS BLOB) FROM shape WHERE no = ?"
 _USED = [f"SELECT 1 FROM {lane} WHERE id BETWEEN ? AND ? LIMIT 1" for lane in (Lane.TELEMETRY, Lane.LOCAL)]  # noqa: S608 - a lane is no input
@@ -24,8 +27,9 @@ class Shapes:
     """The shapes of the present run."""
 
     def __init__(self) -> None:
-        self._numbers: dict[Shape, int] = {}
         self._named: dict[int, Shape] = {}
+        self._of_device: dict[str, list[tuple[Shape, int]]] = {}  # the widest first
+        self._orders: dict[str, Order] = {}
         self._stored = 0
 
     def pack(self, text: str) -> tuple[str, int | None]:
@@ -33,15 +37,29 @@ class Shapes:
         parts = packed(text)
         if parts is None:
             return text, None
-        shape, values = parts
-        number = self._numbers.get(shape)
-        if number is None:
-            number = shape.number()
-            if len(self._numbers) >= MAX_SHAPES or number in self._named:  # by others: two checksums may be the same
-                return text, None
-            self._numbers[shape] = number
-            self._named[number] = shape
-        return values, number
+        own, values = parts
+        for shape, number in self._of_device.get(own.device, ()):
+            places = values if shape == own else placed(shape, own, values)
+            if places is not None:
+                return (places, number) if len(places) < len(text) else (text, None)
+        added = self._add(own)
+        places = None if added is None else placed(added, own, values)
+        if added is None or places is None or len(places) >= len(text):
+            return text, None
+        return places, added.number()
+
+    def _add(self, own: Shape) -> Shape | None:
+        """A new shape, with places for what all records of the device have had; None where it cannot be."""
+        if len(self._named) >= MAX_SHAPES or len(set(own.points)) < len(own.points):
+            return None
+        known = self._of_device.setdefault(own.device, [])
+        shape = self._orders.setdefault(own.device, Order()).with_points(own)
+        number = shape.number()
+        if number in self._named or len(known) >= MAX_OF_DEVICE:  # by others: two checksums may be the same
+            return None
+        self._named[number] = shape
+        known.insert(0, (shape, number))
+        return shape
 
     def find(self, number: int) -> Shape | None:
         """A shape of this run."""
@@ -49,10 +67,10 @@ class Shapes:
 
     def insert(self, db: sqlite3.Connection, run_no: int) -> int:
         """Insert what is not in the file yet, in the transaction of its records; gives how many are then stored."""
-        new = list(self._numbers)[self._stored :] if self._stored < len(self._numbers) else []
+        new = list(self._named.values())[self._stored :] if self._stored < len(self._named) else []
         for shape in new:
             insert(db, run_no, shape)
-        return len(self._numbers)
+        return len(self._named)
 
     def committed(self, stored: int) -> None:
         """That transaction is on the disk."""
