@@ -4,7 +4,9 @@ Modbus TCP devices in one process, mosquitto, a counting subscriber, and the rea
 a durable journal. `sketch.py` is the leanest program that does the same exchange, JSON, insert and batched publish on
 the same ticks; `asyncio_sketch.py` is one as it is usually written. Prints CPU seconds per 1,000 values of all three,
 and the gateway's ratio to each: CPU, not time, since the machine may be shared, and in turns, so that other work meets
-all alike. What a run starts with is not counted, and each begins and ends between two ticks.
+all alike. What a run starts with is not counted, and each begins and ends between two ticks. With the second load the
+sketches commit and publish ten times a second, the gateway once: only the first one's ratios compare like with like.
+Goal: with the first load at most 1.7 times the CPU of the usual program, and 0.015 CPU-s per 1,000 values.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from daemon import Daemon
 from rig import Rig, cpu_s, memory_mib, rig, written_bytes
 
 SETTLE_S = 5.0
+MOST_CPU_S, MOST_RATIO = 0.015, 1.7
 
 
 class Load(NamedTuple):
@@ -106,7 +109,7 @@ def measure(pid: int, load: Load, bench: Rig, seconds: float) -> Cost:
     took = time.monotonic() - began
     delivered, cpu, written = bench.delivered().values - delivered, cpu_s(pid) - cpu, written_bytes(pid) - written
     values = load.devices * load.registers * round(took) / load.period_s
-    assert abs(delivered - values) <= 2 * load.devices * load.registers * max(1.0, 1 / load.period_s), (
+    assert abs(delivered - values) <= load.devices * load.registers * max(1.0, 1 / load.period_s), (
         f"{delivered} values delivered of {values:.0f}"
     )
     return Cost(delivered / took, 1000 * cpu / values, 100 * cpu / took, memory_mib(pid), written / values)
@@ -144,7 +147,9 @@ def median(costs: list[Cost]) -> Cost:
     return Cost(*map(statistics.median, zip(*costs, strict=True)))
 
 
-def main() -> None:
+def main() -> int:
+    """Print the figures; 1 if the goal is missed."""
+    is_missed = False
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     for load in LOADS:
@@ -161,6 +166,7 @@ def main() -> None:
                 f"({each[0]:.5f} to {each[-1]:.5f}), {cost.cpu_percent:.2f} % of a core, RSS {cost.rss_mib:.1f} MiB, "
                 f"{cost.written_per_value:.0f} B/value"
             )
+        is_missed |= load is LOADS[0] and median(runs["gateway"]).cpu_s_per_1000 > MOST_CPU_S
         for name in list(PROGRAMS)[1:]:
             # Run by run, since neighbours in time have met the same other work.
             ratios = [
@@ -171,7 +177,9 @@ def main() -> None:
                 f"  gateway / {name}: {statistics.median(ratios):.2f} of its CPU per value "
                 f"({min(ratios):.2f} to {max(ratios):.2f})"
             )
+            is_missed |= load is LOADS[0] and name == "asyncio_sketch" and statistics.median(ratios) > MOST_RATIO
+    return int(is_missed)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
