@@ -110,7 +110,8 @@ class Control:
             case {"ask": "status"}:
                 return asdict(status(self._post, CLIENT_S))
             case {"ask": "command", "name": str(name), "args": dict(args), "issuer": str(issuer)}:
-                return command(name, args, issuer, self._post, CLIENT_S)._asdict()
+                reply = command(name, args, issuer, self._post, CLIENT_S)
+                return {"id": reply.id, "result": reply.result, "detail": reply.detail}
         raise SitewardenError("not a request", 'ask {"ask": "status"} or {"ask": "command", ...}')
 
 

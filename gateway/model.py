@@ -301,11 +301,16 @@ class RoomDied(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """The answer to a command: `result` is "done" or "refused", `detail` says what or why."""
+    """The answer to a command: `result` is "done" or "refused", `detail` says what or why.
+
+    To a `resend` also how many records go `again`, and how many are `gone` for good, where that is known.
+    """
 
     id: str
     result: str
     detail: str
+    again: int | None = None
+    gone: int | None = None
 
 
 class Command(NamedTuple):
@@ -580,7 +585,10 @@ class ResendWanted(NamedTuple):
 
 
 class Resend(NamedTuple):
-    """The answer: how many `again` count as not acknowledged now, how many are `gone`; or why none, in `refusal`."""
+    """The answer: how many `again` count as not acknowledged now, how many are `gone`; why none goes, in `refusal`.
+
+    A refusal with nothing `gone` is one of now: asked later, the journal may say otherwise.
+    """
 
     again: int
     gone: int

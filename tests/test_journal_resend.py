@@ -58,7 +58,7 @@ def test_more_than_there_is_gives_what_there_is_and_says_what_is_gone(path: Path
 
 def test_a_run_that_the_journal_does_not_know_is_named(path: Path) -> None:
     store = opened(path)
-    assert store.resend(wanted(1, 5, run="run-9"), NOW) == Resend(0, 0, "the journal has nothing of run run-9")
+    assert store.resend(wanted(1, 5, run="run-9"), NOW) == Resend(0, 5, "the journal has nothing of run run-9")
     store.close()
 
 

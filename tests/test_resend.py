@@ -51,6 +51,7 @@ def test_what_was_acknowledged_goes_again_as_backlog_and_the_answer_says_how_muc
     (reply,) = desk.payloads("reply")
     assert (reply["id"], reply["result"]) == ("r-1", "done")
     assert reply["detail"] == f"telemetry 3 to 5 of run {RUN}: 3 records go again, 0 are gone for good"
+    assert (reply["again"], reply["gone"]) == (3, 0)
     desk.ack_all()
     assert not desk.journal.unacked(Lane.TELEMETRY)
     assert desk.payloads("telemetry") == [], "once"
@@ -101,6 +102,30 @@ def test_what_cannot_be_done_is_refused_with_the_reason_and_is_on_record(args: d
     assert why in reply["detail"]
     assert [told.reply.result for told in desk.told(Answered)] == ["refused"]
     assert not desk.journal.unacked(Lane.TELEMETRY)
+
+
+def test_of_a_run_that_the_journal_does_not_know_everything_is_gone_for_good() -> None:
+    desk = delivered()
+    desk.hear("command", asked(run="another", **{"from": 3, "to": 5}))
+    desk.answer_all()
+    (reply,) = desk.payloads("reply")
+    assert (reply["result"], reply["again"], reply["gone"]) == ("refused", 0, 3)
+
+
+def test_what_a_failing_disk_refused_is_asked_again_with_the_same_id() -> None:
+    desk = delivered()
+    desk.journal.fails = "the journal's disk fails; ask again later"
+    desk.hear("command", asked(**{"from": 3, "to": 5}))
+    desk.answer_all()
+    (refused,) = desk.payloads("reply")
+    assert refused["result"] == "refused"
+    assert "gone" not in refused
+    desk.ack_all()
+    desk.journal.fails = ""
+    desk.hear("command", asked(**{"from": 3, "to": 5}))
+    desk.answer_all()
+    (reply,) = desk.payloads("reply")
+    assert (reply["result"], reply["again"], reply["gone"]) == ("done", 3, 0)
 
 
 def test_one_that_comes_too_late_is_refused() -> None:

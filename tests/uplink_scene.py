@@ -106,6 +106,7 @@ class MemoryJournal:
         self.acked: dict[Lane, set[int]] = {lane: set() for lane in Lane}
         self.twice = 0
         self.asked = 0
+        self.fails = ""  # why nothing can be taken back now
 
     def store(self, made: Iterable[Record], run: str = RUN) -> Stored:
         stored = []
@@ -140,8 +141,10 @@ class MemoryJournal:
             self.acked[said.lane] |= {row.id for row in known if first <= row.record.seq <= last}
 
     def take_back(self, wanted: ResendWanted) -> Resend:
+        if self.fails:
+            return Resend(0, 0, self.fails)
         if wanted.run not in {row.run for row in self.rows[wanted.lane]}:
-            return Resend(0, 0, f"the journal has nothing of run {wanted.run}")
+            return Resend(0, wanted.last - wanted.first + 1, f"the journal has nothing of run {wanted.run}")
         ids = {
             row.id
             for row in self.rows[wanted.lane]

@@ -35,7 +35,7 @@ class AnsweredCommands:
         self._count += 1
         key = _key(command)
         self._replies[key] = self._count, reply
-        yield StateChange(key, encode([self._count, *reply]))
+        yield StateChange(key, encode([self._count, reply.id, reply.result, reply.detail]))
         yield from self._forget()
 
     def restore(self, stored: Mapping[str, str]) -> Iterator[StateChange]:
@@ -45,8 +45,8 @@ class AnsweredCommands:
             if not key.startswith(_PREFIX):
                 continue
             try:
-                count, *reply = json.loads(text)
-                before[key] = int(count), Reply(*map(str, reply))
+                count, command, result, detail = json.loads(text)
+                before[key] = int(count), Reply(str(command), str(result), str(detail))
             except (ValueError, TypeError):
                 yield StateChange(key, None)
         self._count += max((count for count, _ in before.values()), default=0)

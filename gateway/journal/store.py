@@ -265,7 +265,7 @@ class Store:
         """Take back what an uplink has acknowledged of these records, on the disk before this returns."""
         number = self.ledger.number_of(wanted.run)
         if number is None:
-            return Resend(0, 0, f"the journal has nothing of run {wanted.run}")
+            return Resend(0, wanted.last - wanted.first + 1, f"the journal has nothing of run {wanted.run}")
         last = min(wanted.last, seq_of(self.ledger.ends[wanted.lane].get(number, 0)))
         if last < wanted.first:
             return Resend(0, 0)

@@ -178,7 +178,10 @@ def alarm(view: AlarmView) -> bytes:
 
 def reply(answer: Reply) -> bytes:
     """The answer to a command."""
-    return _bytes(encode({"id": answer.id, "result": answer.result, "detail": answer.detail}))
+    fields: dict[str, Json] = {"id": answer.id, "result": answer.result, "detail": answer.detail}
+    if answer.again is not None and answer.gone is not None:
+        fields |= {"again": answer.again, "gone": answer.gone}
+    return _bytes(encode(fields))
 
 
 def about(gateway: About, uplink: str) -> bytes:

@@ -3,6 +3,7 @@
 - Nothing is read or kept here: what the journal takes back as acknowledged goes again as any backlog does, at its rate.
 - A platform may always ask: it is about nothing but what this uplink has sent it.
 - A command that is repeated, since its answer was lost, is answered and not done again, as far as this run remembers.
+  One that a failing disk refused is asked again.
 """
 
 from __future__ import annotations
@@ -55,18 +56,21 @@ class Resends:
         """What the platform is told."""
         asked, span, answer = resent
         if answer.refusal:
-            return self._reply(asked, "refused", answer.refusal)
+            return self._reply(asked, "refused", answer.refusal, answer)
         told = f"{span.lane} {span.first} to {span.last} of run {span.run}"
         told += f": {answer.again} records go again, {answer.gone} are gone for good"
         unsure = f"; {NOT_CHECKED}" if self._clock.now().trust is Trust.UNSYNCED else ""
-        return self._reply(asked, "done", told + unsure)
+        return self._reply(asked, "done", told + unsure, answer)
 
     def _heard(self, command: Command, span: Span, answer: Resend) -> None:
         self._post(Resent(command, span, answer))
 
-    def _reply(self, command: Command, result: str, detail: str) -> Reply:
+    def _reply(self, command: Command, result: str, detail: str, answer: Resend | None = None) -> Reply:
         reply = Reply(command.id, result, detail)
-        self._answered[command.issuer, command.id] = reply
+        if answer is not None and (answer.gone or not answer.refusal):
+            reply = reply._replace(again=answer.again, gone=answer.gone)
+        if answer is None or reply.gone is not None:  # else the journal may say otherwise when it is asked again
+            self._answered[command.issuer, command.id] = reply
         if len(self._answered) > REMEMBERED:
             del self._answered[next(iter(self._answered))]
         self._tell_hub(Answered(command, reply))
