@@ -18,6 +18,9 @@ import pytest
 from daemon import Daemon, write_profile
 from modbus_responder import TcpDevices
 from mosquitto import Mosquitto, mosquitto
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
+from tls_scene import Authority, tls_front
 from uplink_scene import Waiter, until
 
 from gateway.contract import consumer
@@ -47,13 +50,20 @@ Feed = dict[tuple[str, str, int], tuple[int, Any]]
 class Listener:
     """The example in a process of its own; it may be killed and started again."""
 
-    def __init__(self, port: int, file: Path) -> None:
-        self._command = [sys.executable, consumer.__file__, "127.0.0.1", str(file), f"--port={port}", "--look=1"]
+    def __init__(self, port: int, file: Path, *options: str) -> None:
+        fixed = [sys.executable, consumer.__file__, "127.0.0.1", str(file), f"--port={port}", "--look=1"]
+        self._command = [*fixed, *options]
+        self._log = file.with_suffix(".log")
         self._file = file
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self._command)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stderr=log)
+
+    def says(self, what: str) -> None:
+        """Wait until it has printed this."""
+        until(lambda: what in self._log.read_text(), 10, f"{what!r} in what it prints")
 
     def kill(self) -> None:
         if self._process is not None:
@@ -175,3 +185,36 @@ def forgotten(daemon: Daemon, broker: Mosquitto, listener: Listener) -> set[tupl
     listener.start()
     have = listener.feed().keys()
     return set(stored(daemon)) - set(have)
+
+
+def test_it_reaches_a_broker_with_a_private_ca_and_says_why_where_it_does_not(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    with (
+        mosquitto(tmp_path / "m", "allow_anonymous true") as broker,
+        tls_front(broker.port, authority.issue("broker")) as port,
+    ):
+        with Listener(port, tmp_path / "a.db", "--tls", "--client-id=a") as listener:
+            listener.says("cannot be reached: [SSL: CERTIFICATE_VERIFY_FAILED]")
+        with Listener(port, tmp_path / "b.db", f"--ca-file={authority.ca.cert}", "--client-id=b") as listener:
+            listener.says("login: Success")
+    with Listener(port, tmp_path / "c.db") as listener:
+        listener.says("cannot be reached: [Errno 111] Connection refused")
+
+
+def test_a_wrong_password_is_said(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("wrong")
+    login = ("--username=platform", f"--password-file={tmp_path / 'secret'}")
+    with (
+        mosquitto(tmp_path / "m", "allow_anonymous false") as broker,
+        Listener(broker.port, tmp_path / "a.db", *login) as listener,
+    ):
+        listener.says("login: Not authorized")
+
+
+def test_a_refused_subscription_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    made: Any = consumer.client(consumer.arguments(["broker", "feed.db"]), lambda *_: None)
+    codes = [ReasonCode(PacketTypes.SUBACK, identifier=code) for code in (1, 0x80, 1, 1, 1)]
+    made.on_subscribe(made, None, 1, codes, None)
+    assert [record.getMessage() for record in caplog.records] == [
+        "broker: refuses the subscription to sitewarden/v1/+/+/event: Unspecified error; check its access list"
+    ]
