@@ -300,7 +300,7 @@ def test_version_3_1_1_is_tried_however_the_broker_says_that_it_does_not_know_5(
 
     def old_broker(one: socket.socket) -> None:
         hello = one.recv(1000)
-        versions.append(hello[hello.index(b"MQTT") + 4])
+        versions.append(version_of(hello))
         if versions[-1] == 5:
             one.sendall(answer)
             return
@@ -313,12 +313,42 @@ def test_version_3_1_1_is_tried_however_the_broker_says_that_it_does_not_know_5(
     assert versions[-1] == 4
 
 
+def version_of(hello: bytes) -> int:
+    return hello[hello.index(b"MQTT") + 4]
+
+
+def test_a_load_balancer_that_hangs_up_while_its_broker_restarts_costs_5_one_connection_at_most() -> None:
+    versions: list[int] = []
+
+    def balancer(one: socket.socket) -> None:
+        versions.append(version_of(one.recv(1000)))
+        if len(versions) > 2:  # the broker is back
+            one.sendall(b"\x20\x03\x00\x00\x00" if versions[-1] == 5 else b"\x20\x02\x00\x00")
+
+    with raw_server(balancer) as port, Listener(f"mqtt://127.0.0.1:{port}") as wire:
+        met_with = [wire.up_after_failures().version for _ in range(4)]
+    assert met_with == ["3.1.1", "5", "5", "5"]
+
+
+def test_an_old_broker_that_hangs_up_on_5_is_met_with_3_1_1_again_after_one_more_try() -> None:
+    versions: list[int] = []
+
+    def old_broker(one: socket.socket) -> None:
+        versions.append(version_of(one.recv(1000)))
+        if versions[-1] == 4:
+            one.sendall(b"\x20\x02\x00\x00")
+
+    with raw_server(old_broker) as port, Listener(f"mqtt://127.0.0.1:{port}") as wire:
+        assert [wire.up_after_failures().version for _ in range(3)] == ["3.1.1"] * 3
+    assert versions[:7] == [5, 5, 4, 5, 4, 5, 4]
+
+
 def test_a_port_that_always_hangs_up_is_tried_with_both_versions_and_not_without_pauses() -> None:
     versions: list[int] = []
 
     def hang_up(one: socket.socket) -> None:
         hello = one.recv(1000)
-        versions.append(hello[hello.index(b"MQTT") + 4])
+        versions.append(version_of(hello))
 
     with raw_server(hang_up) as port, Listener(f"mqtt://127.0.0.1:{port}") as wire:
         until(lambda: len(versions) > 8)

@@ -1,6 +1,9 @@
 """One of an uplink's brokers: how a connection to it begins, which MQTT version it is met with, and why it ended.
 
-- MQTT 5 first; 3.1.1 from then on if the broker says that it does not know 5, or hangs up on it twice in a row.
+- MQTT 5 first; 3.1.1 from then on if the broker says that it does not know 5.
+- Some old brokers hang up on 5 without a word: after two hang-ups in a row the next attempt is made with 3.1.1. That
+  counts for one connection, since a load balancer hangs up too while its broker restarts. The one after it begins with
+  5 again, and where 3.1.1 worked before, one hang-up is enough.
 - User, password, certificates and proxy are the uplink's, the same for all its brokers, and read anew each time.
 """
 
@@ -53,6 +56,8 @@ class Broker:
         self._account = account
         self._version = "5"
         self._hung_up = 0
+        self._hang_ups_taken = 2
+        self._says_3_1_1 = False
 
     def connection(self, number: int, tell: Tell) -> Connection:
         """A connection to be opened."""
@@ -84,14 +89,21 @@ class Broker:
         """After a connection: note its `fault`; whether to try again at once with 3.1.1, which it is met with then."""
         self._explain(ended)
         hung_up = ended.fault is None and not ended.is_up
-        self._hung_up = self._hung_up + 1 if hung_up else 0
         ended.fault = ended.fault or faults.closed(self.where, ended.is_up)
-        if self._version == "5" and (ended.version_refused or self._hung_up == 2):
-            self._version = "3.1.1"
-            return True
-        if self._hung_up > 2:
-            self._version, self._hung_up = "5", 0
-        return False
+        if self._version == "3.1.1":
+            if not self._says_3_1_1:
+                self._begin_with_5(1 if ended.is_up else 2)
+            return False
+        if ended.is_up:
+            self._begin_with_5(2)
+        self._hung_up = self._hung_up + 1 if hung_up else 0
+        if not ended.version_refused and self._hung_up < self._hang_ups_taken:
+            return False
+        self._version, self._says_3_1_1 = "3.1.1", ended.version_refused
+        return True
+
+    def _begin_with_5(self, hang_ups_taken: int) -> None:
+        self._version, self._hung_up, self._hang_ups_taken = "5", 0, hang_ups_taken
 
     def _explain(self, ended: Connection) -> None:
         """Where TLS failed, that is the reason, whatever else came of it."""
