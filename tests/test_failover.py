@@ -186,11 +186,56 @@ def test_a_connection_that_is_lost_while_the_scout_is_out_goes_on_with_what_it_f
         before = wire.up_after_failures()
         assert asked.wait(5)
         pair.second.pause()
-        assert wire.down().connection == before.connection, "told at once"
         answer.set()
+        assert wire.down().connection == before.connection
         after = wire.up()
         assert after.url == f"mqtt://127.0.0.1:{port}"
         assert after.connection == before.connection + 1
+
+
+@pytest.mark.parametrize("scheme", ["mqtt", "mqtts"])
+def test_a_broker_that_is_back_at_once_is_used_at_once_though_a_scout_is_out(pair: Pair, scheme: str) -> None:
+    """The scout's login is sent and not answered, or does not get so far."""
+    asked = threading.Event()
+
+    def mute(one: socket.socket) -> None:
+        one.recv(1000)
+        if pair.second.connected():
+            asked.set()
+            while one.recv(1000):
+                pass
+
+    steady_soon = QUICK._replace(steady_s=0.05)
+    with raw_server(mute) as port, Listener((f"{scheme}://127.0.0.1:{port}", pair.urls[1]), pauses=steady_soon) as wire:
+        before = wire.up_after_failures()
+        for _ in range(2):
+            asked.clear()
+            assert asked.wait(5)
+            began = time.monotonic()
+            pair.second.drop_connections()
+            assert wire.down().connection == before.connection
+            before = wire.up()
+            assert before.url == pair.urls[1]
+            assert time.monotonic() - began < 3, "it waits neither for the scout nor for the mute one"
+
+
+def test_a_login_that_takes_the_session_over_is_named_as_the_way_back(pair: Pair) -> None:
+    """Two doors of one broker: it ends the old connection before it answers the new one."""
+
+    def same_broker(one: socket.socket) -> None:
+        one.recv(1000)
+        if not pair.second.connected():
+            return
+        pair.second.drop_connections()
+        until(lambda: not pair.second.connected())
+        one.sendall(b"\x20\x03\x00\x00\x00")
+        one.recv(1)
+
+    with raw_server(same_broker) as port, Listener((f"mqtt://127.0.0.1:{port}", pair.urls[1]), pauses=QUICK) as wire:
+        before = wire.up_after_failures()
+        down, up = wire.down(), wire.up()
+        assert f"going back to mqtt://127.0.0.1:{port}" in down.what
+        assert (up.url, up.connection) == (f"mqtt://127.0.0.1:{port}", before.connection + 1)
 
 
 def test_stopping_calls_the_scout_back_and_leaves_no_will_behind(pair: Pair) -> None:

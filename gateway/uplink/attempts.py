@@ -9,8 +9,9 @@
   out for 1, 2, 4, ... 40 s, whatever the others do, until a connection to it has lasted.
 - Each pause is made 0.5 to 1.5 times as long by chance, the first one after a lost connection too: a thousand gateways
   that lost one broker at one moment come back one after the other.
-- A broker whose connection did not last, or was of no use, is tried after the others: one that accepts and hangs up, or
-  acknowledges nothing, must not keep the gateway from one that works.
+- A broker whose connection did not last, or was of no use, or that was found wanting while another was connected, is
+  tried after the others: one that accepts and hangs up, or acknowledges nothing, must not keep the gateway from one
+  that works.
 - Whoever is connected to a later one looks at the earlier ones from time to time: after 1 min, then ever more seldom,
   every 15 min in the end, as long as they cannot be used, or do not last.
 """
@@ -102,8 +103,13 @@ class Attempts:
 
     def looked_back(self, now: float) -> None:
         """None of the earlier brokers can be used yet."""
+        self.doubt_earlier()
         self._look_less_often()
         self._plan_look_back(now)
+
+    def doubt_earlier(self) -> None:
+        """Those before the one that is connected come after it in the next round."""
+        self._doubted.update(range(self.broker or 0))
 
     def _forget_trouble(self, broker: int, now: float, *, in_vain: bool) -> None:
         lasted = min(now - self._settled_at, self._pauses.steady_s)

@@ -6,6 +6,7 @@
 - Passwords and certificates are read anew for every connection, which is made anew when certificates change.
 - An earlier broker that can be used again takes over from the one that is connected: its connection stands already when
   that one ends with a goodbye (scout.py). To the sender it is one lost connection and the next.
+- A connection that is lost while a scout is out is replaced without it, unless its login may be what ended it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ ANSWER_S = 10.0
 
 GOODBYE_S = 3.0
 """Seconds that the sender has for its goodbye when the wire is stopped."""
+
+TAKEOVER_S = 1.0
+"""Seconds from the end of a connection until the broker answers the login that ended it, at most."""
 
 _NEVER = float("inf")
 
@@ -148,7 +152,7 @@ class MqttWire:
         return handshake.Known(self._clock.now(), self._floor_ts, self._files.own, self._files.cas)
 
     def _next_attempt(self) -> None:
-        find = self._awaited()
+        find = self._lookout.take()
         if find is not None:
             at_once = self._go_on_with(find)
         elif (place := self._attempts.next(time.monotonic())) is not None:
@@ -156,7 +160,7 @@ class MqttWire:
         else:
             at_once = False
             self._wait(self._attempts.due_at - time.monotonic())
-        while at_once and not self._lookout.is_out:
+        while at_once:
             at_once = self._use(self._place)
 
     def _wait(self, seconds: float) -> None:
@@ -207,7 +211,9 @@ class MqttWire:
     def _end(self) -> bool:
         """Close, say so, and note how it went; whether the same broker should be tried again at once."""
         current, broker = self._connection, self._brokers[self._place]
-        if self._lookout.find is not None and current.fileno() is not None:
+        if current.fileno() is None:
+            self._settle_scout()
+        if self._lookout.find is not None and not self._stopping.is_set():
             self._leave(self._lookout.find)
             return False
         current.close()
@@ -217,7 +223,7 @@ class MqttWire:
         return current.is_up and current.fault in {FILES_CHANGED, BROKER_EXPIRES}
 
     def _leave(self, find: Find) -> None:
-        """End a connection that is all right, for a better one that stands."""
+        """End a connection, if the broker has not done so on the other's account, for a better one that stands."""
         self._connection.goodbye()
         self._connection.close()
         self._tell_down(Fault(f"going back to {self._brokers[find.broker].where.url}, which comes first", ""))
@@ -285,8 +291,11 @@ class MqttWire:
             log.info("uplink %s: stays with %s. %s", self._uplink, self._brokers[self._place].where.url, told)
         self._stays = told
 
-    def _awaited(self) -> Find | None:
-        """What the scout found; one that is still out is waited for: it tries what would be tried first."""
-        while self._lookout.is_out and self._lookout.find is None and not self._stopping.is_set():
-            self._wait(_NEVER)
-        return None if self._stopping.is_set() else self._lookout.take()
+    def _settle_scout(self) -> None:
+        """The connection has ended: let the scout find something in a moment, or nothing."""
+        by = time.monotonic() + TAKEOVER_S
+        while self._lookout.is_asking and not self._stopping.is_set() and (left := by - time.monotonic()) > 0:
+            self._wait(left)
+        if self._lookout.is_out and self._lookout.find is None:
+            self._attempts.doubt_earlier()
+            self._lookout.call_back()

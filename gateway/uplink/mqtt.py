@@ -135,6 +135,11 @@ class Connection:
         if self._dial is not None:
             self._dial.call_off()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the CONNECT may have been sent. May be asked from another thread."""
+        return self._stream is not None
+
     def adopt(self, tell: Tell) -> None:
         """Tell this one from now on."""
         self._tell = tell

@@ -4,8 +4,8 @@
   to leave one that works, and a name server that is asked in vain must not hold up an alarm.
 - The login is with the uplink's own client id, so what the scout finds is the next connection itself, and the earlier
   one ends when that stands. Another id might not be allowed by the broker's access list. Where the two brokers are one
-  cluster, the new login takes the session over and the cluster ends the old connection: the wire waits for the scout
-  then, and goes on with what it found.
+  cluster, the new login takes the session over and the cluster ends the old connection: the wire waits a moment for the
+  scout then, and goes on with what it found.
 - The connection that is left ends with a goodbye, without our will: on its way between the brokers of one platform a
   "lost" could come after the "online" of the new connection. Where brokers share nothing, the retained status of the
   one that was left stays as it was.
@@ -68,6 +68,12 @@ class Scout:
         """Begin; returns at once."""
         self._thread.start()
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether a login may have been sent that is not answered yet."""
+        at = self._at
+        return self.find is None and at is not None and at.has_begun
+
     def call_back(self, wait_s: float) -> None:
         """Let no login stand, nor begin; a scout that waits for a name or an address is left alone after `wait_s`."""
         self._called_back.set()
@@ -129,6 +135,11 @@ class Lookout:
     def is_out(self) -> bool:
         """Whether a scout is under way, or what it found has not been taken."""
         return self._scout is not None
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a broker has a login to answer."""
+        return self._scout is not None and self.find is None and (self._scout.find is not None or self._scout.is_asking)
 
     def send(self, brokers: Sequence[Broker], number: int, in_vain: Callable[[list[str]], None]) -> None:
         """Look at `brokers`, for the connection `number`; `in_vain` hears why none of them can be used."""
