@@ -3,7 +3,8 @@
 A gateway without links, in a process of its own, is told 1,000 readings of ten values a second, ten times a second a
 hundred at once, as links on common ticks would; one rule judges every value; the journal is durable; a mosquitto takes
 them at QoS 1, and a subscriber counts. Prints CPU of the gateway's process, that of telling it apart, memory, what is
-on the way from reading to subscriber at the beginning and at the end, and bytes written. Goal: at most 60 % of a core.
+on the way from reading to subscriber at the beginning and at the end, and bytes written. Goals: at most 60 % of a core
+with all of it delivered: nothing held back, and no more on the way at the end than a few seconds hold.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rig import Rig, cpu_s, memory_mib, rig, written_bytes  # noqa: E402 - as ab
 
 GOAL_PERCENT = 60.0
 DEVICES, POINTS, TICK_S = 100, 10, 0.1
+MOST_ON_THE_WAY = 30_000
 SETTLE_S, LOOK_EVERY_S = 10.0, 5.0
 
 
@@ -111,8 +113,9 @@ def report(samples: list[Sample]) -> int:
     print("on the way, every 5 s: " + " ".join(str(sample.on_the_way) for sample in samples))
     print("RSS MiB, every 5 s: " + " ".join(f"{sample.rss_mib:.1f}" for sample in samples))
     print(f"{(last.written - first.written) / max(1, values):.0f} bytes written to the disk per value")
-    print(f"goal: at most {GOAL_PERCENT:.0f} %")
-    return int(cpu > GOAL_PERCENT)
+    print(f"goals: at most {GOAL_PERCENT:.0f} %; nothing held back; at most {MOST_ON_THE_WAY} on the way")
+    held, waiting = last.told.held - first.told.held, last.on_the_way
+    return int(cpu > GOAL_PERCENT or held > 0 or waiting > MOST_ON_THE_WAY)
 
 
 if __name__ == "__main__":

@@ -62,14 +62,16 @@ def outage(seconds: float) -> bool:
         feed.wait_for(lambda: len(feed.connections) > begun, 60, "the gateway is back")
         connected = time.monotonic()
         wait(QUIET_S)
-        values = REGISTERS * (len(feed.deliveries) - before)
+        values = REGISTERS * sum(one.key[1] == "telemetry" for one in feed.deliveries[before:])
         peak_mib = memory_mib(daemon.pid, "VmHWM")
         daemon.stop()
         found = left_behind(daemon.state, folder / "broker", whole=True)
     caught_up = max(one.at for one in feed.deliveries if one.hist)
     after = [one.at for one in feed.deliveries if one.at > caught_up]
     assert after, "live records follow"
-    lost = {key for key in found.contents.keys() - feed.contents.keys() if key[1] == "event" or found.has_acked(key)}
+    latest = max(key[2] for key in feed.contents if key[1] == "telemetry")  # what follows is left to a next life
+    missing = found.contents.keys() - feed.contents.keys()
+    lost = {key for key in missing if key[1] == "event" or key[2] <= latest or found.has_acked(key)}
     doubled, disorder = repetitions(feed.deliveries), out_of_order(feed.deliveries, list(found.runs))
     print(f"outage of {seconds:.0f} s at {DEVICES * REGISTERS} values/s: {len(found.contents)} records")
     print(f"  {len(lost)} lost, {len(doubled)} doubled, {len(disorder)} out of order, {len(feed.wrong)} wrong")
