@@ -354,6 +354,7 @@ def test_a_slow_uplink_drops_texts_catches_up_and_is_live_again() -> None:
     assert not desk.journal.unacked(Lane.TELEMETRY)
 
 
+@pytest.mark.promise("stored-before-sent")
 def test_telemetry_is_sent_from_memory_while_the_disk_fails_and_the_rest_is_read_when_it_is_back() -> None:
     desk = Desk(linger=0.0)
     on_disk = desk.journal.store([reading(1), reading(2)])
