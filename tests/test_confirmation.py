@@ -341,9 +341,47 @@ def test_a_connection_that_ends_forgets_nothing_that_waits() -> None:
     assert at.journal.unacked(Lane.TELEMETRY) == []
 
 
+def test_a_platform_that_confirms_nothing_is_told_of_in_the_state_and_once_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    at = desk()
+    at.store(*(reading(seq) for seq in range(1, 11)))
+    at.ack_all()
+    at.tell(later=WITHIN_S - 1)
+    assert health(at).state == "the platform has confirmed nothing for 1 min"
+    at.tell(later=600.0)
+    assert health(at).state == "the platform has confirmed nothing for 11 min"
+    fill(at, 11, BOUNDS[Lane.TELEMETRY][1] + 3000)
+    assert health(at).state == "the platform has confirmed nothing for 11 min; telemetry waits"
+    confirm(at, (1, 50))
+    assert health(at).state == "online"
+    told = [record.getMessage() for record in caplog.records if "confirm" in record.getMessage()]
+    assert len(told) == 2
+    assert "publish to the topic `stored`" in told[0]
+    assert told[1].endswith("the platform confirms again, after 11 min")
+
+
+def test_a_platform_that_has_little_to_confirm_or_was_out_of_reach_is_not_called_silent() -> None:
+    at = desk()
+    for seq in range(1, 4):
+        at.store(reading(seq))
+        at.ack_all()
+        confirm(at, (seq, seq))
+        at.tell(later=3600.0)
+        assert health(at).state == "online"
+    at.store(reading(4))
+    at.ack_all()
+    at.tell(Down(at.connection, "lost", ""))
+    at.tell(later=3600.0)
+    assert health(at).state == "lost"
+    at.connect()
+    assert health(at).state == "online"
+
+
 def test_health_and_status_say_how_many_wait() -> None:
     told = UplinkHealth("platform", "online", "5", 1, 10, 9, None, 0, 7, 2)
     report = json.loads(contract.health(HealthReport(TS, Trust.SYNCED, RUN, 1.0, (), None, (told,), {})))
     assert (report["uplinks"][0]["unconfirmed"], report["uplinks"][0]["bad_confirmations"]) == (7, 2)
     (row,) = _uplink_rows({"uplinks": [asdict(told)], "journal": None}, TS)
-    assert "online, 7 records wait for the platform's word" in row
+    assert "online, 7 records wait for the platform's word, 2 confirmations meant nothing" in row

@@ -154,4 +154,6 @@ def _uplink_rows(health: dict[str, Any], ts: int) -> Iterable[tuple[object, ...]
         state = f"{uplink['state']}, {uplink['url']}" if uplink.get("url") else uplink["state"]
         if uplink.get("unconfirmed"):
             state = f"{state}, {uplink['unconfirmed']} records wait for the platform's word"
+        if uplink.get("bad_confirmations"):
+            state = f"{state}, {uplink['bad_confirmations']} confirmations meant nothing"
         yield uplink["uplink"], state, uplink["in_flight"], uplink["acked"], ago, waiting

@@ -312,7 +312,5 @@ class Sender:
             self._ended = True
 
     def _tell_health(self, now: float) -> None:
-        waiting = self._outbox.unconfirmed
-        self._standing.tell_health(
-            now, len(self._outbox.window), self._incoming.requests, None if waiting is None else len(waiting)
-        )
+        in_flight = len(self._outbox.window)
+        self._standing.tell_health(now, in_flight, self._incoming.requests, self._outbox.unconfirmed)

@@ -1,4 +1,4 @@
-"""How one uplink stands, and what hub and log are told of it: up, down, refused, how much went. Each reason once."""
+"""How one uplink stands, and what hub and log are told of it: up, down, refused, not confirmed. Each reason once."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ from gateway.model import Fact, Lane, UplinkDown, UplinkHealth, UplinkUp
 from gateway.uplink.outbox import Refused
 from gateway.uplink.refusals import FOR_GOOD
 from gateway.uplink.requests import Requests
+from gateway.uplink.unconfirmed import Unconfirmed
 from gateway.uplink.window import Message
 from gateway.uplink.wire import Down, NotSubscribed, Up
 
 log = logging.getLogger(__name__)
 
 HEALTH_EVERY_S = 1.0
+SILENT_S = 60.0
+"""Seconds that a platform may confirm nothing, at least, before it is said; longer where `confirm_within` is."""
+
+_NOT_CONFIRMED = (
+    "With acknowledged_by: platform it must publish to the topic `stored` what it has stored; what it does not confirm "
+    "goes again, and telemetry waits while too much of it is under way"
+)
 
 
 class Standing:
@@ -34,6 +42,8 @@ class Standing:
         self._sent = self._acked = 0
         self._last_ack: int | None = None
         self._health_at = 0.0
+        self._up_at = 0.0
+        self._silent_since: float | None = None
 
     # ------------------------------------------------------------ the connection
 
@@ -41,6 +51,7 @@ class Standing:
         """A connection begins."""
         log.info("uplink %s: connected to %s, MQTT %s", self._uplink, up.url, up.version)
         self._up = up
+        self._up_at = self._clock.mono()
         self._told.clear()
         self._tell_hub(UplinkUp(self._uplink, up.version, up.url))
 
@@ -110,10 +121,11 @@ class Standing:
         """Whether the hub's picture of this uplink is old."""
         return now >= self._health_at + HEALTH_EVERY_S
 
-    def tell_health(self, now: float, in_flight: int, requests: Requests, unconfirmed: int | None) -> None:
+    def tell_health(self, now: float, in_flight: int, requests: Requests, unconfirmed: Unconfirmed | None) -> None:
         """Tell the hub how things stand."""
         self._health_at = now
-        state = self._down if self._up is None else self._refusal or "online"
+        silence = self._silence(now, unconfirmed)
+        state = self._down if self._up is None else self._refusal or silence or "online"
         version, url = (self._up.version, self._up.url) if self._up is not None else ("", "")
         self._tell_hub(
             UplinkHealth(
@@ -125,8 +137,31 @@ class Standing:
                 self._acked,
                 self._last_ack,
                 requests.dropped,
-                unconfirmed,
+                None if unconfirmed is None else len(unconfirmed),
                 requests.bad_confirmations,
                 url,
             )
         )
+
+    def _silence(self, now: float, unconfirmed: Unconfirmed | None) -> str:
+        """What to say of a platform that confirms nothing of what it was sent; "" while it does, or has still time."""
+        if unconfirmed is None or self._up is None:
+            return ""
+        since = unconfirmed.unheard_since
+        since = None if since is None else max(since, self._up_at)
+        if since is None or now < since + max(SILENT_S, unconfirmed.within_s):
+            self._heard_again(now, since)
+            return ""
+        waits = "" if unconfirmed.has_room(Lane.TELEMETRY, hist=False) else "; telemetry waits"
+        told = f"the platform has confirmed nothing for {(now - since) / 60:.0f} min{waits}"
+        if self._silent_since is None:
+            self._silent_since = since
+            log.warning("uplink %s: %s. %s", self._uplink, told, _NOT_CONFIRMED)
+        return told
+
+    def _heard_again(self, now: float, since: float | None) -> None:
+        """Said once after a silence; a new connection gives the platform new time, and is no sign of it."""
+        if self._silent_since is not None and since is None:
+            silent_min = (now - self._silent_since) / 60
+            self._silent_since = None
+            log.info("uplink %s: the platform confirms again, after %.0f min", self._uplink, silent_min)

@@ -35,7 +35,8 @@ class Unconfirmed:
     """Of one uplink; `within_s`: seconds that the platform has for its confirmation."""
 
     def __init__(self, within_s: float) -> None:
-        self._within_s = within_s
+        self.within_s = within_s
+        self.unheard_since: float | None = None  # monotonic time from which something waits and nothing was confirmed
         self._patience_s = within_s
         self._heard_at = float("-inf")
         self._sent: dict[Lane, dict[str, dict[int, _Sent]]] = {lane: {} for lane in Lane}
@@ -66,6 +67,7 @@ class Unconfirmed:
         if sent is None:
             return False
         sent.row_id, sent.since = row_id, now
+        self.unheard_since = now if self.unheard_since is None else self.unheard_since
         self._waiting.append((now, lane, row.run, row.record.seq))
         return True
 
@@ -96,7 +98,7 @@ class Unconfirmed:
             if sent.row_id:
                 ids.append(sent.row_id)
         if found:
-            self._patience_s, self._heard_at = self._within_s, now
+            self._patience_s, self._heard_at, self.unheard_since = self.within_s, now, None
         return ids, len(found) == sum(last - first + 1 for first, last in said.ranges)
 
     @property
