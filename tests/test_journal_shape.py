@@ -224,35 +224,86 @@ def test_what_is_salvaged_of_a_damaged_file_has_its_names(path: Path) -> None:
     again.close()
 
 
+def edit(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        for statement in statements:
+            db.execute(statement)
+        db.commit()
+
+
+@pytest.mark.parametrize("table", shaping.TABLES)
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE shape SET points = 'x'",
-        "UPDATE shape SET points = replace(points, 'humidity', 'humiditx')",
-        "UPDATE shape SET device = 'cold-2'",
-        "DELETE FROM shape",
-        "UPDATE telemetry SET shape = shape + 1 WHERE shape IS NOT NULL",
+        "UPDATE {} SET points = 'x'",
+        "UPDATE {} SET points = replace(points, 'humidity', 'humiditx')",
+        "UPDATE {} SET device = 'cold-2'",
+        "DELETE FROM {}",
     ],
 )
-def test_damage_to_names_is_a_gap_and_puts_no_value_under_another_name(path: Path, damage: str) -> None:
+def test_names_that_are_damaged_in_one_place_cost_no_reading(path: Path, damage: str, table: str) -> None:
     store = opened(path)
     rows = store.commit(group(plain(1), telemetry(3), telemetry(5)), (), NOW)
     store.close()
-    with closing(sqlite3.connect(path)) as db:
-        db.execute(damage)
-        db.commit()
+    edit(path, damage.format(table))
+    again = opened(path, "run-2")
+    assert backlog(again, Lane.TELEMETRY).rows == rows
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        [f"UPDATE {table} SET points = replace(points, 'humidity', 'humiditx')" for table in shaping.TABLES],
+        [f"UPDATE {table} SET device = 'cold-2'" for table in shaping.TABLES],
+        [f"DELETE FROM {table}" for table in shaping.TABLES],
+        ["UPDATE telemetry SET shape = shape + 1 WHERE shape IS NOT NULL"],
+        ["UPDATE telemetry SET shape = NULL"],
+        ["UPDATE telemetry SET text = '61' WHERE shape IS NOT NULL"],
+    ],
+)
+def test_where_both_are_it_is_a_gap_and_puts_no_value_under_another_name(path: Path, damage: list[str]) -> None:
+    store = opened(path)
+    rows = store.commit(group(plain(1), telemetry(3), telemetry(5)), (), NOW)
+    store.close()
+    edit(path, *damage)
     again = opened(path, "run-2")
     assert backlog(again, Lane.TELEMETRY).rows == rows[1:]
     again.close()
     assert '"reason":"row_damaged"' in str(query(path, "SELECT text FROM gaps")[0][0])
 
 
+def test_a_daemon_that_runs_on_writes_its_names_again_whenever_it_opens_the_file(path: Path) -> None:
+    store = opened(path)
+    rows = store.commit(group(plain(1)), (), NOW)
+    for table in shaping.TABLES:
+        store.handle.db.execute(f"UPDATE {table} SET device = 'cold-2'")
+    assert backlog(store, Lane.TELEMETRY).rows == rows, "the run itself knows them"
+    store.close()
+    store.open(NOW)
+    store.close()
+    again = opened(path, "run-2")
+    assert backlog(again, Lane.TELEMETRY).rows == rows
+    again.close()
+
+
+def test_salvage_knows_the_names_of_the_daemon_that_runs_on(path: Path) -> None:
+    store = opened(path)
+    rows = store.commit(group(plain(1), plain(2)), (), NOW)
+    store.close()
+    for table in ("acked", *shaping.TABLES):
+        spoil(path, table)
+    recovered, _ = store.open(NOW)
+    assert recovered.aside
+    assert backlog(store, Lane.TELEMETRY).rows == rows
+    store.close()
+
+
 def test_names_that_were_lost_are_known_again_once_the_device_has_said_them(path: Path) -> None:
     store = opened(path)
     rows = store.commit(group(plain(1)), (), NOW)
-    store.handle.db.execute("DELETE FROM shape")
-    assert backlog(store, Lane.TELEMETRY).rows == rows, "the run itself knows them"
     store.close()
+    edit(path, *(f"DELETE FROM {table}" for table in shaping.TABLES))
     again = opened(path, "run-2")
     rows += again.commit(group(plain(1)), (), NOW)
     again.close()
@@ -278,7 +329,7 @@ def test_shapes_go_with_the_last_row_of_their_run(path: Path) -> None:
             store.upkeep.forget_old(NOW + 2000, 1.0, DAY_S)
         store.close()
     opened(path, "run-3").close()
-    assert query(path, "SELECT run FROM shape") == [(2,)]
+    assert [query(path, f"SELECT run FROM {table}") for table in shaping.TABLES] == [[(2,)], [(2,)]]
 
 
 # ---------------------------------------------------------------- files of the version before

@@ -7,13 +7,13 @@ import sqlite3
 import time
 from pathlib import Path
 
-from gateway.journal import reading
+from gateway.journal import reading, shaping
 from gateway.journal.faults import JournalDamaged
 from gateway.model import Lane
 
 CHECK_S = 2.0
 _WHOLE_CHECK_BYTES = 32_000_000  # a card that reads 20 MB/s is done with this in time
-_SMALL = frozenset({"runs", "state", "acked", "gaps", "shape"})
+_SMALL = frozenset({"runs", "state", "acked", "gaps", "chain", *shaping.TABLES})
 _READ_ALL = {  # the LIMIT keeps the order: without it SQLite would read the oldest first
     lane: f"SELECT max(length(text)) FROM (SELECT text FROM {lane} ORDER BY id DESC LIMIT 1 << 60)"  # noqa: S608 - no input
     for lane in Lane

@@ -109,6 +109,14 @@ def empty_places(db: Database) -> None:
     db.execute(f"CREATE VIEW readings AS {filled}")
 
 
+@steps()
+def names_twice(db: Database) -> None:
+    """A second table of names (shaping.py)."""
+    columns = "run INTEGER NOT NULL, no INTEGER NOT NULL, device TEXT NOT NULL, points TEXT NOT NULL"
+    db.execute(f"CREATE TABLE shape_twin ({columns}, PRIMARY KEY (run, no)) STRICT, WITHOUT ROWID")
+    db.execute("INSERT INTO shape_twin SELECT * FROM shape")
+
+
 def bring_up_to_date(connection: sqlite3.Connection) -> None:
     """Run the steps that the file has not had yet, each in a transaction of its own."""
     steps.apply(Database(connection, recursive_triggers=False, execute_plugins=False))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.journal.faults import JournalDamaged
 
-SCHEMA = 4
+SCHEMA = 5
 """How many steps of migrations.py this version knows; the file holds its own count in user_version."""
 
 

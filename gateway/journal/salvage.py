@@ -21,7 +21,7 @@ from gateway.journal.chaining import End
 from gateway.journal.gaps import is_gap
 from gateway.journal.ledger import Ledger, last_of_run, row_id, run_of, seq_of
 from gateway.journal.ranges import Ranges
-from gateway.journal.shape import Shape
+from gateway.journal.shaping import KnownShapes
 from gateway.model import Dropped, Lane
 
 SALVAGE_S = 30.0
@@ -36,7 +36,7 @@ _INSERT = {
     Lane.TELEMETRY: "INSERT OR IGNORE INTO telemetry (id, ts, trust, mono_ms, text, shape) VALUES (?, ?, ?, ?, ?, ?)",
     Lane.LOCAL: "INSERT OR IGNORE INTO local (id, ts, trust, mono_ms, text, shape) VALUES (?, ?, ?, ?, ?, ?)",
 }
-_SHAPES = "SELECT run, no, CAST(device AS BLOB), CAST(points AS BLOB) FROM shape"
+_SHAPES = [f"SELECT run, no, CAST(device AS BLOB), CAST(points AS BLOB) FROM {name}" for name in shaping.TABLES]  # noqa: S608 - no input
 
 
 class Salvaged(NamedTuple):
@@ -83,7 +83,8 @@ def carry_over(bad: Path, db: sqlite3.Connection, ledger: Ledger, max_bytes: int
         if is_start:
             ledger.recall(acked)
             db.executemany("INSERT OR IGNORE INTO state VALUES (?, ?)", state)
-        damaged = _Damaged(source, _shapes(source, db))
+        _carry_shapes(source, db)
+        damaged = _Damaged(source, KnownShapes(db))
         for lane in damaged.lanes:
             max_bytes = _carry_lane(damaged, db, ledger, lane, found.present[lane], max_bytes)
         if is_start:
@@ -128,15 +129,13 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _shapes(source: sqlite3.Connection, db: sqlite3.Connection) -> dict[int, Shape]:
-    """The shapes that can be read, carried over; none of an older file, which has none."""
-    known = {}
-    for run_no, number, device, points in _readable(source, _SHAPES, (int, int, bytes, bytes)):
-        shape = shaping.read(number, device, points)
-        if shape is not None:
-            known[number] = shape
-            shaping.insert(db, run_no, shape)
-    return known
+def _carry_shapes(source: sqlite3.Connection, db: sqlite3.Connection) -> None:
+    """Carry over the shapes that can be read; a file of an older version has none, or not all tables."""
+    for statement in _SHAPES:
+        for run_no, number, device, points in _readable(source, statement, (int, int, bytes, bytes)):
+            shape = shaping.read(number, device, points)
+            if shape is not None:
+                shaping.insert(db, run_no, shape)
 
 
 def _carry_lane(
@@ -157,11 +156,11 @@ def _carry_lane(
 
 
 class _Damaged:
-    """A damaged file, and the shapes that could be read of it."""
+    """A damaged file; the shapes are those that the new one knows by now."""
 
-    def __init__(self, db: sqlite3.Connection, shapes: Mapping[int, Shape]) -> None:
+    def __init__(self, db: sqlite3.Connection, shapes: KnownShapes) -> None:
         self._db = db
-        self._shapes = shapes
+        self._find = shapes.find
         self.lanes = reading.lanes(db)
         self._select = {lane: reading.select(db, lane) for lane in self.lanes}
 
@@ -186,9 +185,6 @@ class _Damaged:
                 return
             step = 2 * step if is_broken and not ids else 1
             first = (ids[-1] if ids else first) + step
-
-    def _find(self, number: int) -> Shape | None:
-        return self._shapes.get(number)
 
 
 def _stored(lane: Lane, columns: reading.Columns) -> tuple[Any, ...]:

@@ -1,6 +1,7 @@
 """The shapes in the file: each run writes those that it meets, with its first record of that shape.
 
-They go with the last record of their run; so nothing needs to look who still uses one.
+They go with the last record of their run; so nothing needs to look who still uses one. Each is written to two tables:
+readings that nobody has yet hang on it, and one byte that the disk damages must not cost them all.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ MAX_SHAPES = 1_000
 MAX_OF_DEVICE = 64
 """So many of a device are looked through; one that says a part of forty points at a time needs fifty to know all."""
 
-_FIND = "SELECT CAST(device AS BLOB), CAST(points AS BLOB) FROM shape WHERE no = ?"
-_USED = [f"SELECT 1 FROM {lane} WHERE id BETWEEN ? AND ? LIMIT 1" for lane in (Lane.TELEMETRY, Lane.LOCAL)]  # noqa: S608 - a lane is no input
-_INSERT = "INSERT OR IGNORE INTO shape VALUES (?, ?, ?, ?)"
+TABLES = ("shape", "shape_twin")
+
+_FIND = [f"SELECT CAST(device AS BLOB), CAST(points AS BLOB) FROM {table} WHERE no = ?" for table in TABLES]  # noqa: S608 - no input
+_USED = [f"SELECT 1 FROM {lane} WHERE id BETWEEN ? AND ? LIMIT 1" for lane in (Lane.TELEMETRY, Lane.LOCAL)]  # noqa: S608 - as above
+_INSERT = [f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?)" for table in TABLES]  # noqa: S608 - no input
+_PRUNE = [f"DELETE FROM {table} WHERE run = ?" for table in TABLES]  # noqa: S608 - no input
 
 
 class Shapes:
@@ -96,13 +100,15 @@ class KnownShapes:
         return self._known[number]
 
     def _read(self, number: int) -> Shape | None:
-        found = (read(number, *row) for row in self._db.execute(_FIND, (number,)).fetchall())
+        rows = (row for statement in _FIND for row in self._db.execute(statement, (number,)).fetchall())
+        found = (read(number, *row) for row in rows)
         return next((shape for shape in found if shape is not None), None)
 
 
 def insert(db: sqlite3.Connection, run_no: int, shape: Shape) -> None:
-    """Write a shape down, if it is not there."""
-    db.execute(_INSERT, (run_no, shape.number(), shape.device, json.dumps(shape.points)))
+    """Write a shape down; one that was damaged is whole again."""
+    for statement in _INSERT:
+        db.execute(statement, (run_no, shape.number(), shape.device, json.dumps(shape.points)))
 
 
 def read(number: int, device: bytes, points: bytes) -> Shape | None:
@@ -119,4 +125,5 @@ def prune(db: sqlite3.Connection, current: int) -> None:
     for (run_no,) in db.execute("SELECT DISTINCT run FROM shape WHERE run < ?", (current,)).fetchall():
         ids = row_id(run_no, 0), last_of_run(run_no)
         if not any(db.execute(statement, ids).fetchone() for statement in _USED):
-            db.execute("DELETE FROM shape WHERE run = ?", (run_no,))
+            for statement in _PRUNE:
+                db.execute(statement, (run_no,))

@@ -114,6 +114,7 @@ class Store:
             db = self.handle.connect(existed=existed)
             self._hear_wish(db)
             with faults.expecting_sound(), self.handle.transaction():
+                shapes = self._shapes.insert(db, self._number)  # again, where the run has met some already
                 base, lost, is_salvaged = inheritance.take(db, self.ledger)
                 draft, books.kept = enrolment.recall(db, base)
                 number, previous = enrolment.enrol(
@@ -126,6 +127,7 @@ class Store:
                 kept = books.write(db, draft)
                 db.execute(f"PRAGMA user_version = {opening.SCHEMA}")  # writes, whatever it was before
             inheritance.written()
+            self._shapes.committed(shapes)
             with faults.expecting_sound():
                 dropped = books.gaps.recall(db)
             self._state = dict(db.execute("SELECT key, text FROM state"))
