@@ -114,6 +114,19 @@ def test_everything_is_stored_when_stopping_acknowledgements_too(path: Path) -> 
         assert scene.ask(Lane.EVENT).rows == ()
 
 
+def test_ten_seconds_after_an_acknowledgement_came_it_is_on_the_disk_though_the_thread_slept(path: Path) -> None:
+    clock = HandClock()
+    with running(path, clock) as scene:
+        scene.post(event(1))
+        row = scene.stored(1).rows[0]
+        scene.ask(Lane.EVENT)  # the thread sleeps again after this, and acknowledgements do not wake it
+        scene.journal.post(Acked("platform", Lane.EVENT, ((row.id, row.id),)))
+        clock.advance(10.0)
+        scene.ask(Lane.EVENT)
+        scene.ask(Lane.EVENT)  # the turn before is over
+        assert acked_upto(path) == row.id
+
+
 def test_acknowledgements_cost_no_commit_of_their_own_for_ten_seconds(path: Path) -> None:
     clock = HandClock()
     with running(path, clock) as scene:

@@ -1,12 +1,12 @@
 """What the other rooms hand to the journal's thread, and when it is woken for it.
 
 `put` may be called from any thread and never waits. One wake-up per group: it rings only where the thread does not look
-by itself soon enough, and acknowledgements never ring.
+by itself soon enough, and acknowledgements never ring; since when there is one is told to the thread when it looks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
@@ -17,9 +17,11 @@ Post: TypeAlias = Decision | ToJournal
 
 
 class Inbox:
-    """Messages in the order they came, and a bell."""
+    """Messages in the order they came, and a bell. `mono` is the time in monotonic seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, mono: Callable[[], float]) -> None:
+        self._mono = mono
+        self._acked_at: float | None = None
         self._messages: SimpleQueue[Post] = SimpleQueue()
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._looks_soon = False
@@ -30,15 +32,20 @@ class Inbox:
     def put(self, message: Post) -> None:
         """Leave a message; the thread is woken only if it must not wait."""
         self._messages.put(message)
-        if isinstance(message, Acked | Confirmed) or (
-            self._looks_soon and isinstance(message, Decision) and not _urgent(message)
-        ):
-            return
-        self._bell.put(None)
+        if isinstance(message, Acked | Confirmed):
+            if self._acked_at is None:
+                self._acked_at = self._mono()
+        elif not (self._looks_soon and isinstance(message, Decision) and not _urgent(message)):
+            self._bell.put(None)
 
     def ring(self) -> None:
         """Wake the thread."""
         self._bell.put(None)
+
+    def acked_at(self) -> float | None:
+        """When the first acknowledgement came since the last time this was asked; before `drain`, or one is missed."""
+        at, self._acked_at = self._acked_at, None
+        return at
 
     def drain(self) -> Iterator[Post]:
         """The messages that are there by now."""

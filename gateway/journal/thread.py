@@ -80,7 +80,7 @@ class JournalThread:
         self._options = options
         self._clock = clock
         self._tell = Listeners(tell_hub, tell_senders)
-        self._inbox = Inbox()
+        self._inbox = Inbox(clock.mono)
         self._stopping = False
         self._waiting = Waiting()
         self._questions = Questions()
@@ -171,23 +171,24 @@ class JournalThread:
     # ------------------------------------------------------------ what comes in
 
     def _drain(self, now: float) -> None:
+        acked_at = self._inbox.acked_at() or now
         for message in self._inbox.drain():
             match message:
                 case Decision():
                     self._waiting.add(message, now)
                 case Acked():
                     if self._store.acknowledge(message):
-                        self._acked.come(now)
+                        self._acked.come(acked_at)
                 case Confirmed():
-                    self._confirm(message, now)
+                    self._confirm(message, acked_at)
                 case BacklogWanted() | ResendWanted():
                     self._questions.ask(message)
 
-    def _confirm(self, confirmed: Confirmed, now: float) -> None:
+    def _confirm(self, confirmed: Confirmed, at: float) -> None:
         if not self._store.confirm(confirmed):
             confirmed.unknown()
         else:
-            self._acked.come(now)
+            self._acked.come(at)
 
     # ------------------------------------------------------------ the disk
 
