@@ -22,7 +22,7 @@ _PATH = re.compile(r"[/A-Za-z0-9._~!$&'()*+,;=:%-]*")
 
 def check_uplinks(draft: Draft, folder: Path) -> None:
     """Note what is wrong with the uplinks in the draft's tree; their files are below `folder`."""
-    taken: dict[tuple[SplitResult, str], str] = {}
+    taken: dict[tuple[str, str], str] = {}
     for name, uplink in draft.uplinks.items():
         where = ("uplinks", name)
         urls = _check_urls(draft, uplink, where)
@@ -30,11 +30,11 @@ def check_uplinks(draft: Draft, folder: Path) -> None:
         _check_files(draft, uplink, where, folder)
         if not uplink.enabled:
             continue
-        others = [taken.setdefault((url, uplink.client_id), name) for url in urls]
-        other = next((other for other in others if other != name), None)
-        if other is not None:
-            told = f"{other} has the same url and client_id, and a broker keeps one of the two connected"
-            draft.tree.blame_key(where, f"{told}; give each a client_id of its own")
+        others = [(taken.setdefault((url.netloc, url.path), name), url.netloc) for url in urls]
+        other, broker = next(((other, broker) for other, broker in others if other != name), ("", ""))
+        if other:
+            told = f"{other} uses the broker at {broker} already, and both would speak under the same topics"
+            draft.tree.blame_key(where, f"{told}; give each uplink a broker of its own, or one uplink several urls")
 
 
 def _check_urls(draft: Draft, uplink: Uplink, where: Where) -> list[SplitResult]:
