@@ -251,6 +251,12 @@ class JournalRestored(NamedTuple):
     down_s: float
 
 
+class JournalSetAside(NamedTuple):
+    """The journal was found damaged while it was in use: it is called `aside` now, and a new one was begun."""
+
+    aside: str
+
+
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """A certificate that an uplink relies on. `which`: "own", "ca" or "broker"; `until`: valid until then, UTC ms."""
@@ -434,6 +440,7 @@ Fact: TypeAlias = (
     | Recovered
     | JournalFailed
     | JournalRestored
+    | JournalSetAside
     | CertificatesRead
     | Dropped
     | RoomDied

@@ -24,6 +24,7 @@ from gateway.model import (
     Decision,
     JournalFailed,
     JournalRestored,
+    JournalSetAside,
     Lane,
     Priority,
     Recovered,
@@ -128,6 +129,15 @@ def test_a_journal_that_was_found_damaged_is_an_alarm_until_somebody_has_seen_it
     assert JOURNAL_DAMAGED in hub.restarted().standing()
     hub.command("acknowledge", alarm=JOURNAL_DAMAGED)
     assert hub.standing() == {}
+
+
+def test_so_is_one_that_was_found_damaged_while_it_was_in_use() -> None:
+    hub = Own()
+    hub.tell(JournalSetAside("journal.db.bad-20261122T080000.000"))
+    assert hub.standing()[JOURNAL_DAMAGED].state is AlarmState.RTN_UNACK
+    hub.tell(JournalSetAside("journal.db.bad-20261123T080000.000"))
+    assert "journal.db.bad-20261123T080000.000" in hub.standing()[JOURNAL_DAMAGED].text, "the one to look at now"
+    assert hub.changes(JOURNAL_DAMAGED) == 2 * [("raised", "medium"), ("cleared", "medium")]
 
 
 # ---------------------------------------------------------------- certificates

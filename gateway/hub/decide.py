@@ -43,6 +43,7 @@ from gateway.model import (
     JournalFailed,
     JournalHealth,
     JournalRestored,
+    JournalSetAside,
     Lane,
     LinkBack,
     LinkHealth,
@@ -123,6 +124,7 @@ class Hub:
             UplinkDown: self._gateway_fact,
             JournalFailed: self._journal_failed,
             JournalRestored: self._journal_restored,
+            JournalSetAside: self._journal_set_aside,
             CertificatesRead: self._certificates_read,
             Dropped: self._gateway_fact,
             RoomDied: self._gateway_fact,
@@ -276,8 +278,8 @@ class Hub:
         decision = Decision(tuple(made), tuple(state), tuple(writes), (*notices, AlarmsKnown()))
         if any(isinstance(notice, AlarmView) and notice.alarm == JOURNAL_FAILED for notice in notices):
             decision = _joined(decision, self._own_alarms(journal_works(), now))  # what failed was an earlier run's
-        for trouble in (journal_damaged(fact.aside), None) if fact.aside else ():
-            decision = _joined(decision, self._own_alarms({JOURNAL_DAMAGED: trouble}, now))
+        if fact.aside:
+            decision = _joined(decision, self._journal_set_aside(JournalSetAside(fact.aside), now))
         decision = _joined(decision, self._own_alarms(self._certificates.judged(now), now))
         turned = self._time.recovered(fact.state, now, self._numbering.last)
         if self._time.floor_ts:
@@ -294,6 +296,12 @@ class Hub:
 
     def _journal_restored(self, fact: JournalRestored, now: Moment) -> Decision:
         return _joined(self._gateway_fact(fact, now), self._own_alarms(journal_works(), now))
+
+    def _journal_set_aside(self, fact: JournalSetAside, now: Moment) -> Decision:
+        decision = Decision()
+        for trouble in (journal_damaged(fact.aside), None):
+            decision = _joined(decision, self._own_alarms({JOURNAL_DAMAGED: trouble}, now))
+        return decision
 
     def _stored(self, fact: Stored, _: Moment) -> Decision:
         self._numbering.stored(len(fact.rows) - fact.told)

@@ -67,7 +67,7 @@ def journal_works() -> Troubles:
 
 
 def journal_damaged(aside: str) -> Trouble:
-    """A damaged file was found at start. That is over with the new one, but someone has to see it."""
+    """A damaged file was found. That is over with the new one, but someone has to see it."""
     text = f"the journal was damaged: it is kept as {aside}, and what could be read of it was taken over"
     return Trouble(
         Priority.MEDIUM, text, "Look for gaps (sitewarden journal gaps), and whether the SD card or disk fails (dmesg)"

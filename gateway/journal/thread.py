@@ -40,6 +40,7 @@ from gateway.model import (
     JournalFailed,
     JournalHealth,
     JournalRestored,
+    JournalSetAside,
     Lane,
     ResendWanted,
     Stored,
@@ -199,6 +200,8 @@ class JournalThread:
             self._tell.hub(found)
             for _, correction in recalled(found.state):  # before any row that it is about
                 self._tell.senders(correction)
+        elif found.aside:
+            self._tell.hub(JournalSetAside(found.aside))
         self._tell.gaps(dropped)
 
     def _commit(self) -> None:

@@ -46,6 +46,7 @@ from gateway.model import (
     JournalFailed,
     JournalHealth,
     JournalRestored,
+    JournalSetAside,
     Lane,
     Recovered,
     Stored,
@@ -746,7 +747,7 @@ def test_damage_while_running_costs_no_state_and_what_is_lost_is_a_gap(path: Pat
         gaps = {gap.lane: gap for gap in scene.hub.so_far(Dropped)}
         assert gaps[Lane.EVENT][:5] == ("run-1", Lane.EVENT, 101, gaps[Lane.EVENT].last, gaps[Lane.EVENT].last - 100)
         assert gaps[Lane.TELEMETRY][:5] == ("run-1", Lane.TELEMETRY, 1, 300, 300)
-        assert bad_files(path)
+        assert [fact.aside for fact in scene.hub.so_far(JournalSetAside)] == bad_files(path)
         assert [row.record.seq for row in scene.ask(Lane.EVENT).rows] == list(range(gaps[Lane.EVENT].last + 1, 303))
     with running(path, clock, run="run-2") as scene:
         assert scene.hub.wait(Recovered).state["alarm"] == "raised"
