@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -16,10 +17,11 @@ from sender_desk import Desk
 from uplink_scene import ROOT, RUN, TS, event, reading
 
 from gateway.cli.status import _uplink_rows
-from gateway.model import Acked, Confirmed, HealthReport, Lane, Trust, UplinkHealth
+from gateway.model import Acked, Confirmed, HealthReport, Lane, Row, Trust, UplinkHealth
 from gateway.uplink import contract
-from gateway.uplink.confirmation import confirmation
-from gateway.uplink.unconfirmed import BOUNDS, LONGEST_S
+from gateway.uplink.confirmation import Confirmation, confirmation
+from gateway.uplink.lanes import LaneQueue
+from gateway.uplink.unconfirmed import BOUNDS, LONGEST_S, Unconfirmed
 from gateway.uplink.wire import Down, Received
 
 WITHIN_S = 60.0
@@ -232,6 +234,36 @@ def fill(at: Desk, first: int, count: int) -> None:
     for start in range(first, first + count, 100):
         at.store(*(reading(seq) for seq in range(start, start + 100)))
         at.ack_all()
+
+
+def test_one_record_that_is_never_confirmed_keeps_nothing_of_the_others_in_memory() -> None:
+    waits = Unconfirmed(3600.0)
+    rows = [Row(seq, RUN, reading(seq, text="{}")) for seq in range(1, 20_001)]
+    tracemalloc.start()
+    try:
+        for row in rows:
+            waits.left(Lane.TELEMETRY, [row])
+            waits.taken(Lane.TELEMETRY, row, row.id, float(row.id))
+            if row.id > 1:
+                waits.confirmed(Confirmation(RUN, Lane.TELEMETRY, ((row.id, row.id),)), float(row.id))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (len(waits), waits.due_at) == (1, 3601.0)
+    assert taken < 200_000
+
+
+def test_what_is_on_its_way_is_looked_up_only_for_a_question() -> None:
+    looked_up = []
+
+    def held() -> list[int]:
+        looked_up.append(now)
+        return [1]
+
+    queue = LaneQueue(keep=100)
+    for now in (0.0, 0.1, 0.2):
+        queue.question(held, now)
+    assert looked_up == [0.0]
 
 
 def test_what_waits_is_bounded_events_pass_and_all_arrives_when_the_platform_is_back() -> None:

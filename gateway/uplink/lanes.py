@@ -16,7 +16,7 @@ A lane has a live stream, fed by `Stored`, and behind it the backlog, read from 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from gateway.model import Backlog, Row
@@ -178,8 +178,8 @@ class LaneQueue:
         """Whether the journal has rows that were not read yet."""
         return self._open_end if self._floor is None else self._reach < self._floor - 1
 
-    def question(self, held: Iterable[int], now: float) -> Question | None:
-        """What to ask the journal now, if anything; `held`: ids of rows that are on their way."""
+    def question(self, held: Callable[[], Iterable[int]], now: float) -> Question | None:
+        """What to ask the journal now, if anything; `held`, only called then: ids of rows that are on their way."""
         if not self._needs_rows():
             return None
         if self._asked_at is not None and now < self._asked_at + ASK_AGAIN_S:
@@ -187,7 +187,7 @@ class LaneQueue:
         self._asked += 1
         self._asked_at = now
         self._asked_below = self._floor
-        self._held = frozenset(held)
+        self._held = frozenset(held())
         return Question(self._asked, self._reach, None if self._floor is None else self._floor - 1)
 
     def answered(self, number: int, answer: Backlog) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 from gateway.correction import DOUBTFUL
@@ -187,7 +188,7 @@ class Outbox:
         """What to ask the journal for now."""
         if self._limits is None:
             return []
-        asked = [(lane, queue.question(self._held(lane), now)) for lane, queue in self._lanes.items()]
+        asked = [(lane, queue.question(partial(self._held, lane), now)) for lane, queue in self._lanes.items()]
         return [(lane, question) for lane, question in asked if question is not None]
 
     def _held(self, lane: Lane) -> list[int]:

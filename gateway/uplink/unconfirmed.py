@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ class Unconfirmed:
         self._heard_at = float("-inf")
         self._sent: dict[Lane, dict[str, dict[int, _Sent]]] = {lane: {} for lane in Lane}
         self._counts = dict.fromkeys(Lane, 0)
-        self._waiting: deque[tuple[float, Lane, str, int]] = deque()  # in the order of their PUBACKs
+        self._waiting: OrderedDict[tuple[Lane, str, int], float] = OrderedDict()  # their PUBACKs' times, in that order
 
     def __len__(self) -> int:
         return sum(self._counts.values())
@@ -60,6 +60,7 @@ class Unconfirmed:
             run = self._sent[lane].setdefault(row.run, {})
             self._counts[lane] += row.record.seq not in run
             run[row.record.seq] = _Sent(row.id)
+            self._waiting.pop((lane, row.run, row.record.seq), None)
 
     def taken(self, lane: Lane, row: Row, row_id: int, now: float) -> bool:
         """The broker has taken it, and it has the row `row_id` (0: not yet); False if it is confirmed already."""
@@ -68,7 +69,7 @@ class Unconfirmed:
             return False
         sent.row_id, sent.since = row_id, now
         self.unheard_since = now if self.unheard_since is None else self.unheard_since
-        self._waiting.append((now, lane, row.run, row.record.seq))
+        self._wait((lane, row.run, row.record.seq), now)
         return True
 
     def stored(self, lane: Lane, row: Row) -> bool:
@@ -104,27 +105,21 @@ class Unconfirmed:
     @property
     def due_at(self) -> float | None:
         """When (monotonic) the first of them has waited too long; None if none waits."""
-        while self._waiting:
-            since, lane, run, seq = self._waiting[0]
-            sent = self._sent[lane].get(run, {}).get(seq)
-            if sent is not None and sent.since == since:
-                return since + self._patience_s
-            self._waiting.popleft()
-        return None
+        return next(iter(self._waiting.values())) + self._patience_s if self._waiting else None
 
     def overdue(self, now: float) -> set[Lane]:
         """The lanes of what has waited too long, which does not wait any longer: it goes again."""
         lanes: set[Lane] = set()
         patience_s, first = self._patience_s, self.due_at
         while (due := self.due_at) is not None and due <= now:
-            _, lane, run, seq = self._waiting.popleft()
+            lane, run, seq = next(iter(self._waiting))
             sent = self._sent[lane][run][seq]
             if sent.row_id:
                 self._remove(lane, run, seq)
                 lanes.add(lane)
             else:  # only the journal could send it again, and does not have it yet
                 sent.since = now
-                self._waiting.append((now, lane, run, seq))
+                self._wait((lane, run, seq), now)
         if lanes and first is not None and self._heard_at < first - patience_s:
             self._patience_s = min(LONGEST_S, 2 * patience_s)
         return lanes
@@ -138,8 +133,13 @@ class Unconfirmed:
         found = [seqs[bisect_left(seqs, first) : bisect_right(seqs, last)] for first, last in ranges]
         return [(seq, sent[seq]) for part in found for seq in part]
 
+    def _wait(self, name: tuple[Lane, str, int], now: float) -> None:
+        self._waiting[name] = now
+        self._waiting.move_to_end(name)
+
     def _remove(self, lane: Lane, run: str, seq: int) -> None:
         runs = self._sent[lane]
+        self._waiting.pop((lane, run, seq), None)
         if runs.get(run, {}).pop(seq, None) is not None:
             self._counts[lane] -= 1
             if not runs[run]:
