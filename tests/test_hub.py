@@ -87,6 +87,7 @@ def plan() -> Plan:
         every_s={"cold-1": 10.0, "smoke-1": 2.0, "smoke-2": 2.0, "siren": 2.0},
         safety_devices=frozenset({"smoke-1", "smoke-2", "siren"}),
         version="0",
+        uplinks=("platform",),
         run="run2",
         own=(*OF_GATEWAY, *OF_PLATFORM),
     )

@@ -103,8 +103,8 @@ def test_a_gap_whose_times_nobody_knows_joins_one_whose_times_are_known() -> Non
     ]
 
 
-def test_what_the_hub_may_not_hand_over_is_told_with_its_times() -> None:
-    numbering = Numbering("run-1")
+def test_what_the_hub_may_not_hand_over_is_told_with_its_times_and_with_who_misses_it() -> None:
+    numbering = Numbering("run-1", ("one", "two"))
     numbering.not_stored = MAX_NOT_STORED
     made: list[Record] = []
     for second in range(1, 5):
@@ -112,10 +112,12 @@ def test_what_the_hub_may_not_hand_over_is_told_with_its_times() -> None:
             numbering.not_stored = 0
         now = Moment(float(second), NOW + second * 1000, Trust.SYNCED)
         reading = Reading("cold-1", now.mono, now.ts, {"temperature": 4.0}, {})
-        made += numbering.readings(Worth(reading, None), now)
-    gap = json.loads(made[0].text)
-    assert (gap["first"], gap["last"], gap["first_ts"] - NOW, gap["last_ts"] - NOW) == (1, 3, 1000, 3000)
-    assert gap["trust"] == "synced"
+        made += numbering.readings(Worth(reading, reading), now)
+    gaps = {gap["lane"]: gap for record in made if (gap := json.loads(record.text)).get("event") == "gap"}
+    for gap in gaps.values():
+        assert (gap["first"], gap["last"], gap["first_ts"] - NOW, gap["last_ts"] - NOW) == (1, 3, 1000, 3000)
+        assert gap["trust"] == "synced"
+    assert {lane: gap["uplinks"] for lane, gap in gaps.items()} == {"telemetry": ["one", "two"], "local": []}
 
 
 def test_what_only_a_replaced_journal_had_is_told_with_its_times(path: Path, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ class Hub:
     def __init__(self, plan: Plan, now: Moment) -> None:
         self._plan = plan
         self._start = now
-        self._numbering = Numbering(plan.run)
+        self._numbering = Numbering(plan.run, plan.uplinks)
         self._points = Points(plan.about.devices, plan.every_s)
         self._alarms = Alarms(plan.rules, plan.responses, now.mono, plan.own)
         self._certificates = Certificates()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.hub.timekeeping import KNOWN, STEP_MS
-from gateway.model import Dropped, Lane, Moment, Reading, Record, Trust
+from gateway.model import SENT_LANES, Dropped, Lane, Moment, Reading, Record, Trust
 from gateway.records import Telemetry, gateway_fact
 from gateway.refine.exception import Worth
 
@@ -19,8 +19,9 @@ MAX_NOT_STORED = 50_000
 class Numbering:
     """The numbers of one run, and how many records the journal has not confirmed."""
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, uplinks: tuple[str, ...]) -> None:
         self._run = run
+        self._uplinks = uplinks
         self._seq = {Lane.EVENT: 1, Lane.TELEMETRY: 0, Lane.LOCAL: 0}
         self._text = Telemetry().text
         self._gaps: dict[Lane, Dropped] = {}
@@ -48,8 +49,9 @@ class Numbering:
         """One record; none while too many wait, and the gap's event with the first one after that."""
         seq = self._next(lane)
         if self.not_stored >= MAX_NOT_STORED or (lane in self._gaps and self.not_stored >= MAX_NOT_STORED // 2):
+            without = self._uplinks if lane in SENT_LANES else ()
             begun = self._gaps.get(lane) or Dropped(
-                self._run, lane, seq, seq, 0, (), "the journal is behind", reading.ts, reading.ts, now.trust
+                self._run, lane, seq, seq, 0, without, "the journal is behind", reading.ts, reading.ts, now.trust
             )
             self._gaps[lane] = begun._replace(last=seq, records=begun.records + 1, last_ts=reading.ts)
             self.dropped += 1

@@ -33,6 +33,7 @@ class Plan:
     version: str
     run: str
     limits: Mapping[str, Mapping[str, Limit]]  # device -> point -> when it is recorded; others at each reading
+    uplinks: tuple[str, ...]  # which miss what is never handed over
     own: tuple[str, ...] = OF_GATEWAY  # the gateway's own alarms
     boot: str = ""  # by which monotonic times of different runs can be compared; "": not known
 
@@ -63,6 +64,7 @@ def plan_of(config: Config, run: str, boot: str = "") -> Plan:
         run=run,
         limits={device_id: _limits(device, config.report) for device_id, device in config.devices.items()},
         own=(*OF_GATEWAY, *(alarm for name, uplink in config.uplinks.items() for alarm in alarms_of(name, uplink))),
+        uplinks=tuple(config.uplinks),
         boot=boot,
     )
 

@@ -61,6 +61,7 @@ def plan(limit: Limit | None) -> Plan:
         every_s={device.device: 1.0 for device in devices},
         safety_devices=frozenset(),
         version="0",
+        uplinks=("platform",),
         run="run1",
         limits={device.device: {} if limit is None else dict.fromkeys(NAMES, limit) for device in devices},
     )
