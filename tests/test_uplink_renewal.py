@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -16,13 +17,14 @@ from test_mqtt_wire import Listener, raw_server
 from tls_scene import Authority, Pair, tls_front
 from uplink_scene import ROOT, until
 
+from gateway.clock import SystemClock
 from gateway.config.schema import Uplink
 from gateway.demo.broker import Broker
 from gateway.model import CertificatesRead, Moment, Trust
 from gateway.uplink import tls
-from gateway.uplink.faults import Fault
-from gateway.uplink.renewal import BROKER_EXPIRES, FILES_CHANGED, LOOK_S, CertificateFiles
-from gateway.uplink.wire import Down, Publication
+from gateway.uplink.faults import Fault, refusal
+from gateway.uplink.renewal import AGAIN_S, BROKER_EXPIRES, FILES_CHANGED, LOOK_S, CertificateFiles, own_and_cas
+from gateway.uplink.wire import Down, Landed, Publication
 
 T0 = 1_800_000_000_000
 DAY_S = 86_400.0
@@ -89,6 +91,10 @@ class Looked:
 @pytest.fixture
 def looked(tmp_path: Path, authority: Authority) -> Looked:
     return Looked(tmp_path, authority)
+
+
+def name_in_use(looked: Looked) -> str:
+    return own_and_cas(looked.shown.files)[0][0].name
 
 
 def test_a_renewed_pair_is_taken_up_within_a_minute(looked: Looked, authority: Authority) -> None:
@@ -163,12 +169,12 @@ def test_a_connection_that_ends_meanwhile_is_made_again_with_what_could_be_used_
 ) -> None:
     looked.write(authority.issue("half").cert, "own.pem")
     looked.connect()
-    assert looked.files.own[0].name == "first"
+    assert name_in_use(looked) == "first"
     assert "does not belong" in looked.told[-1].unusable
     looked.put(authority.issue("whole"))
     assert looked.looks(2) == [None, FILES_CHANGED]
     looked.connect()
-    assert looked.files.own[0].name == "whole"
+    assert name_in_use(looked) == "whole"
     assert looked.told[-1].unusable == ""
 
 
@@ -235,6 +241,34 @@ def test_a_connection_without_tls_does_not_care_for_files(looked: Looked, author
     assert looked.files.due_at < float("inf")
 
 
+def test_files_that_the_broker_refused_are_tried_again_after_an_hour_or_when_it_refuses_the_old_ones(
+    looked: Looked, authority: Authority
+) -> None:
+    looked.put(authority.issue("refused"))
+    assert looked.looks(2) == [None, FILES_CHANGED]
+    contents = tuple((looked.folder / name).read_bytes() for name in ("ca.pem", "own.pem", "own.key"))
+    looked.files.in_vain(contents, refusal("no", "why"), looked.clock.at)
+    assert looked.looks(100) == [None] * 100
+    looked.clock.at += AGAIN_S
+    assert looked.looks(1) == [FILES_CHANGED]
+    assert looked.told[-1].unusable == "no", "until they can be used"
+    looked.connect()
+    assert name_in_use(looked) == "first"
+    looked.files.refused(looked.shown)
+    looked.connect()
+    assert name_in_use(looked) == "refused"
+    assert looked.told[-1].unusable == ""
+
+
+def test_new_files_are_tried_again_soon_where_the_broker_could_not_be_asked(
+    looked: Looked, authority: Authority
+) -> None:
+    looked.put(authority.issue("unasked"))
+    assert looked.looks(2) == [None, FILES_CHANGED]
+    looked.files.in_vain((), Fault("no answer", ""), looked.clock.at)
+    assert looked.looks(1) == [FILES_CHANGED]
+
+
 # ---------------------------------------------------------------- on a real wire
 
 
@@ -267,15 +301,77 @@ def test_a_standing_connection_is_made_anew_with_the_new_certificate_and_in_orde
         broker.drop_connections()
         wire.down()
         wire.up()
-        broker.publish(f"{ROOT}/status", b"", retain=True)
         scene.put(authority.issue("third"))
         down = wire.down()
         assert (down.what, down.hint) == FILES_CHANGED[:2]
         again = wire.up()
-        wire.wire.publish(again.connection, 3, Publication("after", b"x"))
-        wire.next()
-        assert f"{ROOT}/status" not in broker.retained(), "no will: the goodbye was in order"
+        wire.wire.publish(again.connection, 3, Publication(f"{ROOT}/status", b"online", retain=True))
+        assert wire.next() == Landed(again.connection, 3, 0, "Success")
+        assert broker.retained()[f"{ROOT}/status"] == b"online", "the will came before"
     assert seen == ["first", "first", "third"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("own.pem", "does not know the CA that signed our certificate (second)"),
+        ("ca.pem", "a CA that is not known here"),
+    ],
+)
+def test_new_files_that_the_broker_refuses_leave_the_connection_alone_and_are_told(
+    name: str, words: str, tmp_path: Path, authority: Authority, broker: Broker
+) -> None:
+    scene, other = Looked(tmp_path, authority), Authority(tmp_path / "other", "Other CA")
+    seen: list[str] = []
+    with (
+        tls_front(broker.port, authority.issue("server"), authority.ca.cert, seen) as port,
+        Listener(f"mqtts://localhost:{port}", tmp_path, patience={"look_s": 0.05}, **OPTIONS) as wire,
+    ):
+        up = wire.up()
+        if name == "ca.pem":
+            scene.write(other.ca.cert, name)
+        else:
+            scene.put(other.issue("second"))
+        (complaint,) = until(lambda: [told for told in drained(wire) if told.unusable])
+        assert words in complaint.unusable
+        wire.wire.publish(up.connection, 1, Publication("x", b"y"))
+        assert wire.next() == Landed(up.connection, 1, 0, "Success"), "the connection goes on with the old ones"
+        broker.drop_connections()
+        wire.down()
+        wire.up()
+        assert all(told.unusable for told in drained(wire)), "with the old ones, and it is still told"
+        scene.write(authority.ca.cert, "ca.pem")
+        scene.put(authority.issue("third"))
+        assert wire.down().what == FILES_CHANGED.what
+        wire.up()
+        until(lambda: [told for told in drained(wire) if not told.unusable])
+    assert seen == ["first", "first", "third"]
+
+
+class ADayLater(SystemClock):
+    """What is to happen in a day is due in half a second."""
+
+    def now(self) -> Moment:
+        now = super().now()
+        return now._replace(mono=now.mono - DAY_S + 0.5)
+
+
+def test_a_look_at_the_brokers_certificate_keeps_the_will_lest_online_stays_where_nobody_is(
+    tmp_path: Path, authority: Authority, broker: Broker
+) -> None:
+    soon = datetime.now(UTC) + timedelta(days=20)
+    server = authority.issue("soon", end=f"{soon:%Y%m%d%H%M%SZ}")
+    Looked(tmp_path, authority)
+    with (
+        tls_front(broker.port, server) as port,
+        Listener(f"mqtts://localhost:{port}", tmp_path, clock=ADayLater(), **OPTIONS) as wire,
+    ):
+        up = wire.up()
+        wire.wire.publish(up.connection, 1, Publication(f"{ROOT}/status", b"online", retain=True))
+        assert wire.next() == Landed(up.connection, 1, 0, "Success")
+        assert wire.down().what == BROKER_EXPIRES.what
+        until(lambda: broker.retained()[f"{ROOT}/status"] == b"lost")
+        wire.up()
 
 
 def drained(wire: Listener) -> list[CertificatesRead]:

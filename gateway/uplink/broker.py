@@ -33,7 +33,7 @@ class Account(NamedTuple):
     folder: Path
     client_id: str
     will: Callable[[], Publication]
-    known: Callable[[], handshake.Known]
+    known: Callable[[tls.Shown], handshake.Known]
 
     def proxy(self) -> Proxy | None:
         """The way to all brokers; OSError or ConfigError if its password cannot be used."""
@@ -109,4 +109,4 @@ class Broker:
         """Where TLS failed, that is the reason, whatever else came of it."""
         error = ended.shown.error
         if error is not None and not ended.is_up:
-            ended.fault = handshake.fault(error, self.where, self._account.known())
+            ended.fault = handshake.fault(error, self.where, self._account.known(ended.shown))

@@ -3,7 +3,8 @@
 - This thread alone touches the connection; others put orders into its queue and wake it. An order for an earlier
   connection is dropped.
 - Which broker is tried next, and when, is decided in attempts.py; a pause ends at once on stop.
-- Passwords and certificates are read anew for every connection, which is made anew when certificates change.
+- Passwords and certificates are read anew for every connection. When certificates change, a scout logs in with them,
+  and the connection is left when that has succeeded.
 - An earlier broker that can be used again takes over from the one that is connected: its connection stands already when
   that one ends with a goodbye (scout.py). To the sender it is one lost connection and the next.
 - A connection that is lost while a scout is out is replaced without it, unless its login may be what ended it.
@@ -15,7 +16,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -30,8 +31,8 @@ from gateway.uplink.broker import Account, Broker
 from gateway.uplink.carrying import Bell, carry
 from gateway.uplink.faults import Fault
 from gateway.uplink.mqtt import Connection
-from gateway.uplink.renewal import BROKER_EXPIRES, FILES_CHANGED, LOOK_S, CertificateFiles
-from gateway.uplink.scout import Find, Lookout
+from gateway.uplink.renewal import BROKER_EXPIRES, FILES_CHANGED, LOOK_S, CertificateFiles, own_and_cas
+from gateway.uplink.scout import Find, Lookout, Wanting
 from gateway.uplink.wire import Down, Publication, Tell
 
 log = logging.getLogger(__name__)
@@ -148,8 +149,8 @@ class MqttWire:
     def _new_attempts(self) -> Attempts:
         return Attempts(len(self._brokers), time.monotonic(), random.uniform, self._pauses)
 
-    def _known(self) -> handshake.Known:
-        return handshake.Known(self._clock.now(), self._floor_ts, self._files.own, self._files.cas)
+    def _known(self, shown: tls.Shown) -> handshake.Known:
+        return handshake.Known(self._clock.now(), self._floor_ts, *own_and_cas(shown.files))
 
     def _next_attempt(self) -> None:
         find = self._lookout.take()
@@ -220,17 +221,20 @@ class MqttWire:
         if broker.conclude(current):
             return True
         self._lost()
-        return current.is_up and current.fault in {FILES_CHANGED, BROKER_EXPIRES}
+        return current.is_up and current.fault == BROKER_EXPIRES
 
     def _leave(self, find: Find) -> None:
         """End a connection, if the broker has not done so on the other's account, for a better one that stands."""
         self._connection.goodbye()
         self._connection.close()
-        self._tell_down(Fault(f"going back to {self._brokers[find.broker].where.url}, which comes first", ""))
+        back = Fault(f"going back to {self._brokers[find.broker].where.url}, which comes first", "")
+        self._tell_down(FILES_CHANGED if find.broker == self._place else back)
 
     def _lost(self) -> None:
         """Note and say that the connection, or the attempt, has ended for the reason that it names."""
         fault = self._connection.fault or Fault("", "")
+        if fault.refused and not self._connection.is_up:
+            self._files.refused(self._connection.shown)
         self._attempts.ended(self._place, time.monotonic(), refused=fault.refused, in_vain=fault.in_vain)
         if not self._finished:
             self._tell_down(fault)
@@ -241,10 +245,11 @@ class MqttWire:
         self._tell(Down(self._connection.number, fault.what if named else f"{where}: {fault.what}", fault.hint))
 
     def _wait_s(self) -> float:
-        by = self._stop_by
-        by = min(by, self._files.due_at if self._connection.is_up else self._answer_by)
-        if not self._lookout.is_out:
-            by = min(by, self._attempts.look_back_at)
+        by, is_up = self._stop_by, self._connection.is_up
+        if not is_up:
+            by = min(by, self._answer_by)
+        elif not self._lookout.is_out:
+            by = min(by, self._files.due_at, self._attempts.look_back_at)
         return by - time.monotonic()
 
     def _turn(self) -> bool:
@@ -258,17 +263,20 @@ class MqttWire:
         if now >= self._stop_by or (self._stopping.is_set() and not current.is_up):
             self._say_goodbye(with_will=True)
         elif now >= self._attempts.look_back_at and not self._lookout.is_out:
-            self._lookout.send(self._brokers[: self._place], current.number + 1, self._stay)
-        if current.is_up and now >= self._files.due_at and not self._stopping.is_set():
+            self._send_scout(range(self._place), self._stay)
+        elif current.is_up and now >= self._files.due_at and not self._lookout.is_out and not self._stopping.is_set():
             self._renew(now)
         return self._lookout.find is not None and not self._stopping.is_set()
 
     def _renew(self, now: float) -> None:
-        """Where other certificates are to be used, end the connection in order; the next one follows at once."""
+        """Try other certificate files beside this connection, or make it anew to see the broker's certificate."""
         renewal = self._files.renewal(now, self._connection.shown)
-        if renewal is not None:
+        if renewal == FILES_CHANGED:
+            self._send_scout((self._place,), self._go_on_with_old_files)
+        elif renewal is not None:
             self._connection.fault = renewal
-            self._connection.goodbye()
+            self._connection.goodbye(with_will=True)  # who knows whether the next one stands
+            self._connection.close()
 
     def _obey(self) -> None:
         with suppress(Empty):
@@ -281,12 +289,21 @@ class MqttWire:
         if with_will:
             self._connection.close()
 
-    # ------------------------------------------------------------ back to an earlier broker
+    # ------------------------------------------------------------ to a better connection
 
-    def _stay(self, found_wanting: list[str]) -> None:
+    def _send_scout(self, places: Iterable[int], in_vain: Callable[[list[Wanting]], None]) -> None:
+        brokers = [(place, self._brokers[place]) for place in places]
+        self._lookout.send(brokers, self._connection.number + 1, in_vain)
+
+    def _go_on_with_old_files(self, found_wanting: list[Wanting]) -> None:
+        """The broker does not take the new certificate files."""
+        for one in found_wanting:
+            self._files.in_vain(one.files, one.fault, time.monotonic())
+
+    def _stay(self, found_wanting: list[Wanting]) -> None:
         """None of the earlier brokers can be used; said once for each reason."""
         self._attempts.looked_back(time.monotonic())
-        told = "; ".join(found_wanting)
+        told = "; ".join(f"{one.url}: {one.fault.what}" for one in found_wanting)
         if told != self._stays and self._connection.fileno() is not None:
             log.info("uplink %s: stays with %s. %s", self._uplink, self._brokers[self._place].where.url, told)
         self._stays = told

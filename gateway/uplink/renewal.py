@@ -3,8 +3,9 @@
 - A look is three `stat`s, every LOOK_S, within waits that end anyway. Contents are read only where those differ.
 - Whoever renews a certificate writes two files, maybe in place: what has changed is given until the next look.
 - New files that can be used (they load, the key belongs to the certificate, which has not expired) are a reason to
-  connect again. Others leave the connection alone, are told once, and are looked at again when they change; if the
-  connection ends meanwhile, the next one is made with what could be used last.
+  log in again, beside the connection that stands. Others leave it alone, are told once, and are looked at again when
+  they change; if the connection ends meanwhile, the next one is made with what could be used last.
+- The same with new files that the broker refuses; they are tried again every AGAIN_S, and when it refuses the old ones.
 - The broker's certificate shows itself in a handshake only. From BROKER_SOON_S before it expires, a connection is made
   anew once a day, lest a renewed one be taken for expired.
 - The hub is told which certificates there are and until when they are valid, whenever that has changed.
@@ -27,6 +28,7 @@ from gateway.uplink.certificates import Validity
 from gateway.uplink.faults import Fault
 
 LOOK_S = 20.0
+AGAIN_S = 3600.0
 BROKER_SOON_S, BROKER_EVERY_S = 31 * 86_400.0, 86_400.0  # a day before it would be an alarm
 
 FILES_CHANGED = Fault("the certificate files have changed", "Connecting again with the new ones")
@@ -39,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class CertificateFiles:
-    """The files of one uplink. `due_at` (monotonic): when to ask for a `renewal`; `own`, `cas`: as last used."""
+    """The files of one uplink. `due_at` (monotonic): when to ask for a `renewal`."""
 
     def __init__(
         self,
@@ -60,9 +62,8 @@ class CertificateFiles:
         self._seen: tuple[object, ...] = ()
         self._read: tuple[Certificate, ...] = ()
         self._unusable = Fault("", "")
-        self._look_at = self._broker_at = _NEVER
-        self.own: tuple[Validity, ...] = ()
-        self.cas: tuple[Validity, ...] = ()
+        self._refused: tuple[bytes, ...] = ()
+        self._look_at = self._broker_at = self._again_at = _NEVER
 
     # ------------------------------------------------------------ for a new connection
 
@@ -70,24 +71,45 @@ class CertificateFiles:
         """The files as they are now, or as they were when they could be used last; OSError if they never could."""
         self._seen = self._marks()
         try:
-            self._good = self._load(shown)
+            loaded = self._load(shown)
         except OSError as error:
             if self._good is None:
                 raise
             self._complain(faults.files(error))
-            tls.watch(self._good.context, shown)
-            shown.files = tls.Files(self._seen, self._good.contents)
-        else:
-            self._complain(_NOTHING)
-        return self._good.context
+            return self._as_before(self._good, shown)
+        if self._good is not None and loaded.contents == self._refused:
+            return self._as_before(self._good, shown)
+        self._take(loaded)
+        return loaded.context
+
+    def _as_before(self, good: _Good, shown: tls.Shown) -> ssl.SSLContext:
+        tls.watch(good.context, shown)
+        shown.files = tls.Files(self._seen, good.contents)
+        return good.context
+
+    def _take(self, loaded: _Good) -> None:
+        self._good, self._refused, self._again_at = loaded, (), _NEVER
+        self._complain(_NOTHING)
+
+    def refused(self, shown: tls.Shown) -> None:
+        """A broker would not have us with these files: if it refused newer ones before, they have their turn again."""
+        if self._good is not None and shown.files.contents == self._good.contents:
+            self._refused = ()
+
+    def in_vain(self, contents: tuple[bytes, ...], fault: Fault, now: float) -> None:
+        """A login with these new files failed, while the connection with those before them stands."""
+        self._refused = contents
+        self._again_at = now + (AGAIN_S if fault.refused else self._look_s)
+        self._complain(fault)
 
     def tell(self, shown: tls.Shown, host: str) -> None:
         """Tell the hub what a connection to `host` uses and shows: of each kind the certificate that expires first."""
-        self.cas, self.own = (_validities(text) for text in shown.files.contents[:2])
+        self._keep(shown.files.contents)
+        own, cas = own_and_cas(shown.files)
         broker = _validity(shown.certificate)
         read = (
-            ("own", self.own, Path(self._options.cert_file).name),
-            ("ca", self.cas, Path(self._options.ca_file).name),
+            ("own", own, Path(self._options.cert_file).name),
+            ("ca", cas, Path(self._options.ca_file).name),
             ("broker", broker, host),
         )
         self._read = tuple(
@@ -100,6 +122,13 @@ class CertificateFiles:
         self._look_at = now.mono + self._look_s if any(shown.files.marks) else _NEVER
         soon_s = min(((one.until - now.ts) / 1000 - BROKER_SOON_S for one in broker), default=_NEVER)
         self._broker_at = now.mono + max(BROKER_EVERY_S, soon_s)
+
+    def _keep(self, in_use: tuple[bytes, ...]) -> None:
+        """A login has succeeded with these."""
+        if self._good is not None and in_use and in_use != self._good.contents:
+            with suppress(OSError):  # they have changed again
+                if (loaded := self._load(tls.Shown())).contents == in_use:
+                    self._take(loaded)
 
     # ------------------------------------------------------------ while it stands
 
@@ -120,20 +149,22 @@ class CertificateFiles:
         self._look_at = now + self._look_s
         marks, before = self._marks(), self._seen
         self._seen = marks
-        if marks != before or marks == shown.files.marks:
+        if marks != before or (marks == shown.files.marks and now < self._again_at):
             return None
+        self._again_at = _NEVER
         shown.files = shown.files._replace(marks=marks)  # judged once, whatever comes of it
         return FILES_CHANGED if self._can_be_used(shown.files.contents) else None
 
     def _can_be_used(self, in_use: tuple[bytes, ...]) -> bool:
         """Whether the files are others than those in use, and good ones; if they are not, that is told."""
         try:
-            other = self._load(tls.Shown()).contents != in_use
+            found = self._load(tls.Shown()).contents
         except OSError as error:
             self._complain(faults.files(error))
             return False
-        self._complain(_NOTHING)
-        return other
+        if found != self._refused:
+            self._complain(_NOTHING)
+        return found != in_use
 
     # ------------------------------------------------------------ files
 
@@ -163,6 +194,12 @@ class CertificateFiles:
 class _Good(NamedTuple):
     contents: tuple[bytes, ...]
     context: ssl.SSLContext
+
+
+def own_and_cas(files: tls.Files) -> tuple[tuple[Validity, ...], tuple[Validity, ...]]:
+    """Whose they are and until when they are valid: our own certificate, with its chain, and those in ca_file."""
+    ca, own = files.contents[:2] or (b"", b"")
+    return _validities(own), _validities(ca)
 
 
 def _validity(der: bytes | None) -> tuple[Validity, ...]:

@@ -1,4 +1,6 @@
-"""Looks whether an earlier broker can be used again while a later one is connected, and nothing is disturbed by it.
+"""Looks whether a better connection can be had while one stands, and nothing is disturbed by it.
+
+It is to an earlier broker of the list, or to the same one with renewed certificate files.
 
 - A look is a whole login on a thread of its own: a broker that takes a TCP connection but not our password is no reason
   to leave one that works, and a name server that is asked in vain must not hold up an alarm.
@@ -9,6 +11,8 @@
 - The connection that is left ends with a goodbye, without our will: on its way between the brokers of one platform a
   "lost" could come after the "online" of the new connection. Where brokers share nothing, the retained status of the
   one that was left stays as it was.
+- With renewed files the login is at the broker itself. If it accepts them it takes the session over, and tells our will
+  ("lost") before it answers; the sender's "online" follows. If it does not, the connection goes on.
 - A login that is not used after all ends with a goodbye, so that no broker tells our will.
 """
 
@@ -17,11 +21,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from gateway.uplink import faults
 from gateway.uplink.broker import Broker, Secure
 from gateway.uplink.carrying import Bell, carry
+from gateway.uplink.faults import Fault
 from gateway.uplink.mqtt import Connection
 from gateway.uplink.wire import Heard
 
@@ -37,8 +42,20 @@ class Find(NamedTuple):
     heard: list[Heard]
 
 
+class Wanting(NamedTuple):
+    """The broker at `url` cannot be used, and why; `files`: what the certificate files held."""
+
+    url: str
+    fault: Fault
+    files: tuple[bytes, ...]
+
+
+Places: TypeAlias = Sequence[tuple[int, Broker]]
+"""Brokers, each with its place in the list."""
+
+
 class Scout:
-    """One look at `brokers`, the first ones of the list. `report` is called on the scout's thread, as its last act.
+    """One look at `brokers`. `report` is called on the scout's thread, as its last act.
 
     Afterwards there is a `find`, or `found_wanting` says of each broker why it cannot be used.
     """
@@ -46,14 +63,14 @@ class Scout:
     def __init__(
         self,
         name: str,
-        brokers: Sequence[Broker],
+        brokers: Places,
         secure: Secure,
         number: int,
         answer_s: float,
         report: Callable[[], None],
     ) -> None:
         self.find: Find | None = None
-        self.found_wanting: list[str] = []
+        self.found_wanting: list[Wanting] = []
         self._brokers = brokers
         self._secure = secure
         self._number = number
@@ -86,7 +103,7 @@ class Scout:
     def _run(self) -> None:
         try:
             with self._bell:
-                for place, broker in enumerate(self._brokers):
+                for place, broker in self._brokers:
                     if self.find is None and not self._called_back.is_set():
                         self._look_at(place, broker)
         finally:
@@ -105,7 +122,8 @@ class Scout:
             connection.close()
             again = broker.conclude(connection)
             if not again and connection.fault is not None:
-                self.found_wanting.append(f"{broker.where.url}: {connection.fault.what}")
+                files = connection.shown.files.contents
+                self.found_wanting.append(Wanting(broker.where.url, connection.fault, files))
 
     def _log_in(self, broker: Broker, connection: Connection) -> None:
         broker.open(connection, self._secure)
@@ -141,7 +159,7 @@ class Lookout:
         """Whether a broker has a login to answer."""
         return self._scout is not None and self.find is None and (self._scout.find is not None or self._scout.is_asking)
 
-    def send(self, brokers: Sequence[Broker], number: int, in_vain: Callable[[list[str]], None]) -> None:
+    def send(self, brokers: Places, number: int, in_vain: Callable[[list[Wanting]], None]) -> None:
         """Look at `brokers`, for the connection `number`; `in_vain` hears why none of them can be used."""
         scout = Scout(self._name, brokers, self._secure, number, self._answer_s, lambda: self._put(back))
 
