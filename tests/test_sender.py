@@ -889,3 +889,18 @@ TestUplinkMachine = UplinkMachine.TestCase
 TestUplinkMachine.settings = settings(
     max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
+
+
+def test_what_the_broker_takes_for_nobody_is_said_once_until_somebody_subscribes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    desk = Desk(linger=0.0)
+    desk.connect_in_peace()
+    for seq, code in enumerate((0, 0x10, 0x10, 0, 0, 0x10), 1):
+        desk.store(reading(seq))
+        desk.ack(code=code)
+    told = [record.getMessage() for record in caplog.records if "subscribed" in record.getMessage()]
+    assert ["nobody" in line for line in told] == [True, False, True]
+    assert f"{ROOT}/telemetry" in told[0]
+    assert not desk.journal.unacked(Lane.TELEMETRY), "the broker has acknowledged it"

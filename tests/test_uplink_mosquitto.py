@@ -203,3 +203,11 @@ def test_a_broker_with_a_maximum_packet_size_gets_all_that_fits_it(tmp_path: Pat
         consumer.wait_for(lambda: len(consumer.counts) == 301, 10, "all of them")
         assert (consumer.compressed > 0) is (compression == "gzip")
         assert not any(isinstance(fact, UplinkDown) for fact in scene.heard)
+
+
+def test_a_mosquitto_says_that_nobody_has_subscribed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with mosquitto(tmp_path, "allow_anonymous true") as broker, running(f"mqtt://127.0.0.1:{broker.port}") as scene:
+        scene.wait_up()
+        scene.store(event(1), reading(1))
+        scene.wait_acked()
+        until(lambda: caplog.text.count("nobody has subscribed") == 2, 5, "a line for each lane")

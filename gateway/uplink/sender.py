@@ -237,7 +237,7 @@ class Sender:
         if isinstance(answered, Refused):
             self._standing.refused(answered, landed.reason)
         elif answered is not None:
-            self._standing.accepted(answered)
+            self._standing.accepted(answered, landed.code)
             if self._goodbye and answered.publication.topic == self._topics.status:
                 self._has_said_goodbye = True
 

@@ -20,6 +20,14 @@ HEALTH_EVERY_S = 1.0
 SILENT_S = 60.0
 """Seconds that a platform may confirm nothing, at least, before it is said; longer where `confirm_within` is."""
 
+NO_SUBSCRIBER = 0x10
+"""The reason code of a PUBACK for what nobody is subscribed to. Source: MQTT 5.0, 3.4.2.1."""
+
+_FOR_NOBODY = (
+    "uplink %s: nobody has subscribed to %s: the broker acknowledges it and throws it away. A platform needs a "
+    "persistent session there; what it missed it can ask for (resend)"
+)
+_FOR_SOMEBODY = "uplink %s: somebody has subscribed to %s now"
 _NOT_CONFIRMED = (
     "With acknowledged_by: platform it must publish to the topic `stored` what it has stored; what it does not confirm "
     "goes again, and telemetry waits while too much of it is under way"
@@ -36,6 +44,7 @@ class Standing:
         self._up: Up | None = None
         self._down = "not connected yet"
         self._told: set[str] = set()
+        self._for_nobody: set[Lane] = set()
         self._complaints: set[tuple[Lane | None, int]] = set()
         self._refusal = ""
         self._no_expiry = False
@@ -90,8 +99,12 @@ class Standing:
         """A message is on its way."""
         self._sent += len(message.rows)
 
-    def accepted(self, message: Message) -> None:
-        """The broker took a message."""
+    def accepted(self, message: Message, code: int) -> None:
+        """The broker took a message; for nobody, by this reason code, is said once until somebody subscribes."""
+        if message.lane is not None and (code == NO_SUBSCRIBER) is not (message.lane in self._for_nobody):
+            self._for_nobody ^= {message.lane}
+            level, told = (logging.WARNING, _FOR_NOBODY) if code == NO_SUBSCRIBER else (logging.INFO, _FOR_SOMEBODY)
+            log.log(level, told, self._uplink, message.publication.topic)
         self._refusal = ""
         self._complaints -= {complaint for complaint in self._complaints if complaint[0] is message.lane}
         self._last_ack = self._clock.now().ts
