@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import threading
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from test_mqtt_wire import Listener, free_port, raw_server
-from uplink_scene import Platform, Scene, event, reading, running, until
+from uplink_scene import ROOT, Platform, Scene, event, reading, running, until
 
 from gateway.demo.broker import Broker
 from gateway.model import SENT_LANES, Lane, UplinkDown, UplinkHealth, UplinkUp
@@ -119,6 +120,30 @@ def test_on_the_way_back_the_old_connection_ends_after_the_new_one_stands_and_wi
         assert pair.second.retained() == {}, "no will"
         wire.wire.publish(up.connection, 5, Publication("x", b"y"))
         assert wire.next() == Landed(up.connection, 5, 0, "Success")
+
+
+@pytest.mark.promise("status-truthful")
+def test_of_the_statuses_at_brokers_that_share_nothing_the_one_with_the_newest_since_is_true(pair: Pair) -> None:
+    def newest() -> tuple[str, int]:
+        found = [json.loads(broker.retained()[f"{ROOT}/status"]) for broker in (pair.first, pair.second)]
+        of_all = max(found, key=lambda status: status["since"])
+        return of_all["state"], found.index(of_all)
+
+    pair.first.pause()
+    with running(pair.urls, pauses=QUICK) as scene:
+        wait_for(scene, pair.urls[1])
+        until(lambda: f"{ROOT}/status" in pair.second.retained())
+        pair.first.resume()
+        wait_for(scene, pair.urls[0])
+        until(lambda: f"{ROOT}/status" in pair.first.retained())
+        assert newest() == ("online", 0), "the second goes on saying online, too"
+        pair.second.pause()
+        pair.first.drop_connections()
+        pair.first.pause()
+        pair.second.resume()
+        wait_for(scene, pair.urls[1])
+        until(lambda: newest() == ("online", 1), why="the first says lost")
+    until(lambda: newest() == ("stopped", 1))
 
 
 def test_a_good_connection_is_kept_while_the_first_broker_refuses_the_login(
