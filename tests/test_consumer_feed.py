@@ -196,6 +196,12 @@ def test_records_in_any_order_become_one_span(platform: Platform) -> None:
     assert platform.rows("first, last", "spans") == [(1, 9)]
 
 
+def test_a_gateway_that_sends_every_other_number_cannot_make_looking_slow(platform: Platform) -> None:
+    for first in range(2, 4_002, 200):
+        platform.telemetry(FIRST, *range(first, first + 200, 2))
+    assert len(Feed(platform.db).holes(FIRST)) == 1000
+
+
 # ---------------------------------------------------------------- times
 
 

@@ -55,7 +55,8 @@ CORRECT = """UPDATE records SET ts = ts + c.by_ms, tq = 'estimated' FROM correct
 SPAN_BEFORE = """SELECT first, last FROM spans WHERE (gateway, run, lane) = (?, ?, ?) AND first <= ?
   ORDER BY first DESC LIMIT 1"""
 HOLES = """SELECT run, lane, before + 1, first - 1 FROM (SELECT run, lane, first, ifnull(lag(last) OVER
-  (PARTITION BY run, lane ORDER BY first), 0) AS before FROM spans WHERE gateway = ?) WHERE first > before + 1"""
+  (PARTITION BY run, lane ORDER BY first), 0) AS before FROM spans WHERE gateway = ?) WHERE first > before + 1
+  LIMIT 1000"""
 
 
 class Span(NamedTuple):
@@ -113,7 +114,7 @@ class Feed:
             self._miss(gateway, span, "gone from the journal")
 
     def holes(self, gateway: str) -> list[Span]:
-        """What is missing between what is here; the cost grows with the holes, and not with the records."""
+        """The first 1,000 ranges that are missing; what this costs grows with them, and not with the records."""
         return [Span(*row) for row in self._db.execute(HOLES, (gateway,))]
 
     def _miss(self, gateway: str, span: Span, why: str) -> None:
