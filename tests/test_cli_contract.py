@@ -28,6 +28,7 @@ def test_the_list_names_every_document_and_says_what_it_is_about(capsys: pytest.
 
 def test_a_document_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(said(capsys, "telemetry"))["title"] == "Telemetry"
+    assert said(capsys, "small-consumer") == (FOLDER / "small_consumer.py").read_text()
     assert said(capsys, "consumer") == (FOLDER / "consumer.py").read_text()
     document = yaml.safe_load(said(capsys, "--asyncapi"))
     assert document["asyncapi"] == "3.0.0"

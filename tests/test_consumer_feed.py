@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
+from contextlib import closing
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import pytest
 from uplink_scene import RUN
 
 from gateway import records
+from gateway.contract import small_consumer
 from gateway.contract.consumer import AT_ONCE, LONGEST_S, MAX_BYTES, TABLES, Consumer, Feed
 from gateway.hub.timekeeping import Era, Settled
 from gateway.model import Json, Lane, PreviousRun, Record, Reply, Trust
@@ -268,3 +270,43 @@ def test_a_disk_that_fails_is_not_taken_for_a_wrong_payload(platform: Platform) 
     with pytest.raises(sqlite3.OperationalError):
         platform.telemetry(FIRST, 1)
     assert (platform.acks, platform.said) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"[]",
+        b"[" * 100_000,
+        b"\x1f\x8bno gzip",
+        b'{"run":"r","tq":"synced","seq":1e999,"ts":1}',
+        b'{"run":"r","tq":"synced","seq":1,"ts":{}}',
+        b'{"run":"r","tq":"synced","seq":9999999999999999999,"ts":1}',
+    ],
+    ids=range(7),
+)
+def test_the_small_consumer_passes_over_what_is_no_record_and_goes_on(payload: bytes) -> None:
+    with closing(sqlite3.connect(":memory:")) as db:
+        feed, paper = small_consumer.Feed(db), Paper()
+        for said in (payload, b'{"run":"r","tq":"synced","seq":2,"ts":1,"event":"x"}'):
+            feed.take(paper, None, Message("sitewarden/v1/s/g/event", said))  # type: ignore[arg-type]
+        assert db.execute("SELECT gateway, run, lane, seq, ts FROM records").fetchall() == [
+            ("sitewarden/v1/s/g", "r", "event", 2, 1)
+        ]
+        assert [json.loads(said)["ranges"] for _, said in paper.published] == [[[2, 2]]]
+        assert paper.acked == 2
+
+
+class Paper:
+    """A client that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, str]] = []
+        self.acked = 0
+
+    def publish(self, topic: str, payload: str, qos: int) -> None:
+        assert qos == 1
+        self.published.append((topic, payload))
+
+    def ack(self, mid: int, qos: int) -> None:
+        self.acked += 1

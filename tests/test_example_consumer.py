@@ -23,7 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from tls_scene import Authority, tls_front
 from uplink_scene import Waiter, until
 
-from gateway.contract import consumer
+from gateway.contract import consumer, small_consumer
 
 pytestmark = [
     pytest.mark.mosquitto,
@@ -50,8 +50,10 @@ Feed = dict[tuple[str, str, int], tuple[int, Any]]
 class Listener:
     """The example in a process of its own; it may be killed and started again."""
 
-    def __init__(self, port: int, file: Path, *options: str) -> None:
+    def __init__(self, port: int, file: Path, *options: str, small: bool = False) -> None:
         fixed = [sys.executable, consumer.__file__, "127.0.0.1", str(file), f"--port={port}", "--look=1"]
+        if small:
+            fixed = [sys.executable, small_consumer.__file__, "127.0.0.1", str(file), str(port)]
         self._command = [*fixed, *options]
         self._log = file.with_suffix(".log")
         self._file = file
@@ -110,12 +112,12 @@ def stored(daemon: Daemon) -> Feed:
 
 
 @contextmanager
-def site(folder: Path, options: str) -> Iterator[tuple[Daemon, Mosquitto, Listener]]:
+def site(folder: Path, options: str, *, small: bool = False) -> Iterator[tuple[Daemon, Mosquitto, Listener]]:
     """A broker that saves nothing but when it ends in order."""
     write_profile(folder, "four", 4)
     with (
         mosquitto(folder / "m", "allow_anonymous true", "max_queued_messages 0") as broker,
-        Listener(broker.port, folder / "feed.db") as listener,
+        Listener(broker.port, folder / "feed.db", small=small) as listener,
         TcpDevices() as devices,
         Daemon(folder, CONFIG.format(broker=broker.port, device=devices.port, options=options)) as daemon,
     ):
@@ -134,9 +136,11 @@ def complete(daemon: Daemon, listener: Listener) -> None:
 
 @pytest.mark.promise("exactly-once")
 @pytest.mark.promise("confirmed")
-def test_the_feed_is_stored_exactly_once_whoever_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("small", [True, False], ids=["small", "whole"])
+def test_the_feed_is_stored_exactly_once_whoever_is_killed(tmp_path: Path, *, small: bool) -> None:
     chance = random.Random(3)
-    with site(tmp_path, "acknowledged_by: platform, confirm_within: 1s") as (daemon, broker, listener):
+    options = "acknowledged_by: platform, confirm_within: 1s, compression: gzip"
+    with site(tmp_path, options, small=small) as (daemon, broker, listener):
         for victim in ("broker", "consumer", "gateway", "consumer", "broker", "gateway"):
             have = len(listener.feed())
             until(lambda have=have: len(listener.feed()) > have + 20, 20, f"records before {victim} is killed")  # type: ignore[misc]

@@ -16,7 +16,8 @@ _OTHERS = {
     "asyncapi": ("asyncapi.yaml", "the AsyncAPI 3 document: every topic, its direction, QoS and schema"),
     "promises": ("promises.json", "what may be relied on, each with an id"),
     "page": ("README.md", "duplicates, order, gaps, times, resend and confirmation explained"),
-    "consumer": ("consumer.py", "a runnable consumer that stores the feed exactly once in SQLite"),
+    "small-consumer": ("small_consumer.py", "sixty lines that store a confirmed feed exactly once in SQLite"),
+    "consumer": ("consumer.py", "the same for any feed: asks for what is missing, corrects times, logs in"),
 }
 
 
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         _write(documents, args.to)
     elif document is None:
         for name, (file, about) in documents.items():
-            print(f"{name:14}{file.name:27}{about}")
+            print(f"{name:15}{file.name:27}{about}")
     elif document in documents:
         print(documents[document][0].read_text(encoding="utf-8"), end="")
     else:
