@@ -108,10 +108,11 @@ class Inheritance:
         carried = {lane: sum(last - first + 1 for first, last in found.present[lane]) for lane in Lane}
         (states,) = db.execute("SELECT count(*) FROM state").fetchone()
         log.warning(
-            "carried over from %s: %d events, %d records of telemetry; %d are known to be lost",
+            "carried over from %s: %d events, %d records of telemetry, %d local ones; %d unsent are lost",
             self._aside,
             carried[Lane.EVENT],
             carried[Lane.TELEMETRY],
+            carried[Lane.LOCAL],
             sum(gap.records for gap in lost),
         )
         return Inherited(ledger, self._lost + lost, any(carried.values()) or states > 0)

@@ -2,6 +2,8 @@
 
 Order when space is short: acknowledged telemetry and what is local, then telemetry that some uplink does not have, each
 oldest first.
+A gap is what somebody misses: of rows that every uplink has, and of local ones, which none is to have, there is none.
+(What is lost before it ever was a row is one in each lane, waiting.py: the journal itself misses it.)
 An uplink that holds back more than its share of the budget is moved on by itself first.
 Events go only where telemetry has nothing left to give, a share of the budget is theirs: the oldest first,
 whoever has it. What the chain of events loses without a gap is always its beginning (chain.py).
