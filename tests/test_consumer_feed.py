@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -85,8 +86,10 @@ def gap(first: int, last: int, *uplinks: str, count: int | None = None) -> str:
 
 
 @pytest.fixture
-def platform() -> Platform:
-    return Platform()
+def platform() -> Iterator[Platform]:
+    made = Platform()
+    with closing(made.db):
+        yield made
 
 
 # ---------------------------------------------------------------- what is missing
