@@ -150,9 +150,12 @@ class HubRoom:
             self._rooms.write(write)
         if self._held is None:
             self._pass_on(decision)
-        elif self._hub.started:
-            self._pass_on(decision)
+        elif self._hub.started:  # first `started`, then what waited for it, then what came of it: by their numbers
+            started, *others = decision.records
+            self._pass_on(Decision((started,), notices=decision.notices) if others else decision)
             self._release()
+            if others:
+                self._pass_on(decision._replace(records=tuple(others), notices=()))
         else:
             self._held.append(decision)
         for answer, reply in decision.replies:
