@@ -50,7 +50,7 @@ class Dial:
                 self._pass_through(sock, self._proxy)
             made = self._secured(sock)
             self._go_on()
-        except BaseException as error:
+        except BaseException as error:  # whatever it was goes on; but no socket may be left open
             if self._socket is not None:
                 self._socket.close()
             if self._called_off and isinstance(error, OSError):
