@@ -586,8 +586,19 @@ def test_a_clock_that_is_behind_costs_no_damaged_file_that_was_not_read_yet(path
     assert found.aside == max(bad_files(path))
 
 
-def test_an_error_of_the_disk_in_the_middle_of_salvage_costs_nothing_of_it(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+def damage_found(*_: object) -> None:
+    error = sqlite3.DatabaseError("database disk image is malformed")
+    error.sqlite_errorname = "SQLITE_CORRUPT"
+    raise error
+
+
+def disk_error(*_: object) -> None:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("fails", [disk_error, damage_found], ids=["the disk", "the new file, too"])
+def test_what_fails_in_the_middle_of_salvage_costs_nothing_of_it(
+    path: Path, fails: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = opened(path)
     store.commit(group(*map(event, range(1, 21)), alarm='"raised"'), (), NOW)
@@ -595,31 +606,13 @@ def test_an_error_of_the_disk_in_the_middle_of_salvage_costs_nothing_of_it(
     setaside.move(path, NOW)
     again = Store(path, "run-2", "boot-1", ("platform",), 50_000_000)
     with monkeypatch.context() as failing:
-        failing.setattr(enrolment, "enrol", disk_error)
-        for _ in range(3):
-            with pytest.raises(JournalDown):
-                again.open(NOW)
-    found, dropped = again.open(NOW)
-    assert (found.fate, found.state, dropped) == ("salvaged", {"alarm": '"raised"'}, ())
-    assert len(backlog(again, Lane.EVENT).rows) == 20
-    again.close()
-
-
-def test_a_new_file_that_is_damaged_too_costs_nothing_of_the_one_before(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = opened(path)
-    store.commit(group(*map(event, range(1, 21)), alarm='"raised"'), (), NOW)
-    store.close()
-    setaside.move(path, NOW)
-    again = Store(path, "run-2", "boot-1", ("platform",), 50_000_000)
-    with monkeypatch.context() as failing:
-        failing.setattr(enrolment, "enrol", damage_found)
+        failing.setattr(enrolment, "enrol", fails)
         for _ in range(5):
             with pytest.raises(JournalDown):
                 again.open(NOW)
     found, dropped = again.open(NOW)
     assert (found.fate, found.state, dropped) == ("salvaged", {"alarm": '"raised"'}, ())
+    assert len(backlog(again, Lane.EVENT).rows) == 20
     assert len(bad_files(path)) == 1
     again.close()
 
@@ -651,16 +644,6 @@ def test_all_events_of_a_full_journal_are_carried_over(path: Path) -> None:
     assert again.ledger.rows_in(Lane.EVENT) == 1500
     assert found.aside == "" or (path.parent / found.aside).exists()
     again.close()
-
-
-def damage_found(*_: object) -> None:
-    error = sqlite3.DatabaseError("database disk image is malformed")
-    error.sqlite_errorname = "SQLITE_CORRUPT"
-    raise error
-
-
-def disk_error(*_: object) -> None:
-    raise OSError(errno.EIO, "Input/output error")
 
 
 def test_an_old_damaged_file_is_not_read_again_when_somebody_begins_anew(path: Path) -> None:
