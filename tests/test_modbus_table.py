@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 import drivers
 from drivers.modbus_decode import block_decoder, decoder, shortest
+from drivers.modbus_plan import plan
 from drivers.modbus_profile import WIDE, Order, Profile, RegisterPoint, TypeName
-from drivers.modbus_table import ModbusOptions, ModbusTable, plan
+from drivers.modbus_table import ModbusOptions, ModbusTable
 from gateway.config.profiles import Profiles
 from gateway.driver import Table
 from gateway.errors import LinkDown, NoReply, Refused, SitewardenError
