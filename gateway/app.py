@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from gateway.clock import Clock, SystemClock
@@ -94,7 +95,7 @@ class Gateway:
                 Stage((*rooms.senders, *wires), UPLINK_STOP_S),
                 Stage((self._hub,), HUB_STOP_S),
                 Stage((*dict.fromkeys(shared.values()), *rooms.pollers.values()), LINK_STOP_S),
-                Stage((Control(socket_path(state_dir), self._hub.post),), CONTROL_STOP_S),
+                Stage((self._control(socket_path(state_dir)),), CONTROL_STOP_S),
             ),
             vital=self._hub,
             clock=self._clock,
@@ -114,6 +115,9 @@ class Gateway:
         )
         rooms.senders.append(sender)
         return wire
+
+    def _control(self, path: Path) -> Control:
+        return Control(path, self._hub.post, {link_id: asdict(part) for link_id, part in self._config.links.items()})
 
     def _poller(self, link_id: str, shared: SharedThread | None) -> Poller:
         devices = {name: device for name, device in self._config.devices.items() if device.link == link_id}

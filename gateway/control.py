@@ -1,8 +1,8 @@
 """The local commands: a Unix socket in the state directory; who may open the file may ask.
 
-One request a connection: a JSON object on one line, `{"ask": "status"}` or `{"ask": "command", "name": ...,
-"args": ..., "issuer": ...}`; one JSON object on one line comes back, with `error` and `hint` where the request cannot
-be served.
+One request a connection: a JSON object on one line, `{"ask": "status"}`, `{"ask": "links"}` (which wires this daemon
+attends) or `{"ask": "command", "name": ..., "args": ..., "issuer": ...}`; one JSON object on one line comes back, with
+`error` and `hint` where the request cannot be served.
 
 - It decides nothing: it posts to the hub and passes on its answer.
 - Clients are served one after the other. Each gets `CLIENT_S` seconds and `MAX_REQUEST` bytes for its request; a slow
@@ -54,13 +54,14 @@ def ask_hub(
 
 
 class Control:
-    """The control socket's thread."""
+    """The control socket's thread. `links` are the daemon's, by id, each as it is configured."""
 
     name = "control"
 
-    def __init__(self, path: Path, post: Callable[[Fact], None]) -> None:
+    def __init__(self, path: Path, post: Callable[[Fact], None], links: Mapping[str, Json]) -> None:
         self._path = path
         self._post = post
+        self._links = links
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -109,6 +110,8 @@ class Control:
         match request:
             case {"ask": "status"}:
                 return asdict(status(self._post, CLIENT_S))
+            case {"ask": "links"}:
+                return {"pid": os.getpid(), "links": self._links}
             case {"ask": "command", "name": str(name), "args": dict(args), "issuer": str(issuer)}:
                 reply = command(name, args, issuer, self._post, CLIENT_S)
                 return {"id": reply.id, "result": reply.result, "detail": reply.detail}

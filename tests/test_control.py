@@ -78,7 +78,7 @@ def hub() -> Iterator[tuple[HubRoom, Told]]:
 
 @pytest.fixture
 def state_dir(tmp_path: Path, hub: tuple[HubRoom, Told]) -> Iterator[Path]:
-    control = Control(socket_path(tmp_path), hub[0].post)
+    control = Control(socket_path(tmp_path), hub[0].post, {"bus1": {"type": "serial", "port": "/dev/ttyUSB0"}})
     thread = threading.Thread(target=control.run)
     thread.start()
     deadline = SystemClock().mono() + WITHIN_S

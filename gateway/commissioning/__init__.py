@@ -1,0 +1,1 @@
+"""What the commands for setting up know: which ports there are, who holds them, what answers, which profile fits."""
