@@ -55,6 +55,11 @@ class Attended:
         """Whether it talks by itself."""
         return isinstance(self.device.driver, Pushed)
 
+    @property
+    def is_written_again(self) -> bool:
+        """Whether it is asked by writing again what has been written."""
+        return bool(self.written) and not isinstance(self.device.driver, Polled | Pushed)
+
     def write(self, link: Any, point: str, value: Value) -> Values:  # noqa: ANN401 - the Protocol of its family
         """Switch `point` to `value`; what was read back, Bad where that is something else."""
         driver = self.device.driver

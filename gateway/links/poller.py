@@ -116,18 +116,18 @@ class Poller:
         """Ask, hear and write until told to stop; raises LinkDown."""
         attendance = self._attendance
         while self._take_inbox():
-            if self._shared is not None and attendance.in_good_order and self._lend(self._shared):
+            if self._shared is not None and attendance.ahead.in_good_order and self._lend(self._shared):
                 continue
-            asked = attendance.take_turn()
+            asked = attendance.asking.take_turn()
             if not asked:
                 longest = self._clock.mono() + _LONGEST_WAIT_S
-                attendance.hear(self._link.wait(min(longest, attendance.next_due())))
-            elif attendance.listens:
-                attendance.hear(self._link.wait(0.0))
-            attendance.say_silences()
+                attendance.hearing.hear(self._link.wait(min(longest, attendance.next_due())))
+            elif attendance.hearing.any:
+                attendance.hearing.hear(self._link.wait(0.0))
+            attendance.hearing.say_silences()
             self._tell_health_if_due(self._clock.mono())
         with suppress(LinkDown):
-            attendance.write_safe_values()
+            attendance.writing.write_safe_values()
 
     def _lend(self, shared: SharedThread) -> bool:
         """Have the link served by `shared` until something is wrong; False if that cannot be. Raises LinkDown."""
@@ -139,8 +139,9 @@ class Poller:
             return False
         if (error := lent.returned.get()) is not None:
             raise error
-        self._attendance.take_back()
-        self._attendance.hear(link.wait(0.0))  # which ends the ringing of `wake`, and sees whether the peer has gone
+        self._attendance.ahead.take_back()
+        # What ends the ringing of `wake`, and sees whether the peer has gone:
+        self._attendance.hearing.hear(link.wait(0.0))
         return True
 
     def _is_lost(self, error: LinkDown) -> None:
@@ -172,7 +173,7 @@ class Poller:
         with suppress(Empty):
             posted = self._inbox.get(timeout=timeout_s) if timeout_s > 0 else self._inbox.get_nowait()
             while posted is not None:
-                self._attendance.write(posted, up=self._up)
+                self._attendance.writing.write(posted, up=self._up)
                 posted = self._inbox.get_nowait()
             self._stopping = True
         return not self._stopping
@@ -184,9 +185,10 @@ class Poller:
     def _tell_health(self) -> None:
         self._health_due = self._clock.mono() + _HEALTH_S
         attendance = self._attendance
-        noise = attendance.noise_bytes + self._link.noise_bytes
+        noise = attendance.hearing.noise_bytes + self._link.noise_bytes
         health = attendance.health()
-        self._tell(LinkHealth(self._id, self._up, health, self._opens, attendance.late, attendance.held, noise))
+        asking = attendance.asking
+        self._tell(LinkHealth(self._id, self._up, health, self._opens, asking.late, asking.held, noise))
 
 
 class _Lent:
@@ -203,22 +205,23 @@ class _Lent:
         self.watched = watched
         self.safety = safety
         self.due = attendance.next_due()
-        self.take = attendance.take_reply
+        self.take = attendance.ahead.take_reply
         self.returned: SimpleQueue[Exception | None] = SimpleQueue()
         self._attendance = attendance
+        self._ahead = attendance.ahead
         self._tell_health_if_due = tell_health_if_due
         self._asked = False
 
     def elapse(self, now: float) -> bool:
         """Ask who is due; False if there is no reply to the last question yet."""
-        if self._asked or not self._attendance.ask_ahead(now):
+        if self._asked or not self._ahead.ask(now):
             return False
         self._look(now)
         return True
 
     def conclude(self, arrived: Moment, tell: Callable[[Fact], None]) -> bool:
         """Have the device polled once everything has come."""
-        if not self._attendance.conclude(arrived, tell):
+        if not self._ahead.conclude(arrived, tell):
             return False
         self._look(arrived.mono)
         return True
@@ -229,7 +232,7 @@ class _Lent:
 
     def _look(self, now: float) -> None:
         """See whether a reply is under way, and what is to be done when."""
-        deadline = self._attendance.deadline
+        deadline = self._ahead.deadline
         self._asked = deadline < math.inf
         if self._asked:
             self.due = deadline

@@ -1,0 +1,48 @@
+"""What log and hub are told of how a link's devices do. A fault is logged once, until the device is well again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from gateway.errors import NoReply, Refused
+from gateway.links.device import Attended
+from gateway.model import DeviceBack, DeviceLost, Fact, Reason
+
+log = logging.getLogger(__name__)
+
+
+class Standing:
+    """How the devices of one link do. Owned by the poller's thread."""
+
+    def __init__(self, tell: Callable[[Fact], None]) -> None:
+        self._tell = tell
+
+    def faulty(self, each: Attended, error: Exception) -> Reason:
+        """Count the fault, log it if it is new, and name it for the reading."""
+        bug = None
+        match error:
+            case NoReply():
+                fault, reason, level = error.fault, Reason.NO_REPLY, logging.DEBUG
+            case Refused():
+                fault, reason, level = "refused", Reason.REFUSED, logging.ERROR
+            case _:
+                fault, reason, level, bug = "driver_bug", Reason.DRIVER_BUG, logging.ERROR, error
+        each.failures[fault] += 1
+        if fault not in each.blamed:
+            each.blamed.add(fault)
+            log.log(level, "device %s: %s", each.device.id, error, exc_info=bug)
+        return reason
+
+    def well(self, each: Attended, lost_s: float | None) -> None:
+        """It has said something, after having been lost for `lost_s` seconds if it was."""
+        each.state = "ok"
+        each.blamed.clear()
+        if lost_s is not None:
+            log.info("device %s is back after %.1f s", each.device.id, lost_s)
+            self._tell(DeviceBack(each.device.id, lost_s))
+
+    def lost(self, each: Attended, what: str, hint: str) -> None:
+        """It has said nothing for too long, or nothing that can be used."""
+        log.warning("device %s is lost: %s (%s)", each.device.id, what, hint)
+        self._tell(DeviceLost(each.device.id, what, hint))
