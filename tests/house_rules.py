@@ -43,7 +43,7 @@ PARSING = HARMLESS | words("calendar datetime")
 LIBRARY_HOMES = {
     "serial": ("gateway/links/serial.py",),
     "gpiozero": ("gateway/links/gpio.py",),
-    "pymodbus": ("gateway/links/modbus.py",),
+    "pymodbus": ("gateway/links/request.py",),
     "paho": ("gateway/uplink/mqtt.py", "gateway/contract/consumer.py", "gateway/contract/small_consumer.py"),
     "sqlite3": (
         "gateway/journal/",

@@ -47,6 +47,7 @@ from gateway.links.foresight import Foresight
 from gateway.links.framing import Ask, RtuAnswer
 from gateway.links.modbus import Exchange
 from gateway.links.port import Pace
+from gateway.links.request import whole
 from gateway.links.serial import SerialLine, pace
 from gateway.links.tcp import TcpPeer
 
@@ -176,9 +177,7 @@ def test_the_tcp_frame_is_byte_exact(server: TcpDevices, peer: TcpPeer) -> None:
 
 @pytest.mark.parametrize("frame", VECTORS["frames"], ids=lambda frame: str(frame["id"]))
 def test_our_checksum_agrees_with_the_vectors(frame: dict[str, object]) -> None:
-    from gateway.links.modbus import _whole  # noqa: PLC0415 - the one private thing that a vector is about
-
-    assert _whole(bytes.fromhex(str(frame["hex"]))) is frame["crc_ok"]
+    assert whole(bytes.fromhex(str(frame["hex"]))) is frame["crc_ok"]
 
 
 @pytest.mark.parametrize("row", VECTORS["timing"]["table"], ids=lambda row: f"{row['baud']}-{row['registers']}")
@@ -367,6 +366,57 @@ def test_the_line_is_silent_for_the_gap_before_each_request(bus: RtuDevices) -> 
         link.close()
     asked = [at for at, _ in bus.asked]
     assert min(b - a for a, b in itertools.pairwise(asked)) >= 0.004 + 0.02 - 0.001
+
+
+# ---------------------------------------------------------------- a device that was asked in vain before
+
+
+@pytest.fixture
+def limited(line: SerialLine) -> Exchange:
+    registers = registers_of(line)
+    assert isinstance(registers, Exchange)
+    registers.limit(TIMEOUT_S * 0.3)
+    return registers
+
+
+def test_a_silent_device_holds_up_the_others_no_longer_than_the_limit(bus: RtuDevices, limited: Exchange) -> None:
+    bus.then(silent)
+    with pytest.raises(NoReply, match=r"within 3\d ms"):
+        limited.read(1, Table.HOLDING, 100, 4)
+    limited.limit(None)
+    assert read_is_right(limited, unit=2)
+    (asked_in_vain, _), (asked_next, _) = bus.asked
+    assert TIMEOUT_S * 0.3 <= asked_next - asked_in_vain < TIMEOUT_S
+
+
+def test_the_first_silence_within_the_limit_is_the_last(bus: RtuDevices, limited: Exchange) -> None:
+    bus.then(silent)
+    for address in (100, 200, 300):
+        assert fault_of(lambda address=address: limited.read(1, Table.HOLDING, address, 4)) == "silent"  # type: ignore[misc]
+    assert len(bus.asked) == 1
+    assert read_is_right(limited, unit=2)
+
+
+@pytest.mark.parametrize("delay", [0.4, 0.7, 1.0, 1.4, 1.8])
+def test_what_comes_after_the_limit_is_not_the_value_of_other_registers(
+    bus: RtuDevices, limited: Exchange, delay: float
+) -> None:
+    bus.then(late(TIMEOUT_S * delay))
+    assert fault_of(lambda: limited.read(1, Table.HOLDING, 100, 4)) == "silent"
+    limited.limit(None)
+    assert read_is_right(limited, unit=1, address=200)
+
+
+def test_what_comes_after_the_limit_is_not_the_value_of_another_unit(bus: RtuDevices, limited: Exchange) -> None:
+    bus.then(late(TIMEOUT_S * 0.6), late(TIMEOUT_S * 0.6))
+    assert fault_of(lambda: limited.read(1, Table.HOLDING, 100, 4)) == "silent"
+    limited.limit(None)
+    assert read_is_right(limited, unit=2, address=100)
+
+
+def test_a_device_that_answers_within_the_limit_is_read_as_ever(limited: Exchange) -> None:
+    for address in (100, 200, 300):
+        assert read_is_right(limited, address=address)
 
 
 # ---------------------------------------------------------------- echo

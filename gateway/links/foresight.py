@@ -87,3 +87,7 @@ class Foresight:
         self._replies.clear()
         self.strayed = True
         self._exchange.write(unit, table, address, values)
+
+    def limit(self, turnaround_s: float | None) -> None:
+        """Wait for replies so long; None: as long as the link says."""
+        self._exchange.limit(turnaround_s)

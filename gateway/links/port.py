@@ -54,6 +54,14 @@ class Watched(Protocol):
         """The file descriptors of the connection and of `wake`; -1: not there."""
 
 
+@runtime_checkable
+class Limited(Protocol):
+    """What is offered by a link whose waits can be cut short for a device that is known to be silent."""
+
+    def limit(self, turnaround_s: float | None) -> None:
+        """Wait for replies so long beside their time on the wire; None: as long as the link says."""
+
+
 class Port(Protocol):
     """Bytes to and from devices that answer when asked."""
 
