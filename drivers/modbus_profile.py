@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from drivers.modbus_writing import Writing
 from gateway.units import KINDS, Form
 
 TableName: TypeAlias = Literal["coil", "discrete", "holding", "input"]
@@ -62,6 +63,8 @@ class RegisterPoint:
     maximum: float | None = None
     inverted: bool = False  # the bit is 1 at rest
     writable: bool = False
+    readable: bool = True
+    write: Writing | None = None  # how it is written, where that is not as the specification has it
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
@@ -124,7 +127,7 @@ class Profile:
 
 
 def _problems(point: RegisterPoint) -> tuple[str, ...]:
-    return _place_problems(point) + _kind_problems(point) + _number_problems(point)
+    return _place_problems(point) + _kind_problems(point) + _number_problems(point) + _writing_problems(point)
 
 
 def _place_problems(point: RegisterPoint) -> tuple[str, ...]:
@@ -151,8 +154,20 @@ def _kind_problems(point: RegisterPoint) -> tuple[str, ...]:
         return (f"kind: {point.kind} is {wanted}, and type {point.type} is not",)
     if point.inverted and not point.is_state:
         return ("inverted: only a bool or bit can be",)
-    if point.writable and not (point.kind == "output" and point.type == "bool" and point.table in ("coil", "holding")):
+    return ()
+
+
+def _writing_problems(point: RegisterPoint) -> tuple[str, ...]:
+    if not point.writable:
+        if point.write is not None:
+            return ("write: only of a point that is writable",)
+        return () if point.readable else ("readable: a point that is not writable must be",)
+    if not (point.kind == "output" and point.type == "bool" and point.table in ("coil", "holding")):
         return ("writable: only an output of type bool, in a coil or a holding register",)
+    function = None if point.write is None else point.write.function
+    fitting = (5, 15) if point.table == "coil" else (6, 16)
+    if function is not None and function not in fitting:
+        return (f"write: a {point.table} is written by function {fitting[0]} or {fitting[1]}, not {function}",)
     return ()
 
 

@@ -9,7 +9,7 @@ Invariants:
 - A range without an answer makes its own points Bad. Only a device that has answered nothing raises; one that left the
   first two requests without a reply is taken as absent and asked no further, because each silence holds up the bus.
 - Nothing is written but outputs that the profile marks writable and the installation hands to this gateway; what is
-  reported is what was read back.
+  reported is what was read back, or where the profile says that it cannot be read, what the device has confirmed.
 
 Not known here: a device that keeps silent, where it should refuse, about registers it does not have. Its profile
 needs `max_gap: 0`.
@@ -17,7 +17,7 @@ needs `max_gap: 0`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Annotated, ClassVar, NamedTuple
@@ -25,6 +25,7 @@ from typing import Annotated, ClassVar, NamedTuple
 from drivers.modbus_decode import BlockDecode, block_decoder, decoder
 from drivers.modbus_plan import Block, halves, plan
 from drivers.modbus_profile import Profile, RegisterPoint
+from drivers.modbus_writing import USUAL
 from gateway.driver import PROFILE, Family, Output, Polled, Registers, Table, point
 from gateway.errors import NoReply, Refused
 from gateway.model import Bad, Point, Reason, Value, Values
@@ -54,6 +55,10 @@ class ModbusOptions:
         self._refuse_others("kinds", self.kinds, inputs)
         self._refuse_others("inverted", self.inverted, states)
         self._refuse_others("outputs", self.outputs, outputs)
+        if not self.outputs and not any(it.readable for it in points.values()):
+            raise ValueError(
+                f"outputs: name one at least, of {_listed(outputs)}: nothing of {self.profile.model} is read"
+            )
         for name, kind in self.kinds.items():
             if kind not in STATE_WORDS or kind == "output":
                 raise ValueError(f"kinds: {name} can be smoke, door or contact, not {kind!r}")
@@ -82,9 +87,10 @@ class ModbusTable(Polled, Output):
     def __init__(self, options: ModbusOptions) -> None:
         self._unit = options.unit
         self._model = options.profile.model
-        self._registers = {name: _as_installed(name, it, options) for name, it in options.profile.points.items()}
+        self._registers = dict(_as_installed(options))
         self._points = tuple(point(name, it.kind, writable=it.writable) for name, it in self._registers.items())
-        self._blocks = plan(self._registers, options.profile.max_registers, options.profile.max_gap)
+        readable = {name: it for name, it in self._registers.items() if it.readable}
+        self._blocks = plan(readable, options.profile.max_registers, options.profile.max_gap)
         self._decoders: dict[tuple[Table, int, int], BlockDecode] = {}
 
     @property
@@ -102,8 +108,13 @@ class ModbusTable(Polled, Output):
         """All outputs off."""
         return {name: "off" for name, it in self._registers.items() if it.writable}
 
+    @property
+    def unread(self) -> frozenset[str]:
+        """The outputs that can only be written."""
+        return frozenset(name for name in self.safe if not self._registers[name].readable)
+
     def poll(self, link: Registers) -> Values:
-        """Every point, good or Bad; NoReply or Refused when nothing answered."""
+        """Every point that can be read, good or Bad; NoReply or Refused when nothing answered."""
         answers: list[_Answer] = []
         for block in self._blocks:
             answers.append(self._ask(link, block))
@@ -113,7 +124,7 @@ class ModbusTable(Polled, Output):
             self._blocks = answers[0].blocks
             return answers[0].values
         faults = [it.fault for it in answers if it.fault is not None]
-        if len(faults) == len(answers):
+        if faults and len(faults) == len(answers):
             raise next((it for it in faults if isinstance(it, NoReply)), faults[0])
         self._blocks = tuple(block for it in answers for block in it.blocks)
         return _together(answers)
@@ -126,9 +137,10 @@ class ModbusTable(Polled, Output):
             raise Refused(2, f"{self._model}, unit {self._unit}, has no output {point!r}", f"it can switch {outputs}")
         if value not in ("on", "off"):
             raise Refused(3, f"output {point!r} of unit {self._unit} cannot be {value!r}", "write on or off")
-        table = Table(it.table)
-        link.write(self._unit, table, it.address, (int((value == "on") != it.inverted),))
-        return {point: decoder(it)(link.read(self._unit, table, it.address, 1), 0)}
+        table, way = Table(it.table), it.write or USUAL
+        function = 5 if table is Table.COIL and way.has_words else way.function
+        link.write(self._unit, table, it.address, (way.word(on=(value == "on") != it.inverted),), function)
+        return {point: decoder(it)(link.read(self._unit, table, it.address, 1), 0) if it.readable else value}
 
     def _ask(self, link: Registers, block: Block) -> _Answer:
         try:
@@ -167,14 +179,24 @@ def _together(answers: Iterable[_Answer]) -> dict[str, Value | Bad]:
     return {name: value for it in answers for name, value in it.values.items()}
 
 
-def _as_installed(name: str, it: RegisterPoint, options: ModbusOptions) -> RegisterPoint:
-    """The profile's point, changed by what this installation says of it."""
-    return replace(
-        it,
-        kind=options.kinds.get(name, it.kind),
-        inverted=it.inverted != (name in options.inverted),
-        writable=name in options.outputs,
-    )
+def _as_installed(options: ModbusOptions) -> Iterator[tuple[str, RegisterPoint]]:
+    """The profile's points, changed by what this installation says of them.
+
+    An output that can only be written, and is not for this gateway to write, is none of its points.
+    """
+    for name, it in options.profile.points.items():
+        handed = name in options.outputs
+        if it.readable or handed:
+            yield (
+                name,
+                replace(
+                    it,
+                    kind=options.kinds.get(name, it.kind),
+                    inverted=it.inverted != (name in options.inverted),
+                    writable=handed,
+                    write=it.write if handed else None,
+                ),
+            )
 
 
 def _all_bad(block: Block, reason: Reason) -> dict[str, Value | Bad]:

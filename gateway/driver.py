@@ -56,8 +56,12 @@ class Registers(Protocol):
     def read(self, unit: int, table: Table, address: int, count: int) -> Sequence[int]:
         """The `count` registers (0 to 65535) or bits (0 or 1) from the 0-based `address` on."""
 
-    def write(self, unit: int, table: Table, address: int, values: Sequence[int]) -> None:
-        """Write registers or coils; returns when the device has confirmed."""
+    def write(self, unit: int, table: Table, address: int, values: Sequence[int], function: int | None = None) -> None:
+        """Write registers or coils; returns when the device has confirmed.
+
+        `function` for devices that want a certain one: 5 or 15, 6 or 16. With 5 the value is the word that is sent,
+        0xFF00 for on where the device keeps to the specification.
+        """
 
 
 class Stream(Protocol):
@@ -180,3 +184,8 @@ class Output(Driver):
     @abstractmethod
     def safe(self) -> Mapping[str, Value]:
         """The values written when the link opens and when the daemon stops."""
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """Outputs that no poll tells of: they are written again on the device's turn, which confirms them."""
+        return frozenset()

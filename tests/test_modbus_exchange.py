@@ -138,11 +138,24 @@ def test_one_value_and_several_are_written(
     assert server.asked[-1][1][6:] == b"\x03" + bytes.fromhex(pdu)
 
 
-TRANSACTIONS = [case for case in VECTORS["transactions"] if case["id"] != "waveshare_flash_700ms"]
-"""A vendor's timed flash is no value of a coil."""
+@pytest.mark.parametrize(
+    ("table", "values", "function", "pdu"),
+    [
+        (Table.COIL, [0x0100], 5, "05 00 07 01 00"),
+        (Table.COIL, [0xFF00], 5, "05 00 07 FF 00"),
+        (Table.COIL, [1], 15, "0F 00 07 00 01 01 01"),
+        (Table.HOLDING, [0x0200], 6, "06 00 07 02 00"),
+        (Table.HOLDING, [0x1234], 16, "10 00 07 00 01 02 12 34"),
+    ],
+)
+def test_a_device_gets_the_function_that_it_wants(
+    bus: RtuDevices, line: SerialLine, table: Table, values: list[int], function: int, pdu: str
+) -> None:
+    registers_of(line).write(3, table, 7, values, function)
+    assert bus.asked[-1][1] == rtu(3, bytes.fromhex(pdu))
 
 
-@pytest.mark.parametrize("case", TRANSACTIONS, ids=lambda case: str(case["id"]))
+@pytest.mark.parametrize("case", VECTORS["transactions"], ids=lambda case: str(case["id"]))
 def test_recorded_transactions_are_byte_exact(bus: RtuDevices, line: SerialLine, case: dict[str, object]) -> None:
     request, response = bytes.fromhex(str(case["request"])), bytes.fromhex(str(case["response"]))
     bus.then(instead(response))
@@ -154,7 +167,7 @@ def test_recorded_transactions_are_byte_exact(bus: RtuDevices, line: SerialLine,
     )
     registers = registers_of(line)
     if function in {5, 6}:
-        registers.write(unit, Table.COIL if function == 5 else Table.HOLDING, address, [word])
+        registers.write(unit, Table.COIL if function == 5 else Table.HOLDING, address, [word], function)
     elif response[1] & 0x80:
         assert fault_of(lambda: registers.read(unit, Table.HOLDING, address, word)) == "busy"
     else:
@@ -204,6 +217,10 @@ def test_the_times_on_the_wire_are_those_of_the_standard(row: dict[str, object])
         lambda it: it.write(1, Table.HOLDING, 0, []),
         lambda it: it.write(1, Table.INPUT, 0, [1]),
         lambda it: it.write(1, Table.DISCRETE, 0, [1]),
+        lambda it: it.write(1, Table.COIL, 0, [1], 6),
+        lambda it: it.write(1, Table.COIL, 0, [0x10000], 5),
+        lambda it: it.write(1, Table.HOLDING, 0, [1], 5),
+        lambda it: it.write(1, Table.HOLDING, 0, [1, 2], 6),
     ],
 )
 def test_an_impossible_request_is_not_sent(

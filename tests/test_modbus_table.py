@@ -7,6 +7,7 @@ import math
 import re
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from drivers.modbus_decode import block_decoder, decoder, shortest
 from drivers.modbus_plan import plan
 from drivers.modbus_profile import WIDE, Order, Profile, RegisterPoint, TypeName
 from drivers.modbus_table import ModbusOptions, ModbusTable
+from drivers.modbus_writing import Writing
 from gateway.config.profiles import Profiles
 from gateway.driver import Table
 from gateway.errors import LinkDown, NoReply, Refused, SitewardenError
@@ -61,6 +63,7 @@ class Device:
         self.mute: set[int] = set()
         self.stuck: set[int] = set()
         self.asked: list[tuple[str, int, int]] = []
+        self.functions: list[int | None] = []
 
     def read(self, unit: int, table: Table, address: int, count: int) -> Sequence[int]:
         assert unit == 1
@@ -72,9 +75,10 @@ class Device:
             raise Refused(2, "exception 2")
         return [self.registers.get(it, 0) for it in addresses]
 
-    def write(self, unit: int, table: Table, address: int, values: Sequence[int]) -> None:
+    def write(self, unit: int, table: Table, address: int, values: Sequence[int], function: int | None = None) -> None:
         assert unit == 1
         self.asked.append((f"write {table}", address, len(values)))
+        self.functions.append(function)
         if address in self.refuses:
             raise Refused(2, "exception 2")
         self.registers.update((at, it) for at, it in enumerate(values, address) if at not in self.stuck)
@@ -282,6 +286,12 @@ def test_every_profile_of_the_demo_is_there() -> None:
         ({"minimum": 2.0, "maximum": 1.0}, "minimum: 2.0 is above the maximum 1.0"),
         ({"inverted": True}, "inverted: only a bool or bit can be"),
         ({"writable": True}, "writable: only an output of type bool, in a coil or a holding register"),
+        ({"readable": False}, "readable: a point that is not writable must be"),
+        ({"write": Writing(6)}, "write: only of a point that is writable"),
+        (
+            {"kind": "output", "table": "coil", "type": "bool", "writable": True, "write": Writing(6)},
+            "write: a coil is written by function 5 or 15, not 6",
+        ),
     ],
 )
 def test_a_point_that_contradicts_itself_is_refused(change: dict[str, Any], says: str) -> None:
@@ -565,6 +575,78 @@ def test_only_outputs_handed_to_this_gateway_are_ever_switched() -> None:
     with pytest.raises(Refused, match="'do1' of unit 1 cannot be 'up'"):
         driver.write(device, "do1", "up")
     assert not device.asked
+
+
+class RelayBoard(Device):
+    """Takes 0x0100 for on and 0x0200 for off in its registers, where it then shows 1 and 0."""
+
+    def write(self, unit: int, table: Table, address: int, values: Sequence[int], function: int | None = None) -> None:
+        super().write(unit, table, address, values, function)
+        assert (table, function) == (Table.HOLDING, 6)
+        self.registers[address] = {0x0100: 1, 0x0200: 0}[self.registers[address]]
+
+
+BOARD = RegisterPoint("output", "holding", 1, "bool", writable=True, write=Writing(6, 0x0100, 0x0200))
+
+
+def test_an_output_is_switched_by_the_words_of_its_device() -> None:
+    driver, device = table({"relay1": BOARD}, outputs=("relay1",)), RelayBoard()
+    assert driver.write(device, "relay1", "on") == {"relay1": "on"}
+    assert driver.write(device, "relay1", "off") == {"relay1": "off"}
+    assert driver.unread == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("way", "function", "sent"),
+    [
+        (None, None, (1, 0)),
+        (Writing(on=0x0100, off=0), 5, (0x0100, 0)),
+        (Writing(function=5), 5, (0xFF00, 0)),
+        (Writing(function=15), 15, (1, 0)),
+    ],
+)
+def test_a_coil_is_switched_as_its_profile_says(
+    way: Writing | None, function: int | None, sent: tuple[int, int]
+) -> None:
+    points = {"relay1": RegisterPoint("output", "coil", 1, "bool", writable=True, write=way)}
+    driver, device = table(points, outputs=("relay1",)), Device()
+    driver.write(device, "relay1", "on")
+    assert (device.registers[1], device.functions) == (sent[0], [function])
+    driver.write(device, "relay1", "off")
+    assert (device.registers[1], device.functions) == (sent[1], [function] * 2)
+
+
+BLIND = RegisterPoint("output", "coil", 1, "bool", writable=True, readable=False, write=Writing(5, 0x0100, 0))
+
+
+def test_an_output_that_cannot_be_read_is_what_its_device_has_confirmed() -> None:
+    driver, device = table({"relay1": BLIND}, outputs=("relay1",)), Device()
+    assert driver.write(device, "relay1", "on") == {"relay1": "on"}
+    assert driver.poll(device) == {}
+    assert device.asked == [("write coil", 1, 1)]
+    assert driver.unread == {"relay1"}
+
+
+def test_an_output_that_can_only_be_written_is_a_point_where_it_is_for_this_gateway_to_write() -> None:
+    driver = table({"relay1": BLIND, "relay2": replace(BLIND, address=2)}, outputs=("relay2",))
+    assert [it.name for it in driver.points] == ["relay2"]
+    assert driver.safe == {"relay2": "off"}
+    with pytest.raises(ValueError, match="outputs: name one at least, of relay1: nothing of test is read"):
+        table({"relay1": BLIND})
+
+
+@pytest.mark.parametrize(
+    ("way", "says"),
+    [
+        ({"on": 1}, "on: together with off, or neither of them"),
+        ({"on": 7, "off": 7}, "on: the same word as off, 7"),
+        ({"on": 0x10000, "off": 0}, "on: a word holds 0 to 0xFFFF, not 65536"),
+        ({"function": 15, "on": 1, "off": 0}, "function: 15 sends single bits"),
+    ],
+)
+def test_a_way_of_writing_that_cannot_be_is_refused(way: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Writing(**way)
 
 
 def test_widths_and_kinds_are_complete() -> None:

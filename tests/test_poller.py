@@ -17,7 +17,7 @@ from typing import Any, ClassVar, TypeVar
 
 import pytest
 from gpiozero import Device
-from modbus_responder import RtuDevices, TcpDevices, exception, instead, late, rtu, silent, value_of
+from modbus_responder import RtuDevices, Script, TcpDevices, exception, instead, late, rtu, silent, value_of
 
 from drivers.contact import Contact, ContactOptions
 from drivers.relay import Relay, RelayOptions
@@ -514,6 +514,33 @@ def test_an_output_that_cannot_be_asked_is_written_again_and_so_never_stale(bus:
         for _ in range(3):
             assert told.reading("siren").values == {"output": "on"}
     assert bus.asked[-1][1] == rtu(20, bytes.fromhex("0500070000"))
+
+
+class BlindSiren(Thermometer, Siren):
+    """A thermometer with a coil that no poll tells of."""
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        return (point("temperature", "temperature"), point("humidity", "humidity"), point("output", "output"))
+
+    @property
+    def unread(self) -> frozenset[str]:
+        return frozenset({"output"})
+
+
+def test_an_output_that_no_poll_tells_of_is_written_again_with_each_poll(bus: RtuDevices, line: Link) -> None:
+    driver = BlindSiren(20)
+
+    def no_coil(request: bytes, reply: bytes) -> Script:
+        return exception(4)(request, reply) if request[1] == 5 else [(0.0, reply)]
+
+    with polling(line, device("both", driver, 0.05)) as told:
+        told.poller.post(Write("bus1", "both", "output", "on"))
+        told.first(lambda fact: isinstance(fact, Reading) and fact.values == driver.right | {"output": "on"})
+        bus.then(*[no_coil] * 4)
+        reading = told.bad("both", Reason.WRITE_FAILED)
+        assert (reading.values, reading.bad) == (driver.right, {"output": Reason.WRITE_FAILED})
+        assert told.good("both").values == driver.right | {"output": "on"}
 
 
 def test_a_write_that_is_not_confirmed_has_failed(bus: RtuDevices, line: Link) -> None:

@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any, TypeGuard
 
 from gateway.driver import Driver, Output, Polled, Pushed
+from gateway.errors import NoReply, Refused
 from gateway.links.framing import Read
 from gateway.model import Bad, DeviceHealth, Moment, Reading, Reason, Value, Values
 
@@ -46,7 +47,8 @@ class Attended:
         self._names = frozenset(point.name for point in driver.points)
         self.ask = None
         if isinstance(driver, Polled):
-            self.ask = driver.poll
+            unread = isinstance(driver, Output) and bool(driver.unread)
+            self.ask = self._poll_and_write_again if unread else driver.poll
         elif isinstance(driver, Output) and not self.talks:
             self.ask = self._write_again
 
@@ -101,6 +103,21 @@ class Attended:
         values: dict[str, Value | Bad] = {}
         for point, value in self.written.items():
             values |= self.write(link, point, value)
+        return values
+
+    def _poll_and_write_again(self, link: Any) -> Values:  # noqa: ANN401 - the Protocol of its family
+        """What it says, and for outputs that it says nothing of, whether it took them once more."""
+        driver = self.device.driver
+        if not isinstance(driver, Polled) or not isinstance(driver, Output):
+            raise TypeError(f"{self.device.id} is no output that is polled")
+        values = dict(driver.poll(link))
+        for point in self.written.keys() & driver.unread:
+            try:
+                values |= self.write(link, point, self.written[point])
+            except (NoReply, Refused):
+                if not values:
+                    raise
+                values[point] = Bad(Reason.WRITE_FAILED)
         return values
 
 

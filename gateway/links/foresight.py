@@ -81,12 +81,12 @@ class Foresight:
         self.strayed = True
         return self._exchange.read(unit, table, address, count)
 
-    def write(self, unit: int, table: Table, address: int, values: Sequence[int]) -> None:
+    def write(self, unit: int, table: Table, address: int, values: Sequence[int], function: int | None = None) -> None:
         """Write registers or coils; raises NoReply, Refused or LinkDown."""
         self._asked = None
         self._replies.clear()
         self.strayed = True
-        self._exchange.write(unit, table, address, values)
+        self._exchange.write(unit, table, address, values, function)
 
     def limit(self, turnaround_s: float | None) -> None:
         """Wait for replies so long; None: as long as the link says."""

@@ -65,12 +65,12 @@ class Exchange:
             return request.values(self._await(sent))
         return request.values(self._exchange(request))
 
-    def write(self, unit: int, table: Table, address: int, values: Sequence[int]) -> None:
+    def write(self, unit: int, table: Table, address: int, values: Sequence[int], function: int | None = None) -> None:
         """Write registers (functions 6, 16) or coils (5, 15); returns when the device has confirmed.
 
         Raises NoReply, Refused or LinkDown; ValueError when the request itself is impossible.
         """
-        self._exchange(self._requests.writing(unit, table, address, values))
+        self._exchange(self._requests.writing(unit, table, address, values, function))
 
     def limit(self, turnaround_s: float | None) -> None:
         """From now on wait for replies so long beside their time on the wire; None: as long as the link says.

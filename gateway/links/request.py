@@ -31,6 +31,7 @@ _READS: dict[Table, type[ModbusPDU]] = {
     Table.HOLDING: ReadHoldingRegistersRequest,
     Table.INPUT: ReadInputRegistersRequest,
 }
+_WRITES = {Table.COIL: (None, 5, 15), Table.HOLDING: (None, 6, 16)}
 _BITS = frozenset({Table.COIL, Table.DISCRETE})
 MOST_BITS, MOST_REGISTERS = 2000, 125
 """In one read (Application Protocol V1.1b3, parts 6.1 to 6.4)."""
@@ -80,10 +81,12 @@ class Requests:
         self._kept[wanted] = request
         return request
 
-    def writing(self, unit: int, table: Table, address: int, values: Sequence[int]) -> Request:
-        """The request that writes `values`; ValueError when it is impossible."""
+    def writing(
+        self, unit: int, table: Table, address: int, values: Sequence[int], function: int | None = None
+    ) -> Request:
+        """The request that writes `values`, by a certain `function` if one is given; ValueError when impossible."""
         _check(unit, address, len(values), MOST_BITS_WRITTEN if table in _BITS else MOST_REGISTERS_WRITTEN)
-        pdu = _write(unit, table, address, values)
+        pdu = _write(unit, table, address, values, function)
         head = bytes((pdu.function_code,)) + pdu.encode()[:4]  # all four functions are confirmed by these five bytes
         return self._request(Ask.of(unit, head, len(head)), pdu, _nothing)
 
@@ -108,18 +111,27 @@ def _check(unit: int, address: int, count: int, most: int) -> None:
         raise ValueError(f"{count} values from address {address} on do not lie in 0 to 65535")
 
 
-def _write(unit: int, table: Table, address: int, values: Sequence[int]) -> ModbusPDU:
-    several = len(values) > 1
-    if table is Table.COIL:
+class _CoilByWord(WriteSingleRegisterRequest):
+    """Function 5 with a word of the device's own: laid out as function 6 is."""
+
+    function_code = 5
+
+
+def _write(unit: int, table: Table, address: int, values: Sequence[int], function: int | None) -> ModbusPDU:
+    if function not in _WRITES.get(table, ()):
+        raise ValueError(f"a {table} cannot be written" + ("" if function is None else f" by function {function}"))
+    several = len(values) > 1 or function in (15, 16)
+    if table is Table.COIL and function != 5:
         bits = [bool(value) for value in values]
         coils = WriteMultipleCoilsRequest if several else WriteSingleCoilRequest
         return coils(address=address, bits=bits, dev_id=unit)
-    if table is Table.HOLDING:
-        if any(not 0 <= value <= 0xFFFF for value in values):
-            raise ValueError(f"a register holds 0 to 65535, not {values}")
-        registers = WriteMultipleRegistersRequest if several else WriteSingleRegisterRequest
-        return registers(address=address, registers=list(values), dev_id=unit)
-    raise ValueError(f"a {table} cannot be written")
+    if any(not 0 <= value <= 0xFFFF for value in values):
+        raise ValueError(f"a register holds 0 to 65535, not {values}")
+    if several and function in (5, 6):
+        raise ValueError(f"function {function} writes one value, not {len(values)}")
+    single = _CoilByWord if function == 5 else WriteSingleRegisterRequest
+    registers = WriteMultipleRegistersRequest if several else single
+    return registers(address=address, registers=list(values), dev_id=unit)
 
 
 def _registers_of(count: int) -> Values:
