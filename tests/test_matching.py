@@ -41,7 +41,7 @@ class Unit(Registers):
             raise Refused(2, f"unit {unit}: illegal data address")
         return [self.raw[place] for place in places]
 
-    def write(self, unit: int, table: Table, address: int, values: Sequence[int]) -> None:
+    def write(self, unit: int, table: Table, address: int, values: Sequence[int], function: int | None = None) -> None:
         pytest.fail(f"unit {unit} was written to: {table} {address} {values}")
 
 
