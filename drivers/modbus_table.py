@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Annotated, ClassVar, NamedTuple
 
-from drivers.modbus_decode import BlockDecode, block_decoder, decoder
+from drivers.modbus_decode import BlockDecode, Settle, block_decoder, decoder, settler
 from drivers.modbus_plan import Block, halves, plan
 from drivers.modbus_profile import Profile, RegisterPoint
 from drivers.modbus_writing import USUAL
@@ -31,6 +31,7 @@ from gateway.errors import NoReply, Refused
 from gateway.model import Bad, Point, Reason, Value, Values
 from gateway.units import STATE_WORDS
 
+_INPUTS = tuple(kind for kind in STATE_WORDS if kind != "output")
 _ABSENT = 2  # requests without any reply, after which a device is not asked further
 
 
@@ -40,7 +41,7 @@ class ModbusOptions:
 
     unit: int  # 1 to 247; some devices use up to 255
     profile: Annotated[Profile, PROFILE]
-    kinds: Mapping[str, str] = field(default_factory=dict)  # input -> smoke, door or contact
+    kinds: Mapping[str, str] = field(default_factory=dict)  # input -> smoke, door, contact, status or fault
     inverted: tuple[str, ...] = ()  # inputs and outputs that are wired the other way round
     outputs: tuple[str, ...] = ()  # outputs that this gateway switches; it only reads the others
 
@@ -60,8 +61,8 @@ class ModbusOptions:
                 f"outputs: name one at least, of {_listed(outputs)}: nothing of {self.profile.model} is read"
             )
         for name, kind in self.kinds.items():
-            if kind not in STATE_WORDS or kind == "output":
-                raise ValueError(f"kinds: {name} can be smoke, door or contact, not {kind!r}")
+            if kind not in _INPUTS:
+                raise ValueError(f"kinds: {name} can be {_listed(_INPUTS)}, not {kind!r}")
 
     def _refuse_others(self, option: str, written: Iterable[str], known: Collection[str]) -> None:
         for name in written:
@@ -92,6 +93,8 @@ class ModbusTable(Polled, Output):
         readable = {name: it for name, it in self._registers.items() if it.readable}
         self._blocks = plan(readable, options.profile.max_registers, options.profile.max_gap)
         self._decoders: dict[tuple[Table, int, int], BlockDecode] = {}
+        self._scales_told = any(it.scale_by is not None for it in self._registers.values())
+        self._settle: Settle | None = None
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -115,6 +118,14 @@ class ModbusTable(Polled, Output):
 
     def poll(self, link: Registers) -> Values:
         """Every point that can be read, good or Bad; NoReply or Refused when nothing answered."""
+        values = self._read(link)
+        if self._scales_told:
+            if self._settle is None:  # not before the first poll, as the decoders
+                self._settle = settler(self._registers)
+            self._settle(values)
+        return values
+
+    def _read(self, link: Registers) -> dict[str, Value | Bad]:
         answers: list[_Answer] = []
         for block in self._blocks:
             answers.append(self._ask(link, block))

@@ -12,6 +12,7 @@ class Form(StrEnum):
     GAUGE = "gauge"  # a quantity that goes up and down
     COUNTER = "counter"  # a total that only grows, until it wraps or the device restarts
     STATE = "state"  # one of a few words or on/off
+    TEXT = "text"  # a text that the device holds: a name, an address
     POSITION = "position"  # latitude and longitude together, degrees WGS 84
 
 
@@ -33,9 +34,12 @@ KINDS: dict[str, Kind] = {
     "current": Kind(Form.GAUGE, "A"),
     "power": Kind(Form.GAUGE, "W"),
     "frequency": Kind(Form.GAUGE, "Hz"),
+    "power_factor": Kind(Form.GAUGE, "1"),
     "energy": Kind(Form.COUNTER, "kWh"),
     "resistance": Kind(Form.GAUGE, "ohm"),
     "level": Kind(Form.GAUGE, "%"),
+    "signal": Kind(Form.GAUGE, "dBm"),  # how strong a radio is received
+    "uptime": Kind(Form.GAUGE, "s"),  # since the device was switched on
     "people": Kind(Form.GAUGE, "people"),  # how many are inside
     "people_in": Kind(Form.COUNTER, "people"),
     "people_out": Kind(Form.COUNTER, "people"),
@@ -44,6 +48,9 @@ KINDS: dict[str, Kind] = {
     "door": Kind(Form.STATE, ""),  # "closed" or "open"
     "contact": Kind(Form.STATE, ""),  # "off" or "on"
     "output": Kind(Form.STATE, ""),  # "off" or "on": a siren, lamp, relay
+    "status": Kind(Form.STATE, ""),  # "off" or "on": what a device says of itself, as that it defrosts
+    "fault": Kind(Form.STATE, ""),  # "normal" or "fault": what a device says is wrong, as a broken probe
+    "text": Kind(Form.TEXT, ""),
     "position": Kind(Form.POSITION, "°"),
     "speed": Kind(Form.GAUGE, "m/s"),
     "course": Kind(Form.GAUGE, "°"),
@@ -61,5 +68,7 @@ STATE_WORDS: dict[str, tuple[str, str]] = {
     "door": ("closed", "open"),
     "contact": ("off", "on"),
     "output": ("off", "on"),
+    "status": ("off", "on"),
+    "fault": ("normal", "fault"),
 }
 """The two words of each state kind: at rest, active."""

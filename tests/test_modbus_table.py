@@ -17,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import drivers
-from drivers.modbus_decode import block_decoder, decoder, shortest
+from drivers.modbus_decode import block_decoder, decoder
+from drivers.modbus_number import shortest
 from drivers.modbus_plan import plan
-from drivers.modbus_profile import WIDE, Order, Profile, RegisterPoint, TypeName
+from drivers.modbus_profile import WIDE, Order, Profile, RegisterPoint, ScaleBy, TypeName
 from drivers.modbus_table import ModbusOptions, ModbusTable
 from drivers.modbus_writing import Writing
 from gateway.config.profiles import Profiles
@@ -52,6 +53,10 @@ def profile_of(points: dict[str, RegisterPoint], **more: Any) -> Profile:
 def table(points: dict[str, RegisterPoint], max_gap: int = 16, max_registers: int = 60, **more: Any) -> ModbusTable:
     profile = profile_of(points, max_gap=max_gap, max_registers=max_registers)
     return ModbusTable(ModbusOptions(1, profile, **more))
+
+
+TEXT = RegisterPoint("text", "holding", 0, "ascii", registers=3)
+PLACE = RegisterPoint("position", "holding", 0, "lat_lon_float32")
 
 
 class Device:
@@ -133,6 +138,28 @@ def test_a_short_value_is_read_as_its_device_means_it(vector: dict[str, Any]) ->
         (gauge(scale=0.1, minimum=-40, maximum=80), [0xFE6F], RANGE),
         (gauge(scale=0.1, minimum=-40, maximum=80), [0xFE70], -40.0),
         (gauge(scale=0.1, minimum=-40, maximum=80), [801], RANGE),
+        (gauge("bits", bit=4, bits=3, scale=0.1), [0b1010_0101_0000], 0.5),
+        (gauge("bits", bit=0, bits=16), [0xFFFF], 65535),
+        (gauge("bits", bit=8, bits=8, sentinels=(0xFF,)), [0xFF12], FAULT),
+        (TEXT, [0x4C54, 0x4500, 0xFFFF], "LTE"),
+        (TEXT, [0x2054, 0x656C, 0x2020], "Tel"),
+        (TEXT, [0, 0, 0], ""),
+        (TEXT, [0x4C1B, 0x5B31, 0x6D00], FAULT),  # what would colour a terminal is no text
+        (TEXT, [0xC3BC, 0, 0], FAULT),
+        (replace(TEXT, order="BADC"), [0x544C, 0x0045, 0], "LTE"),
+        (RegisterPoint("text", "holding", 0, "ipv4"), [0xC0A8, 0x0101], "192.168.1.1"),
+        (RegisterPoint("text", "holding", 0, "ipv4", order="CDAB"), [0x0101, 0xC0A8], "192.168.1.1"),
+        (RegisterPoint("text", "holding", 0, "ipv4", sentinels=(0,)), [0, 0], FAULT),
+        (PLACE, [0x41F9, 0xD7DC, 0x42F2, 0xF289], (31.2304, 121.4737)),
+        (replace(PLACE, order="DCBA"), [0xDCD7, 0xF941, 0x89F2, 0xF242], (31.2304, 121.4737)),
+        (replace(PLACE, order="DCBA"), [0x41F9, 0xD7DC, 0x42F2, 0xF289], RANGE),  # the order of another firmware
+        (PLACE, [0, 0, 0, 0], Bad(Reason.NO_FIX)),
+        (PLACE, [0x7FC0, 0, 0x42F2, 0xF289], FAULT),
+        (PLACE, [0x42B4, 0x0001, 0x42F2, 0xF289], RANGE),  # beyond the pole
+        (PLACE, [0x0000, 0x0001, 0x42F2, 0xF289], RANGE),
+        (PLACE, [0x0000, 0x0000, 0x42F2, 0xF289], (0.0, 121.4737)),
+        (RegisterPoint("fault", "holding", 0, "bit", bit=2), [0b100], "fault"),
+        (RegisterPoint("status", "input", 0, "bool"), [0], "off"),
         (RegisterPoint("contact", "holding", 0, "bool"), [0x0100], "on"),
         (RegisterPoint("contact", "holding", 0, "bit", bit=3), [0b1000], "on"),
         (RegisterPoint("contact", "holding", 0, "bit", bit=3), [0b0111], "off"),
@@ -166,6 +193,19 @@ def test_any_registers_are_a_finite_number_or_bad(point: RegisterPoint, data: st
     raw = data.draw(st.lists(st.integers(0, 0xFFFF), min_size=point.width, max_size=point.width))
     value = decoder(point)(raw, 0)
     assert isinstance(value, Bad) or (isinstance(value, int | float) and math.isfinite(value))
+
+
+@given(st.sampled_from([TEXT, replace(TEXT, order="BADC"), PLACE, replace(PLACE, order="CDAB")]), st.data())
+def test_any_registers_are_a_text_to_print_a_place_on_earth_or_bad(point: RegisterPoint, data: st.DataObject) -> None:
+    raw = data.draw(st.lists(st.integers(0, 0xFFFF), min_size=point.width, max_size=point.width))
+    match decoder(point)(raw, 0):
+        case str() as text:
+            assert not text or (text.isascii() and text.isprintable())
+        case (latitude, longitude):
+            assert abs(latitude) <= 90
+            assert abs(longitude) <= 180
+        case value:
+            assert isinstance(value, Bad)
 
 
 @pytest.mark.parametrize(
@@ -232,6 +272,74 @@ def test_the_shortest_decimal_is_the_same_float32(single: float) -> None:
     assert len(f"{shortest(single):.9g}") <= len(f"{single:.9g}")
 
 
+# ---------------------------------------------------------------- a scale that another register tells
+
+
+def two_scales(**more: Any) -> dict[str, RegisterPoint]:
+    """Thermometers that count tenths or hundredths, as register 76 of the same device says."""
+    warm = gauge(sentinels=(30000,), minimum=-50, maximum=200, scale_by=ScaleBy("mode", {0: 0.1, 1: 0.01}), **more)
+    return {"a": warm, "b": replace(warm, address=1), "mode": RegisterPoint("setting", "holding", 76, "uint16")}
+
+
+@pytest.mark.parametrize(
+    ("mode", "raw", "values"),
+    [
+        (0, (245, 0xFFFF), (24.5, -0.1)),
+        (1, (245, 0xFFFF), (2.45, -0.01)),
+        (0, (30000, 245), (FAULT, 24.5)),
+        (1, (30000, 19999), (FAULT, 199.99)),
+        (0, (2001, -501 & 0xFFFF), (RANGE, RANGE)),
+        (2, (245, 30000), (RANGE, FAULT)),  # a scale that the profile does not know
+    ],
+)
+def test_a_value_has_the_scale_that_the_device_tells(mode: int, raw: tuple[int, int], values: tuple[Any, Any]) -> None:
+    found = table(two_scales()).poll(Device({0: raw[0], 1: raw[1], 76: mode}))
+    assert found == {"a": values[0], "b": values[1], "mode": mode}
+    assert [type(it) for it in found.values()] == [*(type(it) for it in values), int]
+
+
+def test_a_scale_that_changes_holds_for_the_values_of_the_same_poll() -> None:
+    device, thermometer = Device({0: 245, 76: 0}), table(two_scales())
+    assert thermometer.poll(device)["a"] == 24.5
+    device.registers.update({0: 2450, 76: 1})
+    assert thermometer.poll(device)["a"] == 24.5
+
+
+def test_without_its_scale_a_value_is_bad_for_the_same_reason() -> None:
+    device = Device({0: 245, 1: 245})
+    device.mute = {76}
+    silent = Bad(Reason.NO_REPLY)
+    assert table(two_scales()).poll(device) == {"a": silent, "b": silent, "mode": silent}
+
+
+def test_offset_and_decimals_come_after_the_scale() -> None:
+    thermometer = table(two_scales(offset=-40, decimals=1))
+    assert thermometer.poll(Device({0: 4246, 1: 4244, 76: 1})) == {"a": 2.5, "b": 2.4, "mode": 1}
+
+
+@pytest.mark.parametrize(
+    ("by", "says"),
+    [
+        ("nothing", "points: a has its scale from 'nothing', which is no other point"),
+        ("a", "points: a has its scale from 'a', which is no other point"),
+        ("b", "points: a has its scale from b, which has to be a number with a scale"),
+        ("on", "points: a has its scale from on, which has to be a number with a scale"),
+    ],
+)
+def test_a_scale_comes_from_a_number_of_the_same_profile(by: str, says: str) -> None:
+    points = {**two_scales(), "on": RegisterPoint("contact", "holding", 9, "bool")}
+    points["a"] = replace(points["a"], scale_by=ScaleBy(by, {0: 0.1}))
+    with pytest.raises(ValueError, match=says):
+        profile_of(points)
+
+
+def test_a_scale_that_is_told_has_scales_to_tell() -> None:
+    with pytest.raises(ValueError, match="scales: which scale does each value of the point mean"):
+        ScaleBy("mode", {})
+    with pytest.raises(ValueError, match="scales: from 1e-9 to 1e9, not 0 for 1"):
+        ScaleBy("mode", {0: 0.1, 1: 0})
+
+
 # ---------------------------------------------------------------- profiles
 
 
@@ -270,7 +378,9 @@ def test_every_profile_of_the_demo_is_there() -> None:
     ("change", "says"),
     [
         ({"kind": "warmth"}, "kind: 'warmth' is none of temperature, humidity"),
-        ({"kind": "position"}, "kind: a position is no register"),
+        ({"kind": "position"}, "kind: position is a lat_lon_float32, and type int16 is not"),
+        ({"kind": "text"}, "kind: text is an ascii or ipv4, and type int16 is not"),
+        ({"type": "ipv4"}, "kind: temperature is a number, and type ipv4 is not"),
         ({"kind": "door"}, "kind: door is a bool or bit, and type int16 is not"),
         ({"type": "bool"}, "kind: temperature is a number, and type bool is not"),
         ({"table": "coil"}, "type: a coil holds one bit: bool, not int16"),
@@ -278,7 +388,19 @@ def test_every_profile_of_the_demo_is_there() -> None:
         ({"address": 65535, "type": "uint32"}, "address: from 0 to 65535"),
         ({"type": "bit", "kind": "contact"}, "bit: type bit needs one from 0 to 15, not None"),
         ({"type": "bit", "kind": "contact", "bit": 16}, "bit: type bit needs one from 0 to 15, not 16"),
-        ({"bit": 3}, "bit: only with type bit"),
+        ({"bit": 3}, "bit: only with type bit or bits, not with int16"),
+        ({"type": "bits", "bits": 3}, "bit: type bits needs one from 0 to 15, not None"),
+        ({"type": "bits", "bit": 14, "bits": 3}, "bits: how many, from 1 to 2 beginning at bit 14, not 3"),
+        ({"type": "bits", "bit": 0}, "bits: how many, from 1 to 16 beginning at bit 0, not None"),
+        ({"bits": 3}, "bits: only with type bits, not with int16"),
+        ({"registers": 2}, "registers: only with type ascii, not with int16"),
+        ({"type": "ascii", "kind": "text"}, "registers: a text needs 1 to 60, not None"),
+        ({"type": "ascii", "kind": "text", "registers": 61}, "registers: a text needs 1 to 60, not 61"),
+        ({"type": "ascii", "kind": "text", "registers": 2, "order": "CDAB"}, "order: of a text ABCD or BADC, not CDAB"),
+        ({"type": "ipv4", "kind": "text", "minimum": 1.0}, "minimum: of a number, not of type ipv4"),
+        ({"type": "ascii", "kind": "text", "registers": 2, "sentinels": (0,)}, "sentinels: of a number, not of type"),
+        ({"sentinels": (0x10000,)}, "sentinels: 65536 is more than the 16 bits of int16"),
+        ({"scale": 0.1, "scale_by": ScaleBy("mode", {0: 0.1})}, "scale: stands in scale_by; leave out one of the two"),
         ({"scale": 0.0}, "scale: from 1e-9 to 1e9, not 0.0"),
         ({"scale": math.nan}, "scale: from 1e-9 to 1e9, not nan"),
         ({"offset": math.inf}, "offset: up to 1e9, not inf"),
@@ -309,6 +431,26 @@ def test_a_profile_without_points_or_with_impossible_limits_is_refused() -> None
         profile_of({"t": gauge()}, max_registers=126)
     with pytest.raises(ValueError, match="max_gap: from 0 to 125, not -1"):
         profile_of({"t": gauge()}, max_gap=-1)
+    with pytest.raises(ValueError, match="max_registers: t alone takes 30"):
+        profile_of({"t": RegisterPoint("text", "holding", 0, "ascii", registers=30)}, max_registers=20)
+
+
+def test_a_profile_says_which_scale_each_value_of_a_point_means(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        """model: X
+sources: [nobody]
+maker: Y
+confidence: medium
+points:
+  t: {kind: temperature, table: input, address: 0, type: int16, scale_by: {point: mode, scales: {0: 0.1, 1: 0.01}}}
+  mode: {kind: setting, table: holding, address: 76, type: bits, bit: 0, bits: 2}
+  operator: {kind: text, table: holding, address: 23, type: ascii, registers: 16}
+""",
+        encoding="utf-8",
+    )
+    device = Device({0: 245, 76: 0b101, 23: 0x4E31})
+    found = ModbusTable(ModbusOptions(1, read_profile(tmp_path / "mine.yaml"))).poll(device)
+    assert found == {"t": 2.45, "mode": 1, "operator": "N1"}
 
 
 @pytest.mark.parametrize(
@@ -357,8 +499,8 @@ INPUTS = {
         ({"kinds": {"di9": "door"}}, "kinds: test has no 'di9' there, but di1, di2"),
         ({"kinds": {"do1": "door"}}, "kinds: test has no 'do1' there, but di1, di2"),
         ({"kinds": {"t": "humidity"}}, "kinds: test has no 't' there, but di1, di2"),
-        ({"kinds": {"di1": "output"}}, "kinds: di1 can be smoke, door or contact, not 'output'"),
-        ({"kinds": {"di1": "temperature"}}, "kinds: di1 can be smoke, door or contact, not 'temperature'"),
+        ({"kinds": {"di1": "output"}}, "kinds: di1 can be smoke, door, contact, status, fault, not 'output'"),
+        ({"kinds": {"di1": "temperature"}}, "kinds: di1 can be smoke, door, contact, status, fault, not 'temperature'"),
         ({"inverted": ("t",)}, "inverted: test has no 't' there, but di1, di2, do1, do2"),
         ({"outputs": ("di1",)}, "outputs: test has no 'di1' there, but do1, do2"),
     ],
@@ -650,5 +792,5 @@ def test_a_way_of_writing_that_cannot_be_is_refused(way: dict[str, Any], says: s
 
 
 def test_widths_and_kinds_are_complete() -> None:
-    assert set(WIDE) < set(NUMBERS)
+    assert set(WIDE) - set(NUMBERS) == {"ipv4", "lat_lon_float32"}
     assert {it.kind for path in PROFILES for it in read_profile(path).points.values()} <= set(KINDS)

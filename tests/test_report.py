@@ -237,6 +237,11 @@ def test_a_device_says_it_by_point_the_site_by_kind_and_states_are_recorded_when
     assert limits["gps-1"] == {}
 
 
+def test_a_text_is_recorded_when_it_changes(tmp_path: Path) -> None:
+    sheet = "model: x\npoints: {maker: {kind: text, address: 1}, temperature: {kind: temperature, address: 2}}\n"
+    assert plan_of(loaded(written(tmp_path, thermo=sheet)), "run1").limits["cold-1"] == {"maker": Limit()}
+
+
 # ---------------------------------------------------------------- in the hub: two lanes, each with its numbers
 
 

@@ -176,11 +176,12 @@ def _check_judgement(draft: Draft, rule: Rule, where: Where, device: str, point:
 def _check_word(draft: Draft, word: object, where: Where, called: str, point: Point) -> None:
     if point.form is Form.POSITION:
         draft.tree.blame_key(where, f"{called} is a position; it can only be watched with silent_for")
-    elif point.form is not Form.STATE:
+    elif point.form not in {Form.STATE, Form.TEXT}:
         if isinstance(word, bool | str):
             draft.tree.blame(where, f"{called} is a number, it never is {shown(word)}; write a number, or use above")
     elif not isinstance(word, str):
-        draft.tree.blame(where, f"{called} is a word, it never is {shown(word)}{_state_hint(point)}")
+        form = "text" if point.form is Form.TEXT else "word"
+        draft.tree.blame(where, f"{called} is a {form}, it never is {shown(word)}{_state_hint(point)}")
     elif point.kind in STATE_WORDS and word not in STATE_WORDS[point.kind]:
         words = listed(STATE_WORDS[point.kind], "or")
         draft.tree.blame(where, f"{called} is {words}, never {shown(word)}; {_nearest(word, point)}")
@@ -192,4 +193,6 @@ def _nearest(word: str, point: Point) -> str:
 
 
 def _state_hint(point: Point) -> str:
+    if point.form is Form.TEXT:
+        return '; compare it with a text, as in `equals: "LTE"`'
     return f"; write `equals: {STATE_WORDS[point.kind][1]}`" if point.kind in STATE_WORDS else ""

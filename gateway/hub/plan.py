@@ -19,6 +19,8 @@ from gateway.rules.judge import Rule
 from gateway.rules.responses import OutputPoint, Response
 from gateway.units import SAFETY_KINDS, Form
 
+_WORDS = frozenset({Form.STATE, Form.TEXT})
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -75,7 +77,7 @@ def is_safety(device: Device) -> bool:
 
 
 def _limits(device: Device, by_kind: Mapping[str, Report]) -> dict[str, Limit]:
-    """A point's own report, else that of its kind; a state is recorded when it changes, whatever is written."""
+    """A point's own report, else that of its kind; a state or text is recorded when it changes, whatever is written."""
     found = {
         point.name: _limit(point, device.report.get(point.name, by_kind.get(point.kind)))
         for point in device.built.points
@@ -86,7 +88,7 @@ def _limits(device: Device, by_kind: Mapping[str, Report]) -> dict[str, Limit]:
 def _limit(point: Point, report: Report | None) -> Limit | None:
     if report is not None:
         return Limit(report.deadband, report.max_every, _sending(report))
-    return Limit() if point.form is Form.STATE else None
+    return Limit() if point.form in _WORDS else None
 
 
 def _sending(report: Report) -> Sending | None:
