@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 from drivers.modbus_number import SIGNED, Number, bits_of, fraction, number_of, rounds, scaling
-from drivers.modbus_profile import RegisterPoint, ScaleBy
+from drivers.modbus_point import RegisterPoint, ScaleBy
 from drivers.modbus_words import Decode, address, position, state, text
 from gateway.model import Bad, Reason, Value
 

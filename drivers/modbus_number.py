@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TypeAlias
 
-from drivers.modbus_profile import Order, RegisterPoint
+from drivers.modbus_point import Order, RegisterPoint
 
 Number: TypeAlias = int | float
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from drivers.modbus_profile import RegisterPoint
+from drivers.modbus_point import RegisterPoint
 from gateway.driver import Table
 
 _BITS_PER_REGISTER = 16

@@ -1,147 +1,26 @@
 """A Modbus device as data: the profile that `drivers/profiles/*.yaml` holds, key by key (see drivers/README.md).
 
-Invariants: a profile that could be built can be polled. What contradicts itself (a door in a 32-bit float, an output
-in an input register) is refused with a ValueError that names the key, when the configuration is loaded.
+Invariants: a profile that could be built can be polled. What contradicts itself is refused with a ValueError that names
+the key, when the configuration is loaded.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Literal
 
-from drivers.modbus_writing import Writing
-from gateway.units import KINDS, Form
-
-TableName: TypeAlias = Literal["coil", "discrete", "holding", "input"]
-TypeName: TypeAlias = Literal[
-    "bool",  # a coil, a discrete input, or a register that is not 0
-    "bit",  # bit `bit` of a register, 0 the least
-    "bits",  # a number in `bits` bits of a register, `bit` the least of them
-    "int16",
-    "uint16",
-    "int32",
-    "uint32",
-    "int64",
-    "uint64",
-    "float32",
-    "float64",
-    "bcd16",  # four decimal digits
-    "offset10000",  # raw values from 10000 on are negative: -(raw - 10000)
-    "sign_magnitude16",  # the highest bit is the sign
-    "ascii",  # text in `registers` registers, two characters in each
-    "ipv4",  # an address in two registers
-    "lat_lon_float32",  # a position: latitude and longitude, degrees, each a float32
-]
-Order: TypeAlias = Literal["ABCD", "CDAB", "BADC", "DCBA"]
-
-WIDE: Mapping[TypeName, int] = {
-    "int32": 2,
-    "uint32": 2,
-    "float32": 2,
-    "ipv4": 2,
-    "int64": 4,
-    "uint64": 4,
-    "float64": 4,
-    "lat_lon_float32": 4,
-}
-"""Registers that a value takes, where it is not one; a text takes as many as its point says."""
-
-_FORMS: Mapping[str, Form] = {
-    "bool": Form.STATE,
-    "bit": Form.STATE,
-    "ascii": Form.TEXT,
-    "ipv4": Form.TEXT,
-    "lat_lon_float32": Form.POSITION,
-}
-"""By type, what it can spell, where that is no number."""
-
-_FITTING = {
-    Form.STATE: "a bool or bit",
-    Form.TEXT: "an ascii or ipv4",
-    Form.POSITION: "a lat_lon_float32",
-}
-_MOST_TEXT = 60  # registers, so that every device can give it in one read
+from drivers.modbus_point import CHECKED, RegisterPoint
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_CHECKED: Mapping[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
-"""How the configuration builds these dataclasses: it reads this under the name `__pydantic_config__`."""
-
-_MOST = 1e9  # of a scale or an offset: beyond it nothing is a measurement
-
-
-@dataclass(frozen=True, slots=True)
-class ScaleBy:
-    """A scale that the device itself tells, in another point: what is read there, and the scale that it means."""
-
-    __pydantic_config__ = _CHECKED
-
-    point: str
-    scales: Mapping[int, float] = field(hash=False)
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        if not self.scales:
-            raise ValueError("scales: which scale does each value of the point mean? Write {0: 0.1, 1: 0.01}, say")
-        for told, scale in self.scales.items():
-            if not _is_scale(scale):
-                raise ValueError(f"scales: from 1e-9 to 1e9, not {scale} for {told}")
-
-
-@dataclass(frozen=True, slots=True)
-class RegisterPoint:
-    """One quantity: where it is, how its bits are read, and what `value = raw * scale + offset` must look like."""
-
-    __pydantic_config__ = _CHECKED
-
-    kind: str  # a key of units.KINDS; fixes the unit
-    table: TableName
-    address: int  # 0-based, as on the wire
-    type: TypeName
-    bit: int | None = None
-    bits: int | None = None  # how many, with type bits
-    registers: int | None = None  # that a text takes
-    order: Order = "ABCD"  # of the bytes of a value: ABCD is big endian, CDAB has the low register first
-    scale: float = 1.0
-    scale_by: ScaleBy | None = None  # in place of scale: it is told by another point
-    offset: float = 0.0
-    decimals: int | None = None  # of the value; left out: as many as scale and offset have
-    sentinels: tuple[int, ...] = ()  # raw values that say: no sensor. As bits (0x8000) or as the signed number
-    minimum: float | None = None  # in the unit of the kind; below: out of range
-    maximum: float | None = None
-    inverted: bool = False  # the bit is 1 at rest
-    writable: bool = False
-    readable: bool = True
-    write: Writing | None = None  # how it is written, where that is not as the specification has it
-
-    def __post_init__(self) -> None:
-        """Refuse what contradicts itself."""
-        for problem in _problems(self):
-            raise ValueError(problem)
-
-    @property
-    def width(self) -> int:
-        """How many registers (or bits) the value takes."""
-        return WIDE.get(self.type, 1) if self.registers is None else self.registers
-
-    @property
-    def is_state(self) -> bool:
-        """Whether the value is a word rather than a number."""
-        return self.form is Form.STATE
-
-    @property
-    def form(self) -> Form | None:
-        """What its bits spell; None for a number."""
-        return _FORMS.get(self.type)
 
 
 @dataclass(frozen=True, slots=True)
 class Bus:
     """How the device leaves the factory."""
 
-    __pydantic_config__ = _CHECKED
+    __pydantic_config__ = CHECKED
 
     baudrate: int = 9600
     parity: Literal["none", "even", "odd"] = "none"
@@ -153,7 +32,7 @@ class Bus:
 class Profile:
     """One model: what it is, how sure we are, and its points by name."""
 
-    __pydantic_config__ = _CHECKED
+    __pydantic_config__ = CHECKED
 
     model: str
     maker: str
@@ -181,112 +60,6 @@ class Profile:
             raise ValueError(f"max_gap: from 0 to 125, not {self.max_gap}")
         for problem in _point_problems(self.points, self.max_registers):
             raise ValueError(problem)
-
-
-def _problems(point: RegisterPoint) -> tuple[str, ...]:
-    return (
-        *_place_problems(point),
-        *_part_problems(point),
-        *_kind_problems(point),
-        *_number_problems(point),
-        *_writing_problems(point),
-    )
-
-
-def _place_problems(point: RegisterPoint) -> tuple[str, ...]:
-    problems = []
-    if not (point.address >= 0 and point.address + point.width <= 0x10000):
-        problems.append(f"address: from 0 to 65535, as on the wire, not {point.address}")
-    if point.table in ("coil", "discrete") and point.type != "bool":
-        problems.append(f"type: a {point.table} holds one bit: bool, not {point.type}")
-    return tuple(problems)
-
-
-def _part_problems(point: RegisterPoint) -> tuple[str, ...]:
-    """The keys that go with certain types: which part of a register, how many registers."""
-    problems = [
-        f"{key}: only with type {' or '.join(types)}, not with {point.type}"
-        for key, (types, is_there) in {
-            "bit": (("bit", "bits"), point.bit is not None),
-            "bits": (("bits",), point.bits is not None),
-            "registers": (("ascii",), point.registers is not None),
-        }.items()
-        if is_there and point.type not in types
-    ]
-    if point.type in ("bit", "bits") and (point.bit is None or not 0 <= point.bit <= 15):
-        problems.append(f"bit: type {point.type} needs one from 0 to 15, not {point.bit}")
-    most = 16 - (point.bit or 0)
-    if point.type == "bits" and (point.bits is None or not 1 <= point.bits <= most):
-        problems.append(f"bits: how many, from 1 to {most} beginning at bit {point.bit}, not {point.bits}")
-    return (*problems, *_text_problems(point)) if point.type == "ascii" else tuple(problems)
-
-
-def _text_problems(point: RegisterPoint) -> Iterator[str]:
-    if point.registers is None or not 1 <= point.registers <= _MOST_TEXT:
-        yield f"registers: a text needs 1 to {_MOST_TEXT}, not {point.registers}"
-    if point.order not in ("ABCD", "BADC"):
-        yield f"order: of a text ABCD or BADC, not {point.order}"
-
-
-def _kind_problems(point: RegisterPoint) -> tuple[str, ...]:
-    kind = KINDS.get(point.kind)
-    if kind is None:
-        return (f"kind: {point.kind!r} is none of {', '.join(KINDS)}",)
-    wanted = kind.form if kind.form in _FITTING else None
-    if point.form is not wanted:
-        fitting = "a number" if wanted is None else _FITTING[wanted]
-        return (f"kind: {point.kind} is {fitting}, and type {point.type} is not",)
-    if point.inverted and not point.is_state:
-        return ("inverted: only a bool or bit can be",)
-    return ()
-
-
-def _writing_problems(point: RegisterPoint) -> tuple[str, ...]:
-    if not point.writable:
-        if point.write is not None:
-            return ("write: only of a point that is writable",)
-        return () if point.readable else ("readable: a point that is not writable must be",)
-    if not (point.kind == "output" and point.type == "bool" and point.table in ("coil", "holding")):
-        return ("writable: only an output of type bool, in a coil or a holding register",)
-    function = None if point.write is None else point.write.function
-    fitting = (5, 15) if point.table == "coil" else (6, 16)
-    if function is not None and function not in fitting:
-        return (f"write: a {point.table} is written by function {fitting[0]} or {fitting[1]}, not {function}",)
-    return ()
-
-
-def _number_problems(point: RegisterPoint) -> tuple[str, ...]:
-    problems = []
-    if not _is_scale(point.scale):
-        problems.append(f"scale: from 1e-9 to 1e9, not {point.scale}")
-    if point.scale_by is not None and point.scale != 1:
-        problems.append("scale: stands in scale_by; leave out one of the two")
-    if not (math.isfinite(point.offset) and abs(point.offset) <= _MOST):
-        problems.append(f"offset: up to 1e9, not {point.offset}")
-    if point.decimals is not None and not 0 <= point.decimals <= 9:
-        problems.append(f"decimals: from 0 to 9, not {point.decimals}")
-    if point.minimum is not None and point.maximum is not None and point.minimum > point.maximum:
-        problems.append(f"minimum: {point.minimum} is above the maximum {point.maximum}")
-    if point.form is not None:
-        written = {
-            "scale": point.scale != 1,
-            "scale_by": point.scale_by is not None,
-            "offset": point.offset != 0,
-            "decimals": point.decimals is not None,
-            "minimum": point.minimum is not None,
-            "maximum": point.maximum is not None,
-            "sentinels": point.type != "ipv4" and bool(point.sentinels),
-        }
-        problems += [f"{key}: of a number, not of type {point.type}" for key, is_there in written.items() if is_there]
-    bits = 16 * point.width
-    for sentinel in point.sentinels:
-        if not -(1 << bits - 1) <= sentinel < 1 << bits:
-            problems.append(f"sentinels: {sentinel} is more than the {bits} bits of {point.type}")
-    return tuple(problems)
-
-
-def _is_scale(scale: float) -> bool:
-    return 1 / _MOST <= abs(scale) <= _MOST
 
 
 def _point_problems(points: Mapping[str, RegisterPoint], max_registers: int) -> Iterator[str]:

@@ -24,7 +24,8 @@ from typing import Annotated, ClassVar, NamedTuple
 
 from drivers.modbus_decode import BlockDecode, Settle, block_decoder, decoder, settler
 from drivers.modbus_plan import Block, halves, plan
-from drivers.modbus_profile import Profile, RegisterPoint
+from drivers.modbus_point import RegisterPoint
+from drivers.modbus_profile import Profile
 from drivers.modbus_writing import USUAL
 from gateway.driver import PROFILE, Family, Output, Polled, Registers, Table, point
 from gateway.errors import NoReply, Refused

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from drivers.modbus_number import joined, shortest
-from drivers.modbus_profile import RegisterPoint
+from drivers.modbus_point import RegisterPoint
 from gateway.model import Bad, Reason, Value
 from gateway.units import STATE_WORDS
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 _CHECKED: Mapping[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
-"""As in modbus_profile.py."""
+"""As in modbus_point.py."""
 
 _ON_OF_A_COIL = 0xFF00  # section 6.5: what function 5 sends for on; 0 for off
 

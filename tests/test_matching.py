@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import drivers
-from drivers.modbus_profile import Bus, Profile, RegisterPoint
+from drivers.modbus_point import RegisterPoint
+from drivers.modbus_profile import Bus, Profile
 from gateway.commissioning.answers import Answers
 from gateway.commissioning.matching import Match, Seen, Span, Verdict, alike, candidates, match
 from gateway.config.profiles import Profiles

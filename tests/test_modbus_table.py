@@ -20,7 +20,8 @@ import drivers
 from drivers.modbus_decode import block_decoder, decoder
 from drivers.modbus_number import shortest
 from drivers.modbus_plan import plan
-from drivers.modbus_profile import WIDE, Order, Profile, RegisterPoint, ScaleBy, TypeName
+from drivers.modbus_point import WIDE, Order, RegisterPoint, ScaleBy, TypeName
+from drivers.modbus_profile import Profile
 from drivers.modbus_table import ModbusOptions, ModbusTable
 from drivers.modbus_writing import Writing
 from gateway.config.profiles import Profiles

@@ -14,7 +14,8 @@ from typing import get_args
 import pytest
 
 import drivers
-from drivers.modbus_profile import Bus, Order, Profile, RegisterPoint, TableName, TypeName
+from drivers.modbus_point import Order, RegisterPoint, TableName, TypeName
+from drivers.modbus_profile import Bus, Profile
 from drivers.template import Template
 from gateway.config.load import load
 from gateway.config.profiles import Profiles

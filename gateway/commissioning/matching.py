@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
 from drivers.modbus_decode import decoder
-from drivers.modbus_profile import Bus, Profile, RegisterPoint
+from drivers.modbus_point import RegisterPoint
+from drivers.modbus_profile import Bus, Profile
 from gateway.driver import Table
 from gateway.model import Bad, Reason, Value
 from gateway.units import KINDS
