@@ -18,7 +18,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Bus:
-    """How the device leaves the factory."""
+    """How the device leaves the factory. For people and for the search of devices: the link has what counts."""
 
     __pydantic_config__ = CHECKED
 
@@ -26,6 +26,8 @@ class Bus:
     parity: Literal["none", "even", "odd"] = "none"
     stopbits: Literal[1, 2] = 1
     unit: int = 1
+    tcp_port: int | None = None  # of a device that speaks Modbus TCP; the serial settings then mean nothing
+    verified: bool = True  # false: from memory, in no source
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Profile:
     sources: tuple[str, ...]
     confidence: Literal["high", "medium"]
     points: Mapping[str, RegisterPoint]
+    verified: str = ""  # what was checked of it, and how
     bus: Bus | None = None
     wiring: str = ""
     quirks: tuple[str, ...] = ()
@@ -60,6 +63,11 @@ class Profile:
             raise ValueError(f"max_gap: from 0 to 125, not {self.max_gap}")
         for problem in _point_problems(self.points, self.max_registers):
             raise ValueError(problem)
+
+    @property
+    def beta(self) -> bool:
+        """Whether the configuration must accept it: too little speaks for it to be trusted unseen."""
+        return self.confidence == "medium"
 
 
 def _point_problems(points: Mapping[str, RegisterPoint], max_registers: int) -> Iterator[str]:

@@ -33,6 +33,7 @@ from gateway.model import Bad, Point, Reason, Value, Values
 from gateway.units import STATE_WORDS
 
 _INPUTS = tuple(kind for kind in STATE_WORDS if kind != "output")
+_ACCEPT = "say `accept_beta: true` at this device"
 _ABSENT = 2  # requests without any reply, after which a device is not asked further
 
 
@@ -45,11 +46,15 @@ class ModbusOptions:
     kinds: Mapping[str, str] = field(default_factory=dict)  # input -> smoke, door, contact, status or fault
     inverted: tuple[str, ...] = ()  # inputs and outputs that are wired the other way round
     outputs: tuple[str, ...] = ()  # outputs that this gateway switches; it only reads the others
+    unused: tuple[str, ...] = ()  # points that are neither read nor reported: channels with nothing connected
+    accept_beta: bool = False  # a beta profile is refused without
 
     def __post_init__(self) -> None:
         """Refuse what the profile does not have."""
         if not 1 <= self.unit <= 255:
             raise ValueError(f"unit: from 1 to 255, not {self.unit}")
+        if self.profile.beta and not self.accept_beta:
+            raise ValueError(f"profile: {_beta(self.profile)}; compare its values with the device, then {_ACCEPT}")
         points = self.profile.points
         states = tuple(name for name, it in points.items() if it.is_state)
         outputs = tuple(name for name, it in points.items() if it.writable)
@@ -61,9 +66,23 @@ class ModbusOptions:
             raise ValueError(
                 f"outputs: name one at least, of {_listed(outputs)}: nothing of {self.profile.model} is read"
             )
+        self._check_unused()
         for name, kind in self.kinds.items():
             if kind not in _INPUTS:
                 raise ValueError(f"kinds: {name} can be {_listed(_INPUTS)}, not {kind!r}")
+
+    def _check_unused(self) -> None:
+        """Refuse what is used all the same, and a device of which nothing is left."""
+        points = self.profile.points
+        self._refuse_others("unused", self.unused, points)
+        scales = {it.scale_by.point for name, it in points.items() if it.scale_by and name not in self.unused}
+        for name in self.unused:
+            if name in self.outputs or name in self.kinds or name in self.inverted:
+                raise ValueError(f"unused: {name} is used: it stands in kinds, inverted or outputs, too")
+            if name in scales:
+                raise ValueError(f"unused: {name} is used: it tells the scale of other points")
+        if not set(points) - set(self.unused):
+            raise ValueError(f"unused: nothing is left of {self.profile.model}; take the device out instead")
 
     def _refuse_others(self, option: str, written: Iterable[str], known: Collection[str]) -> None:
         for name in written:
@@ -89,6 +108,7 @@ class ModbusTable(Polled, Output):
     def __init__(self, options: ModbusOptions) -> None:
         self._unit = options.unit
         self._model = options.profile.model
+        self._notes = (_beta(options.profile),) if options.profile.beta else ()
         self._registers = dict(_as_installed(options))
         self._points = tuple(point(name, it.kind, writable=it.writable) for name, it in self._registers.items())
         readable = {name: it for name, it in self._registers.items() if it.readable}
@@ -106,6 +126,11 @@ class ModbusTable(Polled, Output):
     def claims(self) -> tuple[str, ...]:
         """The unit id on its link."""
         return (f"unit {self._unit}",)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """That its profile is beta."""
+        return self._notes
 
     @property
     def safe(self) -> Mapping[str, Value]:
@@ -194,11 +219,11 @@ def _together(answers: Iterable[_Answer]) -> dict[str, Value | Bad]:
 def _as_installed(options: ModbusOptions) -> Iterator[tuple[str, RegisterPoint]]:
     """The profile's points, changed by what this installation says of them.
 
-    An output that can only be written, and is not for this gateway to write, is none of its points.
+    What is unused is none of its points, nor an output that can only be written and is not for this gateway to write.
     """
     for name, it in options.profile.points.items():
         handed = name in options.outputs
-        if it.readable or handed:
+        if name not in options.unused and (it.readable or handed):
             yield (
                 name,
                 replace(
@@ -209,6 +234,12 @@ def _as_installed(options: ModbusOptions) -> Iterator[tuple[str, RegisterPoint]]
                     write=it.write if handed else None,
                 ),
             )
+
+
+def _beta(profile: Profile) -> str:
+    """That it is, and why."""
+    why = profile.verified or "its confidence is medium"
+    return f"the profile of {profile.model} is beta: {why}"
 
 
 def _all_bad(block: Block, reason: Reason) -> dict[str, Value | Bad]:

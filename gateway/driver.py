@@ -142,6 +142,11 @@ class Driver(ABC):
         """What of the link this device needs for itself (`unit 1`, `pin 17`, `the stream`); claimed twice: refused."""
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not certain about this device: told by `sitewarden check`."""
+        return ()
+
+    @property
     def pins(self) -> tuple[PinUse, ...]:
         """The pins of a driver of the family PINS."""
         return ()

@@ -71,6 +71,8 @@ def summary(config: Config) -> Iterator[str]:
     yield from _part("Rules", [f"{name}: {_rule(rule, config.devices)}" for name, rule in config.rules.items()])
     yield from _part("Responses", [f"{name}: {_response(it)}" for name, it in config.responses.items()])
     yield from _part("Off", config.off)
+    if config.notes:
+        yield from _part("Worth a look", config.notes)
 
 
 def _part(title: str, lines: list[str] | tuple[str, ...]) -> Iterator[str]:

@@ -38,7 +38,7 @@ LINKS: dict[str, type[Link]] = {
     "gpio": schema.GpioLink,
     "replay": schema.ReplayLink,
 }
-TOP = {it.name: "" for it in dataclasses.fields(Config) if it.name not in {"hash", "folder", "off"}}
+TOP = {it.name: "" for it in dataclasses.fields(Config) if it.name not in {"hash", "folder", "off", "notes"}}
 
 
 @dataclass

@@ -56,7 +56,8 @@ def load(
     problems = [*tree.problems, *profiles.problems]
     if problems or draft.site is None or draft.gateway is None or draft.storage is None:
         raise refusal(problems)
-    return _finished(draft, draft.site, draft.gateway, draft.storage, folder)
+    config = _finished(draft, draft.site, draft.gateway, draft.storage, folder)
+    return replace(config, notes=(*profiles.replaced(), *_notes(config.devices)))
 
 
 def _finished(draft: Draft, site: Site, gateway: GatewayPart, storage: Storage, folder: Path) -> Config:
@@ -106,9 +107,15 @@ def _off(draft: Draft, devices: Mapping[str, Device]) -> Iterator[str]:
             yield f"output {output} in response {name} (its device is off)"
 
 
+def _notes(devices: Mapping[str, Device]) -> Iterator[str]:
+    """What the drivers have to say of themselves, in words."""
+    for name, device in devices.items():
+        yield from (f"device {name}: {note}" for note in device.built.notes)
+
+
 def _digest(config: Config, draft: Draft) -> str:
     """The name of these contents: the effective values with those of the profiles, wherever the files are."""
-    values = _values(config, without=("hash", "folder", "off"))
+    values = _values(config, without=("hash", "folder", "off", "notes"))
     values["devices"] = {
         name: [_values(device, without=("built",)), draft.options[name]] for name, device in config.devices.items()
     }

@@ -6,6 +6,7 @@ The folders are searched in order, the user's own first, so a profile of ours ca
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -30,12 +31,23 @@ class Profiles:
 
     def get(self, name: str, kind: type[T]) -> T | None:
         """The profile as an instance of the dataclass `kind`; None with `problems`; LookupError if there is none."""
-        paths = [folder / f"{name}.yaml" for folder in self._folders]
-        path = next((path for path in paths if os.path.isfile(path)), None)  # noqa: PTH113 - is_file() can raise
-        if path is None:
+        paths = self._files(name)
+        if not paths:
             raise LookupError(f"there is no profile {name}; {suggestion(name, self.names())}")
         if (name, kind) not in self._known:
-            tree = read(path, "copy one of those in drivers/profiles to start from")
+            tree = read(paths[0], "copy one of those in drivers/profiles to start from")
             self._known[name, kind] = None if tree.problems else typed(kind, tree, (), tree.value)
             self.problems += tree.problems
         return cast("T | None", self._known[name, kind])
+
+    def replaced(self) -> Iterator[str]:
+        """Which of those that were asked for stand in the place of others of the same name, in words."""
+        for name in sorted({name for name, _ in self._known}):
+            first, *others = self._files(name)
+            if others:
+                yield f"profile {name} is {first}, in place of the one that comes along"
+
+    def _files(self, name: str) -> list[Path]:
+        """The files of that name, the one that counts first."""
+        paths = [folder / f"{name}.yaml" for folder in self._folders]
+        return [path for path in paths if os.path.isfile(path)]  # noqa: PTH113 - is_file() can raise

@@ -273,3 +273,4 @@ class Config:
     hash: str
     folder: str  # of the configuration file: relative file names are below it
     off: tuple[str, ...] = ()  # what was left out, in words
+    notes: tuple[str, ...] = ()  # what is right and yet worth a look, in words
