@@ -1,0 +1,313 @@
+"""The profiles that come along: each whole, sane, as its sources say, and with a transcript; and how users get on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import drivers
+from drivers.modbus_decode import decoder
+from drivers.modbus_plan import plan
+from drivers.modbus_point import RegisterPoint
+from drivers.modbus_profile import Profile
+from drivers.modbus_table import ModbusOptions, ModbusTable
+from gateway.cli import CONFIG, OK, main
+from gateway.config.installed import read_config
+from gateway.config.profiles import Profiles
+from gateway.errors import ConfigError
+from gateway.links.replay import parse
+from gateway.model import Bad
+from gateway.units import KINDS
+
+HERE = Path(__file__).parent
+PATHS = sorted(drivers.profile_folder().glob("*.yaml"))
+NAMES = [path.stem for path in PATHS]
+LIST = json.loads((HERE / "vectors" / "devices.json").read_text(encoding="utf-8"))["devices"]
+LISTED: Mapping[str, Any] = {it["id"]: it for it in LIST}
+READ_BY = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
+
+NO_PROFILE = {
+    "terabee-evo-people-counter": "it talks by itself: the driver people_counter",
+    "dry-contact-people-beam": "pulses on pins: no Modbus",
+    "ublox-m8": "NMEA: the driver gps_nmea",
+    "quectel-l76k": "NMEA: the driver gps_nmea",
+    "quectel-eg25": "NMEA: the driver gps_nmea",
+    "ds18b20": "1-wire: no Modbus",
+    "dht22": "pulses on a pin: no Modbus",
+    "ads1115": "I2C: no Modbus",
+    "mcp3008": "SPI: no Modbus",
+    "mb8art": "its scale is held in another register",
+    "r4d8a08": "it is switched by other values than those of the standard",
+    "relay4-clone": "it is switched by other values than those of the standard",
+    "teltonika-rut": "positions and texts",
+    "smoke-relay-base": "a contact on a pin: the driver contact, or an input of a module",
+}
+"""Devices of the list without a profile, and why."""
+
+NOT_READ = {
+    "kincony-sht30": {"temperature_f32": "word order unknown", "humidity_f32": "word order unknown"},
+    "pta8d08": {"resistance_ch1": "the same measurement again"},
+    "waveshare-relay8": {"all_relays": "cannot be read", "flash_on_relay1": "cannot be read"},
+    "waveshare-io8": {"out_mode1": "a setting of the device"},
+    "wb-mcm8": {"debounce_ms_in1": "a setting of the device"},
+}
+"""Points of the list that a profile leaves out, beside the devices' own settings (cfg_...), and why."""
+
+COLLIDING = {"wp3066adam"}
+"""Profiles whose sentinel is a value that the sensor could measure, too: the sentinel wins, and a quirk says so."""
+
+SITE = """\
+site: {{id: s, timezone: UTC}}
+gateway: {{id: g}}
+links: {{bus: {link}}}
+devices:
+  dock: {{driver: modbus, link: bus, unit: {unit}, zone: z, {device}}}
+"""
+LINE = "{type: serial, port: /dev/ttyUSB0, baudrate: 9600}"
+
+
+def profile(name: str) -> Profile:
+    profiles = Profiles((drivers.profile_folder(),))
+    found = profiles.get(name, Profile)
+    assert found is not None, profiles.problems
+    return found
+
+
+def site(folder: Path, device: str, link: str = LINE, unit: int = 1) -> Path:
+    """A configuration with one device, `dock`, with these keys."""
+    path = folder / "site.yaml"
+    path.write_text(SITE.format(link=link, unit=unit, device=device), encoding="utf-8")
+    return path
+
+
+def listed_points(name: str) -> Mapping[tuple[str, int, int | None], Any]:
+    """The points of the list that can be read, by table, address and bit."""
+    points = LISTED[name]["points"]
+    return {(READ_BY[it["fc"]], it["address"], it.get("bit")): it for it in points if it["fc"] is not None}
+
+
+def sentinels(listed: Iterable[int | str]) -> set[int]:
+    return {it if isinstance(it, int) else int(it, 16) for it in listed}
+
+
+# ---------------------------------------------------------------- against the list of devices
+
+
+def test_every_modbus_device_of_the_list_has_a_profile() -> None:
+    assert LISTED.keys() - set(NAMES) == NO_PROFILE.keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_is_as_sure_of_itself_as_its_sources_are(name: str) -> None:
+    found = profile(name)
+    assert found.confidence == LISTED[name]["confidence"]
+    assert found.beta == (LISTED[name]["confidence"] != "high")
+    assert found.sources
+    assert found.verified
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_leaves_the_factory_as_the_list_says(name: str) -> None:
+    bus, listed = profile(name).bus, LISTED[name]["bus"]
+    assert bus is not None
+    assert bus.unit == listed["unit"]
+    if listed["transport"] == "modbus_tcp":
+        assert bus.tcp_port == listed["port"]
+        return
+    assert bus.tcp_port is None
+    assert bus.baudrate == listed["baud"]
+    assert f"8{bus.parity[0].upper()}{bus.stopbits}" == listed["format"]
+    assert bus.verified == ("unverified" not in listed.get("note", ""))
+    assert bus.verified or "from memory" in " ".join(profile(name).quirks)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_point_is_read_as_the_list_says(name: str) -> None:
+    known = listed_points(name)
+    for own, point in profile(name).points.items():
+        it = known[point.table, point.address, point.bit]
+        assert point.type == it["type"] or (point.is_state and it["type"] == "uint16"), own
+        assert point.order == it.get("order", "ABCD"), own
+        assert point.width == it.get("count", 1), own
+        assert point.scale == pytest.approx(it["scale"] * {"Wh": 0.001}.get(it.get("unit"), 1)), own
+        assert point.inverted == it.get("invert", False), own
+        assert point.writable == ("write_fc" in it), own
+        assert set(point.sentinels) == sentinels(it.get("sentinel", ())), own
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_of_the_list_is_left_out_unsaid(name: str) -> None:
+    read = {(point.table, point.address, point.bit) for point in profile(name).points.values()}
+    left_out = {
+        it["name"]
+        for it in LISTED[name]["points"]
+        if it["fc"] is None or (READ_BY[it["fc"]], it["address"], it.get("bit")) not in read
+    }
+    assert {it for it in left_out if not it.startswith("cfg_")} == NOT_READ.get(name, {}).keys()
+
+
+# ---------------------------------------------------------------- by themselves
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_two_points_are_read_from_one_place(name: str) -> None:
+    points = profile(name).points.values()
+    assert len({(it.table, it.address, it.bit) for it in points}) == len(points)
+    for table in {it.table for it in points}:
+        ends = sorted((it.address, it.address + it.width) for it in points if it.table == table)
+        assert all(end <= begin or begin == before for (before, end), (begin, _) in pairwise(ends))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_measured_has_limits_that_make_sense(name: str) -> None:
+    widest = {"temperature": (-273.15, 1820), "humidity": (0, 105), "temperature_setpoint": (-50, 200)}
+    for own, point in profile(name).points.items():
+        assert point.kind in KINDS
+        if point.minimum is not None and point.maximum is not None:
+            assert point.minimum < point.maximum, own
+        if point.kind in widest:
+            least, most = widest[point.kind]
+            assert point.minimum is not None, own
+            assert point.maximum is not None, own
+            assert least <= point.minimum < point.maximum <= most, own
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_means_no_sensor_is_no_value_that_could_be_measured(name: str) -> None:
+    for own, point in profile(name).points.items():
+        for sentinel in point.sentinels:
+            plain = decoder(replace(point, sentinels=()))([sentinel & 0xFFFF], 0)
+            assert isinstance(plain, Bad) or name in COLLIDING, f"{own}: {sentinel} could be {plain}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_is_read_in_few_requests_within_its_limits(name: str) -> None:
+    found = profile(name)
+    blocks = plan(found.points, found.max_registers, found.max_gap)
+    assert sorted(own for block in blocks for own, _ in block.points) == sorted(found.points)
+    for block in blocks:
+        bits = 16 if block.table in ("coil", "discrete") else 1
+        assert 1 <= block.size <= found.max_registers * bits
+    assert len(blocks) <= 9
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_settings_of_a_profile_can_be_those_of_a_link(name: str, tmp_path: Path) -> None:
+    bus = profile(name).bus
+    assert bus is not None
+    assert 1 <= bus.unit <= 255
+    link = f"{{type: tcp, host: 192.0.2.1, port: {bus.tcp_port}}}"
+    if bus.tcp_port is None:
+        serial = f"baudrate: {bus.baudrate}, parity: {bus.parity}, stopbits: {bus.stopbits}"
+        link = f"{{type: serial, port: /dev/ttyUSB0, {serial}}}"
+    device = f"profile: {name}, accept_beta: true"
+    built = read_config(site(tmp_path, device, link=link, unit=bus.unit)).devices["dock"].built
+    assert {it.name for it in built.points} == set(profile(name).points)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_has_a_transcript_that_says_where_it_is_from(name: str) -> None:
+    captures = [parse(path.read_text(encoding="utf-8")) for path in (HERE / "drivers" / "modbus").glob("*.capture")]
+    own = [it for it in captures if json.loads(it.header["options"])["profile"] == name]
+    assert own
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_is_in_the_table_of_devices(name: str) -> None:
+    page = (drivers.profile_folder().parent / "README.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[3] == ("beta" if profile(name).beta else "stable")
+    assert all(cells)
+
+
+# ---------------------------------------------------------------- beta, and points that are not used
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    (told,) = caught.value.problems
+    return told.removeprefix(str(path.parent) + "/")
+
+
+def test_a_beta_profile_is_refused_until_it_is_accepted(tmp_path: Path) -> None:
+    assert refusal(site(tmp_path, "profile: wp8028adam")) == (
+        "site.yaml:5:64: devices.dock.profile: the profile of WP8028ADAM is beta: one source for the map;"
+        " compare its values with the device, then say `accept_beta: true` at this device"
+    )
+    assert read_config(site(tmp_path, "profile: wp8028adam, accept_beta: true")).devices.keys() == {"dock"}
+
+
+def test_check_names_the_beta_profiles_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(site(tmp_path, "profile: wp8028adam, accept_beta: true"))]) == OK
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "Worth a look",
+        "  device dock: the profile of WP8028ADAM is beta: one source for the map",
+    ]
+
+
+def test_a_stable_profile_needs_no_word_and_gets_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(site(tmp_path, "profile: xy-md02"))]) == OK
+    assert "Worth a look" not in capsys.readouterr().out
+    assert read_config(site(tmp_path, "profile: xy-md02, accept_beta: true")).notes == ()
+
+
+def test_a_profile_of_the_user_that_replaces_ours_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "profiles" / "xy-md02.yaml"
+    own.parent.mkdir()
+    own.write_text((drivers.profile_folder() / "xy-md02.yaml").read_text().replace("model: XY-MD02", "model: Ours"))
+    assert main(["check", str(site(tmp_path, "profile: xy-md02"))]) == OK
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "Worth a look",
+        f"  profile xy-md02 is {own}, in place of the one that comes along",
+    ]
+
+
+def test_points_that_are_not_used_are_neither_read_nor_reported(tmp_path: Path) -> None:
+    eight = "[" + ", ".join(f"temperature_ch{number}" for number in range(2, 9)) + "]"
+    built = read_config(site(tmp_path, f"profile: r4dcb08, unused: {eight}")).devices["dock"].built
+    assert [it.name for it in built.points] == ["temperature_ch1"]
+
+
+@pytest.mark.parametrize(
+    ("device", "told"),
+    [
+        ("profile: r4dcb08, unused: [temperature_ch9]", "unused: R4DCB08 has no 'temperature_ch9' there, but "),
+        (
+            "profile: wp8028adam, accept_beta: true, unused: [di1], inverted: [di1]",
+            "unused: di1 is used: it stands in kinds, inverted or outputs, too",
+        ),
+        ("profile: novabo-sqr2, unused: [in1]", "unused: nothing is left of ModbusRTU SQR-2; "),
+    ],
+)
+def test_points_that_cannot_be_unused_are_told(tmp_path: Path, device: str, told: str) -> None:
+    assert f"devices.dock.{told}" in refusal(site(tmp_path, device))
+
+
+def test_a_mistake_leads_to_exit_78(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(site(tmp_path, "profile: pta8d08"))]) == CONFIG
+    assert "accept_beta: true" in capsys.readouterr().err
+
+
+def test_what_is_not_used_is_not_asked_for() -> None:
+    points = {name: RegisterPoint("temperature", "holding", at, "int16") for name, at in (("a", 0), ("b", 100))}
+    found = Profile("m", "n", ("s",), "high", points)
+    asked: list[tuple[int, int]] = []
+
+    class Listening:
+        def read(self, unit: int, table: object, address: int, count: int) -> list[int]:
+            asked.append((address, count))
+            return [0] * count
+
+        def write(self, *_: object) -> None:
+            raise AssertionError
+
+    assert ModbusTable(ModbusOptions(1, found, unused=("b",))).poll(Listening()) == {"a": 0}
+    assert asked == [(0, 1)]
