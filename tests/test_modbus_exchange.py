@@ -385,6 +385,23 @@ def test_the_line_is_silent_for_the_gap_before_each_request(bus: RtuDevices) -> 
     assert min(b - a for a, b in itertools.pairwise(asked)) >= 0.004 + 0.02 - 0.001
 
 
+def test_the_gap_is_kept_to_a_fraction_of_a_millisecond(bus: RtuDevices) -> None:
+    gap_s = 0.001_75 + 0.000_3
+    link = SerialLine("bus1", replace(serial_part(bus.path), guard=0.000_3))
+    link.open()
+    try:
+        registers = registers_of(link)
+        silences = []
+        for _ in range(30):
+            assert read_is_right(registers)
+            ended = link._wire.last
+            assert read_is_right(registers)
+            silences.append(bus.asked[-1][0] - ended)
+    finally:
+        link.close()
+    assert gap_s <= min(silences) < gap_s + 0.000_5  # a wait in whole milliseconds would make 3 of these 2.05
+
+
 # ---------------------------------------------------------------- a device that was asked in vain before
 
 

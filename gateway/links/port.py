@@ -19,6 +19,8 @@ from gateway.errors import LinkDown
 
 _CHUNK = 4096  # what one read takes at most: the size of the kernel's buffer of a serial port
 _SEND_S = 2.0  # a request of 256 bytes takes 1.9 s at 1200 baud
+_SHORT_S = 0.02  # shorter waits are made by select, to the microsecond: poll rounds up to whole milliseconds
+_MOST_SELECTED = 1024  # file descriptors that select can watch: FD_SETSIZE
 _ENDED = select.POLLHUP | select.POLLERR | select.POLLNVAL | select.POLLRDHUP
 
 
@@ -165,7 +167,7 @@ class Wire:
         if until <= 0.0:  # without waiting: whoever asks knows that there is something
             return self._read()
         while True:
-            ready = self._reading.poll(_ms(until))
+            ready = self._wait_for_bytes(until)
             if not ready:
                 return b""
             if not ready[0][1] & select.POLLIN:
@@ -206,6 +208,14 @@ class Wire:
             return 0
         except OSError as error:
             raise self._gone(error.strerror or str(error)) from error
+
+    def _wait_for_bytes(self, until: float) -> list[tuple[int, int]]:
+        """What poll says of the file descriptor, by then. A short wait, as for the gap on a line, is exact."""
+        wait_s = max(0.0, until - time.monotonic())
+        if 0.0 < wait_s < _SHORT_S and self._fd < _MOST_SELECTED:
+            select.select((self._fd,), (), (), wait_s)
+            wait_s = 0.0
+        return self._reading.poll(wait_s * 1000)
 
     def _wait_for_room(self, deadline: float) -> None:
         room = select.poll()
