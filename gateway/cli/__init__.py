@@ -27,6 +27,7 @@ COMMANDS = {
     "check": "check a configuration and say in words what it does",
     "init": "write a commented starter configuration from the ports it finds",
     "demo": "run the gateway on a simulated site, with nothing to install",
+    "ports": "list the serial ports, who has them, and which names stay",
     "status": "show devices, points, alarms and backlog of the running daemon",
     "journal": "look into the journal: status, tail, gaps, verify, export, backup, restore",
     "ack": "acknowledge an alarm",
