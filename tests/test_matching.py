@@ -19,7 +19,12 @@ from gateway.errors import LinkDown, NoReply, Refused
 from gateway.links.replay import Received, Sent, parse
 
 FUNCTIONS = {1: Table.COIL, 2: Table.DISCRETE, 3: Table.HOLDING, 4: Table.INPUT}
-CAPTURES = sorted((Path(__file__).parent / "drivers" / "modbus").glob("normal-*.capture"))
+WHOLE = [
+    path
+    for path in sorted((Path(__file__).parent / "drivers" / "modbus").glob("normal-*.capture"))
+    if '"bad"' not in path.with_suffix(".golden").read_text() and '"unused"' not in path.read_text()
+]
+"""Recordings of devices that show nothing but good values, of all their points."""
 FACTORY = Bus()
 
 
@@ -93,8 +98,8 @@ def names(matches: Sequence[Match]) -> list[str]:
     return [it.profile for it in matches]
 
 
-@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.stem)
-def test_a_recorded_device_is_known_again(path: Path) -> None:
+@pytest.mark.parametrize("path", WHOLE, ids=lambda path: path.stem)
+def test_a_device_that_was_recorded_whole_is_known_again(path: Path) -> None:
     name, unit = captured(path)
     found = candidates(KNOWN, asked(unit), FACTORY)
     assert name in ({found[0].profile} | set(names(alike(found))))
@@ -152,6 +157,14 @@ def test_zeros_and_bits_are_weak_evidence_and_said_to_be() -> None:
     zeros = match("xy-md02", KNOWN["xy-md02"], Seen(registers(Table.INPUT, 1, 0, 0)))
     assert (zeros.fits, zeros.strength) == (True, "weak")
     assert zeros.why == "1 of 2 believable, 1 of 2 possible but unusual, bits and zeros say little about the model"
+
+
+def test_of_bits_alone_the_device_that_has_them_all_comes_first() -> None:
+    eight = registers(Table.COIL, 0, *[0] * 8)
+    sixteen = eight | registers(Table.DISCRETE, 0, *[1] * 8)
+    found = candidates(KNOWN, asked(Unit(sixteen)))
+    assert len(found[0].points) == 16
+    assert {"waveshare-io8", "waveshare-relay8", "wp8028adam"} <= set(names(alike(found)))
 
 
 def test_a_line_set_as_the_device_leaves_the_factory_counts() -> None:

@@ -1,7 +1,7 @@
 """Which profiles fit what a Modbus unit has answered, best first, and why. Pure.
 
 The evidence is counted in bits: a value that random registers would show once in 64 times is worth six. So a
-temperature between limits says a lot, a register that is 0 next to nothing, and the state of a coil nothing at all.
+temperature between limits says a lot, a register that is 0 nothing, and the state of a coil next to nothing.
 That is a ranking and no proof: devices whose registers look alike are told as alike, for a person to choose.
 """
 
@@ -77,6 +77,7 @@ _USUAL: Mapping[str, tuple[float, float]] = {
 _MOST_BITS = 8.0  # of evidence from one point
 _FLOAT_BITS = 4.0  # of a float within limits: its exponent alone could be anything
 _TEXT_BITS = 4.0
+_STATE_BITS = 0.1  # any bit will do: the device with most of them comes first
 _SENTINEL_BITS = 2.0
 _SETTINGS_BITS = 1.0
 _UNUSUAL_BITS = -2.0
@@ -217,7 +218,7 @@ def _point_fit(point: RegisterPoint, seen: Seen) -> PointFit:
 
 def _value_fit(point: RegisterPoint, value: Value, unit: str, *, blank: bool) -> PointFit:
     if point.is_state:
-        return PointFit(Verdict.GOOD, value, unit, 0.0)
+        return PointFit(Verdict.GOOD, value, unit, _STATE_BITS)
     if not isinstance(value, int | float):
         return PointFit(Verdict.GOOD, value, unit, _TEXT_BITS if value else 0.0)
     if _within(value, _BELIEVABLE.get(point.kind)) is False and point.minimum is None and point.maximum is None:
