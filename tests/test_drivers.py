@@ -77,11 +77,17 @@ class CapturePort:
 
 
 def polled(driver: Polled, capture: Capture) -> list[Values]:
+    """What writing (the header's `writes`, one after the other) and then polling gave."""
     port = CapturePort(capture.items)
+    tcp = capture.header.get("framing") == "tcp"
+    link = Exchange(port, "tcp" if tcp else "rtu", Pace(timeout_s=0.0))
     readings: list[Values] = []
+    for point, value in json.loads(capture.header.get("writes", "[]")):
+        assert isinstance(driver, Output)
+        readings.append(driver.write(link, point, value))
     while port.items:
         try:
-            readings.append(driver.poll(Exchange(port, "rtu", Pace(timeout_s=0.0))))
+            readings.append(driver.poll(link))
         except NoReply:
             readings.append({point.name: Bad(Reason.NO_REPLY) for point in driver.points})
         except Refused:
@@ -181,6 +187,8 @@ def fits(kind: str, value: Value) -> bool:
     match KINDS[kind].form:
         case Form.STATE:
             return value in STATE_WORDS[kind]
+        case Form.TEXT:
+            return isinstance(value, str) and (value.isprintable() or not value)
         case Form.POSITION:
             return isinstance(value, tuple) and abs(value[0]) <= 90 and abs(value[1]) <= 180
         case Form.COUNTER:

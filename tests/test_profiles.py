@@ -17,6 +17,7 @@ from drivers.modbus_plan import plan
 from drivers.modbus_point import RegisterPoint
 from drivers.modbus_profile import Profile
 from drivers.modbus_table import ModbusOptions, ModbusTable
+from drivers.modbus_writing import Writing
 from gateway.cli import CONFIG, OK, main
 from gateway.config.installed import read_config
 from gateway.config.profiles import Profiles
@@ -29,8 +30,9 @@ HERE = Path(__file__).parent
 PATHS = sorted(drivers.profile_folder().glob("*.yaml"))
 NAMES = [path.stem for path in PATHS]
 LIST = json.loads((HERE / "vectors" / "devices.json").read_text(encoding="utf-8"))["devices"]
-LISTED: Mapping[str, Any] = {it["id"]: it for it in LIST}
+LISTED: dict[str, Any] = {it["id"]: it for it in LIST}
 READ_BY = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
+WRITTEN_BY = {5: "coil", 6: "holding"}
 
 NO_PROFILE = {
     "terabee-evo-people-counter": "it talks by itself: the driver people_counter",
@@ -42,13 +44,13 @@ NO_PROFILE = {
     "dht22": "pulses on a pin: no Modbus",
     "ads1115": "I2C: no Modbus",
     "mcp3008": "SPI: no Modbus",
-    "mb8art": "its scale is held in another register",
-    "r4d8a08": "it is switched by other values than those of the standard",
-    "relay4-clone": "it is switched by other values than those of the standard",
-    "teltonika-rut": "positions and texts",
     "smoke-relay-base": "a contact on a pin: the driver contact, or an input of a module",
 }
 """Devices of the list without a profile, and why."""
+
+VARIANTS = {"teltonika-rut-abcd": "teltonika-rut"}
+"""Profiles of the same device in another guise, and whose entry of the list they share."""
+LISTED.update({name: LISTED[listed] for name, listed in VARIANTS.items()})
 
 NOT_READ = {
     "kincony-sht30": {"temperature_f32": "word order unknown", "humidity_f32": "word order unknown"},
@@ -56,10 +58,14 @@ NOT_READ = {
     "waveshare-relay8": {"all_relays": "cannot be read", "flash_on_relay1": "cannot be read"},
     "waveshare-io8": {"out_mode1": "a setting of the device"},
     "wb-mcm8": {"debounce_ms_in1": "a setting of the device"},
+    "teltonika-rut": {"speed": "without a unit", "hdop_or_accuracy": "which of the two is not known"},
 }
 """Points of the list that a profile leaves out, beside the devices' own settings (cfg_...), and why."""
 
-COLLIDING = {"wp3066adam"}
+SERIES = {("mb8art", "connected_ch1"): 8, ("relay4-clone", "relay1"): 4}
+"""Points of the list that stand for so many, one after the other."""
+
+COLLIDING = {"wp3066adam", "mb8art"}
 """Profiles whose sentinel is a value that the sensor could measure, too: the sentinel wins, and a quirk says so."""
 
 SITE = """\
@@ -86,10 +92,24 @@ def site(folder: Path, device: str, link: str = LINE, unit: int = 1) -> Path:
     return path
 
 
+def listed_as(point: RegisterPoint, it: Mapping[str, Any]) -> bool:
+    """Whether it is of the type that the list has, or of one that says more of the same registers."""
+    match point.type, it["type"]:
+        case "bool" | "bit", "uint16" | "bool" | "bit":
+            return True
+        case "lat_lon_float32", "float32":  # the longitude is the list's next point
+            return str(it["name"]) == "latitude"
+    return bool(point.type == it["type"])
+
+
 def listed_points(name: str) -> Mapping[tuple[str, int, int | None], Any]:
-    """The points of the list that can be read, by table, address and bit."""
-    points = LISTED[name]["points"]
-    return {(READ_BY[it["fc"]], it["address"], it.get("bit")): it for it in points if it["fc"] is not None}
+    """The points of the list by table, address and bit; one that stands for several, several times."""
+    places = {}
+    for it in LISTED[name]["points"]:
+        table = WRITTEN_BY[it["write_fc"]] if it["fc"] is None else READ_BY[it["fc"]]
+        for address in range(it["address"], it["address"] + SERIES.get((name, it["name"]), 1)):
+            places[table, address, it.get("bit")] = it
+    return places
 
 
 def sentinels(listed: Iterable[int | str]) -> set[int]:
@@ -100,6 +120,9 @@ def sentinels(listed: Iterable[int | str]) -> set[int]:
 
 
 def test_every_modbus_device_of_the_list_has_a_profile() -> None:
+    modbus = {name for name, it in LISTED.items() if it["bus"]["transport"].startswith("modbus")}
+    assert len(modbus - VARIANTS.keys()) == 24
+    assert modbus == set(NAMES)
     assert LISTED.keys() - set(NAMES) == NO_PROFILE.keys()
 
 
@@ -132,24 +155,25 @@ def test_every_point_is_read_as_the_list_says(name: str) -> None:
     known = listed_points(name)
     for own, point in profile(name).points.items():
         it = known[point.table, point.address, point.bit]
-        assert point.type == it["type"] or (point.is_state and it["type"] == "uint16"), own
-        assert point.order == it.get("order", "ABCD"), own
-        assert point.width == it.get("count", 1), own
-        assert point.scale == pytest.approx(it["scale"] * {"Wh": 0.001}.get(it.get("unit"), 1)), own
+        assert listed_as(point, it), own
+        assert point.order in (it.get("order", "ABCD"), it.get("alt_order")), own
+        assert point.width == it.get("count", 1) * (2 if point.kind == "position" else 1), own
+        scale = point.scale if point.scale_by is None else point.scale_by.scales[0]
+        assert scale == pytest.approx(it["scale"] * {"Wh": 0.001}.get(it.get("unit"), 1)), own
         assert point.inverted == it.get("invert", False), own
         assert point.writable == ("write_fc" in it), own
         assert set(point.sentinels) == sentinels(it.get("sentinel", ())), own
+        if "map" in it:
+            assert point.write == Writing(it["write_fc"], it["map"]["on"], it["map"]["off"]), own
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_of_the_list_is_left_out_unsaid(name: str) -> None:
-    read = {(point.table, point.address, point.bit) for point in profile(name).points.values()}
-    left_out = {
-        it["name"]
-        for it in LISTED[name]["points"]
-        if it["fc"] is None or (READ_BY[it["fc"]], it["address"], it.get("bit")) not in read
-    }
-    assert {it for it in left_out if not it.startswith("cfg_")} == NOT_READ.get(name, {}).keys()
+    points = profile(name).points.values()
+    read = {(it.table, it.address, it.bit) for it in points}
+    read |= {(it.table, it.address + 2, None) for it in points if it.kind == "position"}  # its longitude
+    left_out = {it["name"] for place, it in listed_points(name).items() if place not in read}
+    assert {it for it in left_out if not it.startswith("cfg_")} == NOT_READ.get(VARIANTS.get(name, name), {}).keys()
 
 
 # ---------------------------------------------------------------- by themselves
@@ -189,8 +213,9 @@ def test_what_means_no_sensor_is_no_value_that_could_be_measured(name: str) -> N
 @pytest.mark.parametrize("name", NAMES)
 def test_a_profile_is_read_in_few_requests_within_its_limits(name: str) -> None:
     found = profile(name)
-    blocks = plan(found.points, found.max_registers, found.max_gap)
-    assert sorted(own for block in blocks for own, _ in block.points) == sorted(found.points)
+    readable = {own: it for own, it in found.points.items() if it.readable}
+    blocks = plan(readable, found.max_registers, found.max_gap)
+    assert sorted(own for block in blocks for own, _ in block.points) == sorted(readable)
     for block in blocks:
         bits = 16 if block.table in ("coil", "discrete") else 1
         assert 1 <= block.size <= found.max_registers * bits
@@ -206,7 +231,8 @@ def test_the_settings_of_a_profile_can_be_those_of_a_link(name: str, tmp_path: P
     if bus.tcp_port is None:
         serial = f"baudrate: {bus.baudrate}, parity: {bus.parity}, stopbits: {bus.stopbits}"
         link = f"{{type: serial, port: /dev/ttyUSB0, {serial}}}"
-    device = f"profile: {name}, accept_beta: true"
+    outputs = ", ".join(own for own, it in profile(name).points.items() if not it.readable)
+    device = f"profile: {name}, accept_beta: true, outputs: [{outputs}]"
     built = read_config(site(tmp_path, device, link=link, unit=bus.unit)).devices["dock"].built
     assert {it.name for it in built.points} == set(profile(name).points)
 
