@@ -94,6 +94,13 @@ class AlarmState(StrEnum):
     LATCHED_ACK = "latched_ack"
 
 
+class Hiding(StrEnum):
+    """What hides an alarm from people while it goes on being judged (rules/overlay.py)."""
+
+    OUT_OF_SERVICE = "out_of_service"
+    SHELVED = "shelved"
+
+
 @dataclass(frozen=True, slots=True)
 class Bad:
     """A point without a good value, and why."""
@@ -472,6 +479,16 @@ class Write(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Hidden:
+    """How an alarm is hidden, by whom and why; `until` (UTC ms) where that ends by itself."""
+
+    how: Hiding
+    by: str
+    why: str
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmView:
     """The present state of one alarm, for the retained topic and for people. `seq` is that of its last event.
 
@@ -491,6 +508,12 @@ class AlarmView:
     value: Value | None
     text: str  # what is wrong, in words
     say: str  # what people should do
+    hidden: Hidden | None = None
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether there is nothing to know of it."""
+        return self.state is AlarmState.NORMAL and self.hidden is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -681,6 +704,6 @@ class Status:
     trust: Trust
     uptime_s: float
     points: tuple[PointStatus, ...]
-    alarms: tuple[AlarmView, ...]  # those that are not normal
+    alarms: tuple[AlarmView, ...]  # those that are not at rest
     outputs: Mapping[str, str]  # device.point -> wanted value
     health: HealthReport

@@ -16,6 +16,7 @@ from gateway.model import (
     DeviceBack,
     DeviceLost,
     Dropped,
+    Hidden,
     JournalFailed,
     JournalRestored,
     Json,
@@ -99,8 +100,8 @@ def subject(view: AlarmView) -> dict[str, Json]:
     return {"rule": view.rule, "device": view.device, "point": view.point, "zone": view.zone}
 
 
-def alarm(view: AlarmView, change: str, by: str = "") -> str:
-    """An alarm's transition: raised, cleared, acknowledged or reset (then `by` names who)."""
+def alarm(view: AlarmView, change: str, by: str = "", why: str = "") -> str:
+    """An alarm's transition: raised, cleared, or what a person has done about it (then `by` names who)."""
     fields: dict[str, Json] = {
         "alarm": view.alarm,
         "change": change,
@@ -114,7 +115,17 @@ def alarm(view: AlarmView, change: str, by: str = "") -> str:
         fields["value"] = view.value
     if by:
         fields["by"] = by
+    if why:
+        fields["why"] = why
+    if view.hidden is not None:
+        fields["hidden"] = hidden(view.hidden)
     return event("alarm", **fields)
+
+
+def hidden(about: Hidden) -> dict[str, Json]:
+    """How an alarm is hidden."""
+    fields: dict[str, Json] = {"how": about.how, "by": about.by, "why": about.why}
+    return fields if about.until is None else fields | {"until": about.until}
 
 
 def output(write: Write, result: str, why: str) -> str:

@@ -66,6 +66,7 @@ WIRED_ROOMS = words("links hub journal uplink control supervisor")
 HUB_NEVER = words("os io pathlib tempfile shutil socket ssl select selectors subprocess")
 
 VAGUE = words("util utils helper helpers common misc base core manager handler service processor")
+TERMS = words("in_service out_of_service")  # of alarms, in ISA-18.2
 
 LOCKS = words("Lock RLock Condition Semaphore BoundedSemaphore")
 CONTAINERS = words("list dict set bytearray defaultdict OrderedDict Counter")
@@ -238,7 +239,8 @@ def nothing_sleeps(source: Source, _house: House) -> Iterator[str]:
 
 
 def modules_are_nouns_of_the_domain(source: Source, _house: House) -> Iterator[str]:
-    vague = {word for part in source.module.split(".") for word in part.split("_")} & VAGUE
+    parts = [part for part in source.module.split(".") if part not in TERMS]
+    vague = {word for part in parts for word in part.split("_")} & VAGUE
     if vague:
         yield f"{source.path}:1: {', '.join(sorted(vague))} says nothing about a module"
 

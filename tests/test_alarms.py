@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.hub.alarms import Alarms, Target
+from gateway.hub.alarm import Target
+from gateway.hub.alarms import Alarms
 from gateway.model import Reading, Reason, Value
 from gateway.rules.condition import Above, Below, Condition, Equals, Outside, SilentFor
 from gateway.rules.judge import Rule, elapse, fresh, judge, unknown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -152,6 +153,30 @@ def test_ack_says_what_became_of_it(site: tuple[Daemon, int]) -> None:
     assert (again.returncode, again.stdout) == (FAILED, "acknowledge always: refused (already acknowledged)\n")
     reset = sitewarden("reset", "always", "--state", daemon.state)
     assert (reset.returncode, reset.stdout) == (FAILED, "reset always: refused (its condition still holds)\n")
+
+
+def test_an_alarm_is_shelved_with_a_reason_and_shown_as_that(site: tuple[Daemon, int]) -> None:
+    daemon, _ = site
+    wait_for(lambda: (daemon.status() or {"alarms": []})["alarms"], "the alarm stands")
+    who = ("--by", "Ada", "--reason", "the door is being mended", "--state", daemon.state)
+    shelved = sitewarden("shelve", "always", "--for", "30m", *who)
+    assert (shelved.returncode, shelved.stdout) == (OK, "shelve always: done\n")
+    shown = sitewarden("alarms", "--state", daemon.state)
+    assert re.search(r"\[shelved until [0-9: -]+ by Ada: the door is being mended\]", shown.stdout), shown.stdout
+    ended = sitewarden("unshelve", "always", "--state", daemon.state)
+    assert (ended.returncode, ended.stdout) == (OK, "unshelve always: done\n")
+    alarms = json.loads(sitewarden("alarms", "--json", "--state", daemon.state).stdout)
+    assert [(alarm["alarm"], alarm["hidden"]) for alarm in alarms] == [("always", None)]
+    assert sitewarden("out-of-service", "always", *who).stdout == "out_of_service always: done\n"
+    assert "[out of service by Ada: the door is being mended]" in sitewarden("status", "--state", daemon.state).stdout
+    assert sitewarden("in-service", "always", "--state", daemon.state).returncode == OK
+
+
+def test_a_shelf_needs_a_time(site: tuple[Daemon, int]) -> None:
+    daemon, _ = site
+    wrong = sitewarden("shelve", "always", "--for", "soon", "--reason", "x", "--state", daemon.state)
+    assert wrong.returncode == 2
+    assert "argument --for: a duration needs a number and a unit" in wrong.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -27,6 +27,8 @@ from gateway.model import (
     DeviceLost,
     Dropped,
     HealthReport,
+    Hidden,
+    Hiding,
     JournalFailed,
     JournalHealth,
     JournalRestored,
@@ -71,6 +73,9 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+SHELVED = Hidden(Hiding.SHELVED, "maria", "defrosting", TS)
+
+
 def event_texts() -> Iterator[str]:
     view = alarm(AlarmState.UNACK_ACTIVE)
     asked = Command("c-1", "acknowledge", {"alarm": "room-1-warm"}, "maria", "platform", TS, print)
@@ -81,6 +86,9 @@ def event_texts() -> Iterator[str]:
     for change in ("raised", "cleared", "acknowledged", "reset"):
         for state in AlarmState:
             yield records.alarm(replace(view, state=state), change, "" if change == "raised" else "maria")
+    for hidden in (SHELVED, Hidden(Hiding.OUT_OF_SERVICE, "maria", "defrosting")):
+        for change in ("shelved", "unshelved", "out_of_service", "in_service"):
+            yield records.alarm(replace(view, hidden=hidden), change, "maria", "defrosting")
     for value in (None, "alarm", True, 3, (52.5, 13.4)):
         yield records.alarm(replace(view, value=value, alarm="any-smoke@smoke-1.smoke"), "raised")
     for result in ("switched", "failed"):
@@ -164,6 +172,8 @@ def test_status_about_alarm_and_reply_validate() -> None:
             assert payload == b""
         else:
             assert check("alarm", payload)["state"] == state
+        hidden = contract.alarm(replace(alarm(state), hidden=SHELVED))
+        assert check("alarm", hidden)["hidden"] == {"how": "shelved", "by": "maria", "why": "defrosting", "until": TS}
     check("reply", contract.reply(Reply("c-1", "refused", "too late")))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.config.schema import Uplink
 from gateway.driver import point
-from gateway.hub.alarms import Target
+from gateway.hub.alarm import Target
 from gateway.hub.decide import Hub
 from gateway.hub.numbering import MAX_NOT_STORED
 from gateway.hub.own import OF_GATEWAY, alarms_of
@@ -74,7 +75,10 @@ def plan() -> Plan:
             (Rule("quiet", SilentFor(300)), (Target("quiet", "cold-1", "temperature", "cold-store"),)),
             (
                 smoke,
-                tuple(Target(f"any-smoke@{name}.smoke", name, "smoke", "sorting") for name in ("smoke-1", "smoke-2")),
+                tuple(
+                    Target(f"any-smoke@{name}.smoke", name, "smoke", "sorting", "smoke")
+                    for name in ("smoke-1", "smoke-2")
+                ),
             ),
         ),
         responses={"evacuate": Response("evacuate", {SIREN: "on"}, "Leave by the nearest exit")},
@@ -97,12 +101,17 @@ class Stepped:
     """A hub, a moment that only the test moves, and what became of the facts."""
 
     def __init__(
-        self, state: dict[str, str] | None = None, *, recovered: bool = True, trust: Trust = Trust.SYNCED
+        self,
+        state: dict[str, str] | None = None,
+        *,
+        recovered: bool = True,
+        trust: Trust = Trust.SYNCED,
+        boot: str = "",
     ) -> None:
         self.mono = 1000.0
         self.trust = trust
         self.wall_shift_ms = 0
-        self.hub = Hub(plan(), self.now())
+        self.hub = Hub(replace(plan(), boot=boot), self.now())
         self.records: list[Record] = []
         self.stored: dict[str, str] = dict(state or {})
         if recovered:
@@ -129,23 +138,23 @@ class Stepped:
         bad = {name: value for name, value in values.items() if isinstance(value, Reason)}
         return self.tell(Reading(device, now.mono, now.ts, good, bad))
 
+    def ask(self, name: str, **args: Any) -> Decision:
+        return self.tell(Command(f"c{len(self.records)}", name, args, "Ada", "local", None, lambda _: None))
+
     def command(self, name: str, **args: Any) -> Reply:
-        replies: list[Reply] = []
-        decision = self.tell(Command(f"c{len(self.records)}", name, args, "Ada", "local", None, replies.append))
-        for answer, reply in decision.replies:
-            answer(reply)
-        return replies[0]
+        ((_, reply),) = self.ask(name, **args).replies
+        return reply
+
+    def status(self) -> Status:
+        answers: list[Status] = []
+        self.tell(StatusQuery(answers.append))
+        return answers[0]
 
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(record.text) for record in self.records if record.lane is Lane.EVENT]
 
     def stored_alarms(self) -> list[str]:
         return [key for key in self.stored if key.startswith("alarm/")]
-
-    def status(self) -> Status:
-        answers: list[Status] = []
-        self.tell(StatusQuery(answers.append))
-        return answers[0]
 
 
 def test_the_first_event_of_a_run_names_the_run_before_it() -> None:
@@ -439,7 +448,7 @@ def test_a_command_is_refused_with_a_reason_when_expired_unknown_or_malformed() 
     assert [reply.result for reply in replies] == ["refused"] * 5
     assert [reply.detail for reply in replies] == [
         "expired",
-        "unknown command 'open_the_gates'; known: acknowledge, reset",
+        "unknown command 'open_the_gates'; known: acknowledge, reset, shelve, unshelve, out_of_service, in_service",
         "args needs the id of an alarm under 'alarm'",
         "there is no alarm 'nix'",
         "this alarm does not stand",

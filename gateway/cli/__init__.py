@@ -2,7 +2,7 @@
 
 Exit codes (sysexits.h where it has a word for it):
   0   done
-  1   a promise was broken (demo), or the daemon said no (status, ack, reset)
+  1   a promise was broken (demo), or the daemon said no (status, ack, reset, ...)
   2   the command line is wrong
   70  a fault of ours ended the daemon; the service manager starts it again
   73  a file cannot be created
@@ -30,8 +30,13 @@ COMMANDS = {
     "ports": "list the serial ports, who has them, and which names stay",
     "status": "show devices, points, alarms and backlog of the running daemon",
     "journal": "look into the journal: status, tail, gaps, verify, export, backup, restore",
+    "alarms": "show the alarms: those that stand, and those that are shelved or out of service",
     "ack": "acknowledge an alarm",
     "reset": "reset a latched alarm whose cause is over",
+    "shelve": "keep an alarm from calling for a time, with a reason",
+    "unshelve": "end that before its time",
+    "out-of-service": "keep an alarm from calling until it is put back in service, with a reason",
+    "in-service": "put an alarm back in service",
     "contract": "print the MQTT contract: schemas, AsyncAPI, promises, an example consumer",
     "version": "say which version this is",
 }
@@ -93,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, help_text in COMMANDS.items():
         sub = commands.add_parser(name, help=help_text, description=help_text)
         if arguments[:1] == [name]:  # only the chosen command's file is imported
-            chosen = import_module(f"gateway.cli.{name}")
+            chosen = import_module(f"gateway.cli.{name.replace('-', '_')}")
             chosen.add_arguments(sub)
     args = parser.parse_args(arguments)
     try:

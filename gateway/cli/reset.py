@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from gateway.cli.ack import act, add_arguments
+from gateway.cli.alarm_act import add_arguments, do
 
 __all__ = ["add_arguments", "run"]
 
 
 def run(args: argparse.Namespace) -> int:
     """Reset the alarm; 1 if the daemon refuses."""
-    return act("reset", args)
+    return do("reset", args)

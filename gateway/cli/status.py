@@ -47,7 +47,7 @@ def lines(status: dict[str, Any]) -> Iterable[str]:
         f"{clock(status['ts'])} UTC ({status['trust']})   run {status['run']}"
     )
     yield ""
-    yield from table(("ALARM", "STATE", "PRIORITY", "SINCE", "WHAT"), map(_alarm_row, status["alarms"]), "no alarms")
+    yield from alarm_table(status["alarms"])
     yield ""
     yield from table(("POINT", "VALUE", "AGE", "QUALITY", "ZONE"), map(_point_row, status["points"]), "no points")
     yield ""
@@ -116,8 +116,18 @@ def value_text(value: object, unit: str) -> str:
     return f"{value} {unit}".rstrip()
 
 
+def alarm_table(alarms: Iterable[dict[str, Any]]) -> Iterable[str]:
+    """The alarms that stand, or are hidden."""
+    return table(("ALARM", "STATE", "PRIORITY", "SINCE", "WHAT"), map(_alarm_row, alarms), "no alarms")
+
+
 def _alarm_row(alarm: dict[str, Any]) -> tuple[object, ...]:
-    return alarm["alarm"], alarm["state"], alarm["priority"], clock(alarm["since"]), alarm["text"]
+    hidden, what = alarm["hidden"], alarm["text"]
+    if hidden is not None:
+        how = hidden["how"].replace("_", " ")
+        until = "" if hidden["until"] is None else f" until {clock(hidden['until'])}"
+        what = f"{what} [{how}{until} by {hidden['by']}: {hidden['why']}]"
+    return alarm["alarm"], alarm["state"], alarm["priority"], clock(alarm["since"]), what
 
 
 def _point_row(point: dict[str, Any]) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway import records
+from gateway.hub.acts import ACTS, done
 from gateway.hub.alarms import STATE_PREFIX, Alarms, Changed
 from gateway.hub.answered import AnsweredCommands
 from gateway.hub.numbering import Numbering
@@ -77,9 +78,6 @@ HEALTH_EVERY_S = 60.0
 FIRST_HEALTH_S = 5.0
 RECOVERY_WAIT_S = 5.0  # how long the hub waits for the journal before it says that it starts without
 
-ACTS = {"acknowledge": Change.ACKNOWLEDGED, "reset": Change.RESET}
-"""The commands and what they do to an alarm."""
-
 NOT_CHECKED = "its expiry was not checked: this gateway's clock is not set"
 
 
@@ -91,7 +89,7 @@ class Hub:
         self._start = now
         self._numbering = Numbering(plan.run, plan.uplinks)
         self._points = Points(plan.about.devices, plan.every_s)
-        self._alarms = Alarms(plan.rules, plan.responses, now.mono, plan.own)
+        self._alarms = Alarms(plan.rules, plan.responses, now.mono, plan.own, plan.boot)
         self._certificates = Certificates()
         self._outputs = Outputs(plan.outputs)
         self._reporters = {device: Reporter(limits, plan.every_s[device]) for device, limits in plan.limits.items()}
@@ -219,15 +217,16 @@ class Hub:
             if reporter is not None and changed.change in {Change.RAISED, Change.CLEARED}:
                 reporter.urge(changed.view.point)
 
-    def _alarm_changes(self, changes: Iterable[Changed], now: Moment, by: str = "") -> Decision:
+    def _alarm_changes(self, changes: Iterable[Changed], now: Moment) -> Decision:
         made: list[Record] = []
         state: list[StateChange] = []
         writes: list[Write] = []
         notices: list[Notice] = []
         for changed in changes:
-            at = changed.mono, changed.view.since
-            event = self._numbering.event(records.alarm(changed.view, changed.change, by), now, at)
-            view = replace(changed.view, since=event.ts, seq=event.seq, run=self._plan.run)
+            text = records.alarm(changed.view, changed.change, *changed.note)
+            event = self._numbering.event(text, now, (changed.mono, changed.ts))
+            since = event.ts if changed.view.since == changed.ts else changed.view.since
+            view = replace(changed.view, since=since, seq=event.seq, run=self._plan.run)
             made.append(event)
             state.append(self._alarms.numbered(view))
             notices.append(view)
@@ -245,7 +244,7 @@ class Hub:
         response_id = self._alarms.response(view.alarm)
         if response_id is None:
             return []
-        return self._outputs.respond(view.alarm, view.state, self._plan.responses[response_id], now.mono)
+        return self._outputs.respond(view, self._plan.responses[response_id], now.mono)
 
     def _output_event(self, switch: Switch, result: str, now: Moment) -> Record:
         return self._numbering.event(records.output(switch.write, result, switch.why), now)
@@ -263,7 +262,7 @@ class Hub:
         state: list[StateChange] = []
         notices: list[Notice] = []
         writes: list[Write] = []
-        for restored in self._alarms.restore(fact.state):
+        for restored in self._alarms.restore(fact.state, now):
             if isinstance(restored, StateChange):
                 state.append(restored)
                 alarm = restored.key.removeprefix(STATE_PREFIX)
@@ -334,16 +333,12 @@ class Hub:
         """What the command leads to, and why it is refused ("" if it is not)."""
         if command.expires is not None and command.expires < now.ts and now.trust is not Trust.UNSYNCED:
             return Decision(), "expired"
-        change = ACTS.get(command.name)
-        if change is None:
+        if command.name not in ACTS:
             return Decision(), f"unknown command {command.name!r}; known: {', '.join(ACTS)}"
-        alarm = command.args.get("alarm")
-        if not isinstance(alarm, str):
-            return Decision(), "args needs the id of an alarm under 'alarm'"
-        changed = self._alarms.act(alarm, change, now.mono, now.ts)
+        changed = done(self._alarms, command, now)
         if isinstance(changed, str):
             return Decision(), changed
-        return self._alarm_changes((changed,), now, command.issuer), ""
+        return self._alarm_changes((changed,), now), ""
 
     def _status_query(self, query: StatusQuery, now: Moment) -> Decision:
         query.answer(

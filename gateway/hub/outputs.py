@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import NamedTuple
 
-from gateway.model import AlarmState, Reading, Reason, Value, Write
+from gateway.model import AlarmView, Reading, Reason, Value, Write
 from gateway.rules.responses import OutputPoint, Owners, Response, wants
 
 RETRY_S = 1.0
@@ -40,19 +40,19 @@ class Outputs:
         """When (monotonic) `due_retries` is next worth a call."""
         return min(self._retry_at.values()) if self._retry_at else inf
 
-    def respond(self, alarm: str, state: AlarmState, response: Response, mono: float) -> list[Switch]:
-        """What has to be written because `alarm`, which calls for `response`, is in `state` since `mono`."""
-        if wants(state):
-            self._owners.claim(alarm, response)
+    def respond(self, view: AlarmView, response: Response, mono: float) -> list[Switch]:
+        """What has to be written because an alarm that calls for `response` is as `view` says since `mono`."""
+        if wants(view):
+            self._owners.claim(view.alarm, response)
         else:
-            self._owners.release(alarm)
+            self._owners.release(view.alarm)
         switches = []
         for output in response.outputs:
             wanted = self._owners.wanted(output, self._safe[output])
             if wanted != self._wanted[output]:
                 self._wanted[output] = wanted
                 self._written_at[output] = mono
-                switches.append(Switch(Write(*output, wanted), self._owners.why(output) or alarm))
+                switches.append(Switch(Write(*output, wanted), self._owners.why(output) or view.alarm))
         return switches
 
     def failed(self, reading: Reading) -> list[Switch]:

@@ -10,7 +10,7 @@ from gateway.config.schema import Config, Device, Report
 from gateway.config.schema import Rule as RuleOptions
 from gateway.config.targets import targets
 from gateway.driver import Output
-from gateway.hub.alarms import Target
+from gateway.hub.alarm import Target
 from gateway.hub.own import OF_GATEWAY, alarms_of
 from gateway.model import About, DeviceAbout, Point, RuleAbout, Value
 from gateway.refine.exception import Limit, Sending
@@ -136,7 +136,7 @@ def _targets(rule_id: str, options: RuleOptions, devices: Mapping[str, Device]) 
     """The points that a rule is on, each with its alarm: of one point the rule's own, of a kind one for each point."""
     for device_id, point in targets(options, devices):
         alarm = rule_id if options.point is not None else f"{rule_id}@{device_id}.{point.name}"
-        yield Target(alarm, device_id, point.name, devices[device_id].zone)
+        yield Target(alarm, device_id, point.name, devices[device_id].zone, point.kind)
 
 
 def _switched(wanted: Mapping[str, str], outputs: Mapping[OutputPoint, Value]) -> dict[OutputPoint, Value]:

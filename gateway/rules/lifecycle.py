@@ -21,6 +21,10 @@ class Change(StrEnum):
     CLEARED = "cleared"
     ACKNOWLEDGED = "acknowledged"
     RESET = "reset"
+    SHELVED = "shelved"  # this and the following are about what lies over it (overlay.py), not about its state
+    UNSHELVED = "unshelved"
+    OUT_OF_SERVICE = "out_of_service"
+    IN_SERVICE = "in_service"
 
 
 ACTIVE = frozenset({_S.UNACK_ACTIVE, _S.ACK_ACTIVE})

@@ -1,7 +1,7 @@
 """Responses: which outputs have to be on, by which alarms. Pure.
 
 An output belongs to the alarms that want it. It is switched on with the first of them and off when the last of them is
-over: no longer active and not latched. Acknowledging alone does not silence it.
+over (no longer active and not latched) or hidden (overlay.py). Acknowledging alone does not silence it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gateway.model import AlarmState, Value
+from gateway.model import AlarmState, AlarmView, Value
 
 
 class OutputPoint(NamedTuple):
@@ -33,9 +33,9 @@ class Response:
 _OVER = frozenset({AlarmState.NORMAL, AlarmState.RTN_UNACK})
 
 
-def wants(state: AlarmState) -> bool:
-    """Whether an alarm in this state holds the outputs of its response."""
-    return state not in _OVER
+def wants(view: AlarmView) -> bool:
+    """Whether an alarm holds the outputs of its response."""
+    return view.state not in _OVER and view.hidden is None
 
 
 class Owners:

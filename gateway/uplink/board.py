@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from gateway.model import About, AlarmState, AlarmView, HealthReport, Reply
+from gateway.model import About, AlarmView, HealthReport, Reply
 from gateway.uplink import contract
 from gateway.uplink.window import Message
 from gateway.uplink.wire import Publication
@@ -47,7 +47,7 @@ class Board:
 
     def alarm(self, view: AlarmView) -> None:
         """An alarm's present state."""
-        if view.state is AlarmState.NORMAL:
+        if view.at_rest:
             self._alarms.pop(view.alarm, None)
         else:
             self._alarms[view.alarm] = view

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from gateway.model import (
     About,
-    AlarmState,
     AlarmView,
     Certificate,
     DeviceAbout,
@@ -28,7 +27,7 @@ from gateway.model import (
     Trust,
     UplinkHealth,
 )
-from gateway.records import encode, subject
+from gateway.records import encode, hidden, subject
 
 MAX_RECORDS = 100
 """Records in one message of telemetry, at most."""
@@ -157,8 +156,8 @@ def _bool(value: bool) -> str:
 
 
 def alarm(view: AlarmView) -> bytes:
-    """The present state of an alarm; empty, which removes the retained message, when it is normal."""
-    if view.state is AlarmState.NORMAL:
+    """The present state of an alarm; empty, which removes the retained message, when it is at rest."""
+    if view.at_rest:
         return b""
     fields: dict[str, Json] = {
         "alarm": view.alarm,
@@ -173,6 +172,8 @@ def alarm(view: AlarmView) -> bytes:
     }
     if view.value is not None:
         fields["value"] = view.value
+    if view.hidden is not None:
+        fields["hidden"] = hidden(view.hidden)
     return _bytes(encode(fields))
 
 

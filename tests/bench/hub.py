@@ -18,7 +18,7 @@ sys.path[:0] = [str(TOP), str(TOP / "tests")]
 
 from gateway.clock import SystemClock  # noqa: E402 - from any folder
 from gateway.driver import point  # noqa: E402 - as above
-from gateway.hub.alarms import Target  # noqa: E402 - as above
+from gateway.hub.alarm import Target  # noqa: E402 - as above
 from gateway.hub.decide import Hub  # noqa: E402 - as above
 from gateway.hub.plan import Plan  # noqa: E402 - as above
 from gateway.hub.room import HubRoom  # noqa: E402 - as above

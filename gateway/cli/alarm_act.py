@@ -1,0 +1,31 @@
+"""What a person does about one alarm, asked of the running daemon: shared by the commands that do it."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway.cli import FAILED, OK, default_state_dir
+from gateway.control import ask
+from gateway.model import Json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The alarm, the person, and why."""
+    parser.add_argument("alarm", help="the alarm's id, as `sitewarden alarms` shows it")
+    parser.add_argument("--by", default=None, metavar="NAME", help="who does it (default: the login name)")
+    parser.add_argument("--reason", default="", metavar="WHY", help="why, for the record")
+    parser.add_argument("--state", type=Path, default=None, metavar="DIR", help="the daemon's state directory")
+
+
+def do(command: str, args: argparse.Namespace, more: Mapping[str, Json] | None = None) -> int:
+    """Have the daemon do it, with `more` arguments, and say what became of it."""
+    asked: dict[str, Json] = {"alarm": args.alarm, **(more or {})}
+    if args.reason:
+        asked["reason"] = args.reason
+    issuer = args.by or getpass.getuser()
+    reply = ask(args.state or default_state_dir(), {"ask": "command", "name": command, "args": asked, "issuer": issuer})
+    print(f"{command} {args.alarm}: {reply['result']}" + (f" ({reply['detail']})" if reply["detail"] else ""))
+    return OK if reply["result"] == "done" else FAILED

@@ -1,0 +1,52 @@
+"""What a person does about an alarm, as a command asks for it: its arguments checked, then done.
+
+All take `alarm`, and `reason` in words; a shelf and taking out of service are not to be had without one. `shelve` takes
+`for_s`, in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.hub.alarms import Alarms, Changed
+from gateway.model import Command, Json, Moment
+from gateway.rules.lifecycle import Change
+from gateway.rules.overlay import Act, Note
+
+ACTS: Mapping[str, Change] = {
+    "acknowledge": Change.ACKNOWLEDGED,
+    "reset": Change.RESET,
+    "shelve": Change.SHELVED,
+    "unshelve": Change.UNSHELVED,
+    "out_of_service": Change.OUT_OF_SERVICE,
+    "in_service": Change.IN_SERVICE,
+}
+"""The commands about an alarm, and what each does to it."""
+
+MAX_REASON = 256
+_OF_LIFE = frozenset({Change.ACKNOWLEDGED, Change.RESET})
+_WITH_REASON = frozenset({Change.SHELVED, Change.OUT_OF_SERVICE})
+
+
+def done(alarms: Alarms, command: Command, now: Moment) -> Changed | str:
+    """What has changed, or why it is refused."""
+    change, args = ACTS[command.name], command.args
+    alarm, reason = args.get("alarm"), args.get("reason", "")
+    if not isinstance(alarm, str):
+        return "args needs the id of an alarm under 'alarm'"
+    if not isinstance(reason, str) or len(reason) > MAX_REASON or not reason.isprintable():
+        return f"reason must be at most {MAX_REASON} printable characters"
+    if change in _WITH_REASON and not reason.strip():
+        return f"{command.name} needs a reason"
+    note = Note(command.issuer, reason)
+    if change in _OF_LIFE:
+        return alarms.act(alarm, change, note, now)
+    for_s = _seconds(args.get("for_s")) if change is Change.SHELVED else 0.0
+    if for_s is None:
+        return "shelve needs for_s, the seconds until the alarm is back"
+    return alarms.cover(alarm, Act(change, note, for_s), now)
+
+
+def _seconds(given: Json | None) -> float | None:
+    """A number of seconds; None for anything else."""
+    return float(given) if isinstance(given, int | float) and not isinstance(given, bool) else None

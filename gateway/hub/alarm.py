@@ -1,0 +1,121 @@
+"""One alarm of the hub, and the alarms on one device: which of them a reading may concern.
+
+Numbers that are calm (rules/condition.py) on all of a device's points cost two comparisons each; where one is not, each
+alarm of the device looks at its value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+from operator import ge, le
+from typing import NamedTuple, cast
+
+from gateway.model import AlarmState, AlarmView, Value
+from gateway.rules.condition import NOWHERE
+from gateway.rules.judge import Life, Rule
+from gateway.rules.lifecycle import ACTIVE
+from gateway.rules.overlay import NOTHING, Overlay
+from gateway.rules.responses import Response
+
+
+class Target(NamedTuple):
+    """One point that a rule is on, and the id of the alarm that this makes."""
+
+    alarm: str
+    device: str
+    point: str
+    zone: str
+    kind: str = ""  # of the point
+
+
+@dataclass(slots=True, eq=False)
+class Alarm:
+    """A rule on a point: where it stands, what lies over it, and what people see of it."""
+
+    rule: Rule
+    target: Target
+    life: Life
+    view: AlarmView
+    of_device: OfDevice
+    overlay: Overlay = NOTHING
+    low: float = inf  # from here to `high` a number changes nothing
+    high: float = -inf
+
+    def live(self, life: Life) -> None:
+        """Go on with this life."""
+        self.life = life
+        low, high = NOWHERE if life.pending is not None else self.rule.condition.calm(life.state in ACTIVE)
+        if low != self.low or high != self.high:
+            self.low, self.high = low, high
+            self.of_device.calm = None
+
+
+class _Calm(NamedTuple):
+    """The points of a device with limits, and from where to where the number of each changes nothing.
+
+    No lows, or no highs, where any number is high, or low, enough.
+    """
+
+    names: tuple[str, ...]
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+
+    def holds(self, values: Mapping[str, Value]) -> bool:
+        """Whether all of these points are there, and are such numbers."""
+        try:
+            numbers = cast("tuple[float, ...]", tuple(map(values.__getitem__, self.names)))
+            return all(map(le, self.lows, numbers)) and all(map(ge, self.highs, numbers))
+        except (KeyError, TypeError):  # it is bad, or no number
+            return False
+
+
+class OfDevice:
+    """The alarms on one device, by point: all of them, those with limits, and those that judge every value."""
+
+    def __init__(self) -> None:
+        self.all: dict[str, list[Alarm]] = {}
+        self.limited: dict[str, list[Alarm]] = {}
+        self.restless: dict[str, list[Alarm]] = {}
+        self.calm: _Calm | None = None  # None: to be found out
+
+    def add(self, alarm: Alarm) -> None:
+        """One alarm more."""
+        has_limits = alarm.rule.condition.calm(standing=False) != NOWHERE
+        for by_point in (self.all, self.limited if has_limits else self.restless):
+            by_point.setdefault(alarm.target.point, []).append(alarm)
+
+    def concerned(self, values: Mapping[str, Value]) -> Mapping[str, list[Alarm]]:
+        """The alarms, by point, for which these values may change something."""
+        self.calm = self.calm or self._calm()
+        return self.restless if self.calm.holds(values) else self.all
+
+    def _calm(self) -> _Calm:
+        lows = [max(alarm.low for alarm in alarms) for alarms in self.limited.values()]
+        highs = [min(alarm.high for alarm in alarms) for alarms in self.limited.values()]
+        return _Calm(
+            tuple(self.limited),
+            tuple(lows) if any(low > -inf for low in lows) else (),
+            tuple(highs) if any(high < inf for high in highs) else (),
+        )
+
+
+def view_of(rule: Rule, target: Target, responses: Mapping[str, Response]) -> AlarmView:
+    """What people see of an alarm of which nothing is known yet."""
+    response = responses.get(rule.response) if rule.response else None
+    return AlarmView(
+        alarm=target.alarm,
+        rule=rule.id,
+        device=target.device,
+        point=target.point,
+        zone=target.zone,
+        priority=rule.priority,
+        state=AlarmState.NORMAL,
+        since=0,
+        seq=0,
+        run="",
+        value=None,
+        text=rule.text or f"{target.device}.{target.point} {rule.condition}",
+        say=response.say if response is not None else "",
+    )

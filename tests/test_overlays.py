@@ -1,0 +1,163 @@
+"""What lies over an alarm: shelved for a time or out of service, it is judged and recorded, and calls nobody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from test_hub import SIREN, T0, Stepped
+
+from gateway.model import (
+    AlarmState,
+    AlarmView,
+    Decision,
+    Hidden,
+    Hiding,
+    Moment,
+    PreviousRun,
+    Priority,
+    Recovered,
+    Tick,
+    Trust,
+    Write,
+)
+from gateway.rules.lifecycle import Change
+from gateway.rules.overlay import LONGEST_S, NOTHING, Act, Note, covered
+
+SMOKE = "any-smoke@smoke-1.smoke"
+NOW = Moment(1000.0, T0, Trust.SYNCED)
+
+
+def warm(hub: Stepped) -> Decision:
+    """Room 1 has been too warm for the minute that the rule waits."""
+    hub.read("cold-1", temperature=-10.0)
+    return hub.read("cold-1", 61.0, temperature=-10.0)
+
+
+def view(decision: Decision) -> AlarmView:
+    return next(notice for notice in decision.notices if isinstance(notice, AlarmView))
+
+
+def alarm_events(hub: Stepped, alarm: str = "warm") -> list[dict[str, Any]]:
+    return [event for event in hub.events() if event.get("alarm") == alarm]
+
+
+def test_a_shelved_alarm_is_raised_and_recorded_and_shown_as_shelved() -> None:
+    hub = Stepped()
+    assert hub.command("shelve", alarm="warm", for_s=1800, reason="door is being mended").result == "done"
+    raised = view(warm(hub))
+    until = T0 + 1_000_000 + 1_800_000
+    assert raised.state is AlarmState.UNACK_ACTIVE
+    assert raised.hidden == Hidden(Hiding.SHELVED, "Ada", "door is being mended", until)
+    assert [event["change"] for event in alarm_events(hub)] == ["shelved", "raised"]
+    told = alarm_events(hub)[0]
+    assert (told["by"], told["why"], told["hidden"]["until"]) == ("Ada", "door is being mended", until)
+
+
+def test_a_shelf_ends_by_itself_and_the_alarm_is_what_its_condition_made_of_it() -> None:
+    hub = Stepped()
+    hub.command("shelve", alarm="warm", for_s=600, reason="defrosting")
+    warm(hub)
+    assert hub.hub.wake <= 1600.0, "the end of the shelf wakes the hub"
+    hub.tell(Tick(), 538.9)
+    assert [event["change"] for event in alarm_events(hub)] == ["shelved", "raised"]
+    ended = view(hub.tell(Tick(), 0.2))
+    assert (ended.state, ended.hidden) == (AlarmState.UNACK_ACTIVE, None)
+    assert alarm_events(hub)[-1]["change"] == "unshelved"
+
+
+def test_smoke_is_never_shelved() -> None:
+    hub = Stepped()
+    reply = hub.command("shelve", alarm=SMOKE, for_s=60, reason="frying fish")
+    assert reply.result == "refused"
+    assert reply.detail.startswith("an alarm on smoke is never shelved")
+
+
+def test_out_of_service_the_siren_stays_off_and_back_in_service_it_calls_for_what_stands() -> None:
+    hub = Stepped()
+    hub.command("out_of_service", alarm=SMOKE, reason="detector is being cleaned")
+    assert hub.read("smoke-1", smoke="alarm").writes == ()
+    decision = hub.ask("in_service", alarm=SMOKE)
+    assert decision.writes == (Write(*SIREN, "on"),)
+    assert view(decision).hidden is None
+
+
+def test_taking_an_alarm_that_calls_out_of_service_switches_its_outputs_off() -> None:
+    hub = Stepped()
+    assert hub.read("smoke-1", smoke="alarm").writes == (Write(*SIREN, "on"),)
+    assert hub.ask("out_of_service", alarm=SMOKE, reason="steam from the kitchen").writes == (Write(*SIREN, "off"),)
+
+
+def test_an_alarm_at_rest_that_is_hidden_is_shown_and_stored_until_it_is_not() -> None:
+    hub = Stepped()
+    hub.command("out_of_service", alarm="warm", reason="room is empty")
+    assert "alarm/warm" in hub.stored
+    hub.command("in_service", alarm="warm")
+    assert "alarm/warm" not in hub.stored
+
+
+@pytest.mark.parametrize(
+    ("boot", "later_boot", "trust", "left_s"),
+    [
+        ("b1", "b1", Trust.UNSYNCED, 1200.0),  # one boot: monotonic time runs on
+        ("b1", "b2", Trust.SYNCED, 1200.0),  # by wall time
+        ("b1", "b2", Trust.UNSYNCED, 0.0),  # nobody knows: it calls
+    ],
+)
+def test_a_shelf_survives_a_restart_as_far_as_its_end_is_known(
+    boot: str, later_boot: str, trust: Trust, left_s: float
+) -> None:
+    before = Stepped(boot=boot)
+    before.command("shelve", alarm="warm", for_s=1800, reason="door")
+    warm(before)
+    after = Stepped(before.stored, recovered=False, trust=trust, boot=later_boot)
+    after.mono = before.mono - 61.0 + 600.0
+    after.tell(Recovered("kept", PreviousRun("run1", 7, 99), before.stored))
+    after.tell(Tick(), left_s - 0.1 if left_s else 0.0)
+    assert (alarm_events(after) == []) is bool(left_s)
+    after.tell(Tick(), 0.2)
+    assert [event["change"] for event in alarm_events(after)] == ["unshelved"]
+
+
+def test_a_restart_keeps_what_is_out_of_service_and_who_wanted_it() -> None:
+    before = Stepped()
+    before.command("out_of_service", alarm=SMOKE, reason="cleaning")
+    before.read("smoke-1", smoke="alarm")
+    after = Stepped(before.stored)
+    assert after.read("smoke-1", smoke="alarm").writes == ()
+    assert [(alarm.state, alarm.hidden) for alarm in after.status().alarms] == [
+        (AlarmState.UNACK_ACTIVE, Hidden(Hiding.OUT_OF_SERVICE, "Ada", "cleaning"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "why"),
+    [
+        ("shelve", {"alarm": "warm", "reason": "x"}, "shelve needs for_s"),
+        ("shelve", {"alarm": "warm", "reason": "x", "for_s": "60"}, "shelve needs for_s"),
+        (
+            "shelve",
+            {"alarm": "warm", "reason": "x", "for_s": float("nan")},
+            "a medium alarm can be shelved for at most 480",
+        ),
+        ("shelve", {"alarm": "warm", "for_s": 60}, "shelve needs a reason"),
+        ("shelve", {"alarm": "nix", "for_s": 60, "reason": "x"}, "there is no alarm 'nix'"),
+        ("unshelve", {"alarm": "warm"}, "this alarm is not shelved"),
+        ("out_of_service", {"alarm": "warm", "reason": "\n"}, "reason must be at most 256 printable characters"),
+        ("out_of_service", {"alarm": "warm", "reason": " "}, "out_of_service needs a reason"),
+        ("in_service", {"alarm": "warm"}, "this alarm is in service"),
+    ],
+)
+def test_what_cannot_be_hidden_is_refused_in_words(name: str, args: dict[str, Any], why: str) -> None:
+    hub = Stepped()
+    reply = hub.command(name, **args)
+    assert reply.result == "refused"
+    assert reply.detail.startswith(why)
+    assert alarm_events(hub) == []
+
+
+@pytest.mark.parametrize("priority", list(Priority))
+def test_how_long_a_shelf_may_be_depends_on_the_priority(priority: Priority) -> None:
+    for for_s, possible in ((LONGEST_S[priority], True), (LONGEST_S[priority] + 1, False), (0, False), (-1, False)):
+        found = covered(NOTHING, Act(Change.SHELVED, Note("Ada", "x"), for_s), "temperature", priority, NOW)
+        assert isinstance(found, str) is not possible, for_s
