@@ -17,7 +17,7 @@ from gateway.clock import Clock, SystemClock
 from gateway.config.schema import Config
 from gateway.control import Control, command, socket_path, status
 from gateway.errors import JournalDown
-from gateway.hub.plan import is_safety, plan_of
+from gateway.hub.plan import plan_of
 from gateway.hub.room import HubRoom
 from gateway.journal.inbox import Post as JournalPost
 from gateway.journal.statelock import JOURNAL_FILE, StateLock
@@ -25,6 +25,7 @@ from gateway.journal.thread import JournalThread
 from gateway.links.choice import link, shared_threads
 from gateway.links.device import LinkDevice
 from gateway.links.poller import Poller
+from gateway.links.schedule import urgency
 from gateway.links.shared import SharedThread
 from gateway.model import Json, Notice, Record, Reply, Status, Write
 from gateway.supervisor import Stage, Supervisor
@@ -125,7 +126,10 @@ class Gateway:
         return Poller(
             link_id,
             link(link_id, self._config.links[link_id], uses, Path(self._config.folder)),
-            [LinkDevice(name, device.built, device.every, is_safety(device)) for name, device in devices.items()],
+            [
+                LinkDevice(name, device.built, device.every, urgency(point.kind for point in device.built.points))
+                for name, device in devices.items()
+            ],
             self._clock,
             self._hub.post,
             self._hub.behind,

@@ -380,12 +380,20 @@ class DeviceHealth:
     state: str
     polls: int = 0
     failures: Mapping[str, int] = field(default_factory=dict)  # by fault name
-    response_ms: float | None = None  # of the last answer
+    response_ms: float | None = None  # of the last poll that was answered, with all that it asked
+    requests: int = 0  # that were sent, of which a poll may take several
+    response_p50_ms: float | None = None  # of the last hundred requests that were answered
+    response_p95_ms: float | None = None
+    every_s: float = 0.0  # as configured
+    interval_s: float | None = None  # between its last polls, on average; None before the second
 
 
 @dataclass(frozen=True, slots=True)
 class LinkHealth:
-    """One link; `held` counts polls that were skipped because the hub or the journal was behind."""
+    """One link; `held` counts polls that were skipped because the hub or the journal was behind.
+
+    Requests, failures and response times are those of its devices together.
+    """
 
     link: str
     up: bool
@@ -394,6 +402,11 @@ class LinkHealth:
     late: int = 0
     held: int = 0
     noise_bytes: int = 0
+    requests: int = 0
+    failures: Mapping[str, int] = field(default_factory=dict)
+    response_p50_ms: float | None = None
+    response_p95_ms: float | None = None
+    load: float | None = None  # share of the last ten seconds for which the wire was in use or waited on
 
 
 @dataclass(frozen=True, slots=True)

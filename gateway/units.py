@@ -65,6 +65,9 @@ KINDS: dict[str, Kind] = {
 SAFETY_KINDS = frozenset({"smoke", "door", "contact", "output"})
 """Kinds whose readings the hub takes first and whose polls are never held back."""
 
+METER_KINDS = frozenset({"voltage", "current", "power", "frequency", "energy", "pulses", "setting"})
+"""Kinds that tell of consumption and equipment: a bus that is too busy reads them after all others."""
+
 STATE_WORDS: dict[str, tuple[str, str]] = {
     "smoke": ("normal", "alarm"),
     "door": ("closed", "open"),

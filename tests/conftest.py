@@ -27,6 +27,7 @@ SLOW_FILES = frozenset(
         "test_footprint.py",
         "test_journal_budget.py",
         "test_journal_local.py",
+        "test_lost_devices.py",
         "test_mosquitto_access.py",
         "test_no_silent_skips.py",
         "test_own_alarms_end_to_end.py",
@@ -35,7 +36,10 @@ SLOW_FILES = frozenset(
         "test_uplink_mosquitto.py",
     }
 )
-"""Whole processes start, stop and are killed in these: `./dev test -m "not slow"` leaves them and tests/faults/ out."""
+"""Whole processes start, stop and are killed in these, or timeouts have to pass.
+
+`./dev test -m "not slow"` leaves them and tests/faults/ out.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -142,12 +142,14 @@ def exception(code: int) -> Fault:
 class Devices:
     """All units on one wire. `then` says what becomes of the next requests; after that, every reply is right.
 
-    `deaf` units never answer. `asked` holds every request with the time (monotonic s) at which it was complete.
+    `deaf` units never answer; `always` says what becomes of every reply of a unit. `asked` holds every request with the
+    time (monotonic s) at which it was complete.
     """
 
     def __init__(self) -> None:
         self.asked: list[tuple[float, bytes]] = []
         self.deaf: set[int] = set()
+        self.always: dict[int, Fault] = {}
         self._faults: deque[Fault] = deque()
         self._due: list[tuple[float, bytes]] = []
         self._seen = b""
@@ -233,7 +235,11 @@ class Devices:
         while request:
             now = time.monotonic()
             unit, reply = self.reply(request)
-            fault = silent if unit in self.deaf else self._faults.popleft() if self._faults else right
+            fault = self.always.get(unit, right)
+            if unit in self.deaf:
+                fault = silent
+            elif self._faults:
+                fault = self._faults.popleft()
             self._due += [(now + delay, data) for delay, data in fault(request, reply)]
             self.asked.append((now, request))
             request, self._seen = self.split(self._seen)

@@ -180,11 +180,26 @@ def test_status_about_alarm_and_reply_validate() -> None:
 def test_health_validates_before_and_after_the_rooms_have_spoken() -> None:
     report = HealthReport(TS, Trust.UNSYNCED, RUN, 1.5, (), None, (), {})
     check("health", contract.health(report))
-    link = LinkHealth("bus1", True, (DeviceHealth("cold-1", "ok", 5, {"silent": 1}, 12.34), DeviceHealth("x", "lost")))
+    cold = DeviceHealth("cold-1", "ok", 5, {"silent": 1}, 12.34, 7, 11.11, 22.22, 1.0, 1.0004)
+    link = LinkHealth("bus1", True, (cold, DeviceHealth("x", "lost")), requests=7, failures={"silent": 1}, load=0.12345)
     journal = JournalHealth("ok", 10, 4096, 0, 3, {"platform": 4}, 0)
     uplinks = (UplinkHealth("platform", "online", "5", 1, 10, 9, TS), UplinkHealth("b", "gone", "", 0, 0, 0, None))
     full = check("health", contract.health(replace(report, links=(link,), journal=journal, uplinks=uplinks)))
-    assert full["links"][0]["devices"][0]["response_ms"] == 12.3
+    told = full["links"][0]
+    assert told["load"] == 0.123
+    assert told["failures"] == {"silent": 1}
+    assert told["devices"][0] == {
+        "device": "cold-1",
+        "state": "ok",
+        "polls": 5,
+        "requests": 7,
+        "failures": {"silent": 1},
+        "every_s": 1.0,
+        "interval_s": 1.0,
+        "response_ms": 12.3,
+        "response_p50_ms": 11.1,
+        "response_p95_ms": 22.2,
+    }
 
 
 def test_the_asyncapi_document_names_exactly_the_topics_and_schemas_of_the_code() -> None:

@@ -9,16 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.links.debounce import Change, Debounce
-from gateway.links.schedule import BACK_OFF_S, MISSES, Schedule, Turn
+from gateway.links.schedule import BACK_OFF_S, LOST_SHARE, MISSES, Schedule, Turn, Urgency, urgency
 from gateway.links.silence import AGAIN_S, LEAST_PATIENCE_S, Silence
 
+SMOKE, CONTACT, MEASUREMENT, METER = Urgency
+URGENCY = st.sampled_from(Urgency)
 EVERY = st.sampled_from([0.1, 0.25, 0.3, 1.0, 7.0, 60.0])
 START = st.floats(0, 1e6)
-TURNS = st.lists(st.tuples(EVERY, st.booleans()), min_size=1, max_size=6)
+TURNS = st.lists(st.tuples(EVERY, URGENCY), min_size=1, max_size=6)
 
 
-def turns(kinds: list[tuple[float, bool]]) -> list[Turn]:
-    return [Turn(f"d{i}", every, safety) for i, (every, safety) in enumerate(kinds)]
+def turns(kinds: list[tuple[float, Urgency]]) -> list[Turn]:
+    return [Turn(f"d{i}", every, it) for i, (every, it) in enumerate(kinds)]
 
 
 def is_tick(due: float, every: float) -> bool:
@@ -29,7 +31,7 @@ def is_tick(due: float, every: float) -> bool:
 def test_polls_are_at_multiples_of_the_interval_and_every_tick_is_polled_or_counted(
     every: float, start: float, lengths: list[float]
 ) -> None:
-    schedule = Schedule([Turn("d", every, safety=False)], start)
+    schedule = Schedule([Turn("d", every, MEASUREMENT)], start)
     first = schedule.next_due()
     assert first <= start < first + every * 1.000001
     now = start
@@ -47,32 +49,117 @@ def test_polls_are_at_multiples_of_the_interval_and_every_tick_is_polled_or_coun
 
 
 @given(kinds=TURNS, start=START, lengths=st.lists(st.floats(0, 3), min_size=1, max_size=40))
-def test_safety_goes_first_and_then_who_has_been_due_longest(
-    kinds: list[tuple[float, bool]], start: float, lengths: list[float]
+def test_the_most_urgent_goes_first_and_then_who_has_been_due_longest(
+    kinds: list[tuple[float, Urgency]], start: float, lengths: list[float]
 ) -> None:
     everyone = turns(kinds)
     schedule = Schedule(everyone, start)
     dues = {turn.device: math.floor(start / turn.every) * turn.every for turn in everyone}
+
+    def ranks(turn: Turn, now: float) -> set[Urgency]:
+        """A meter goes as a measurement does when it has waited for a whole interval; both at a close call."""
+        waited = now - dues[turn.device] - turn.every
+        if turn.urgency is not METER or waited < -1e-6:
+            return {turn.urgency}
+        return {MEASUREMENT} if waited > 1e-6 else {MEASUREMENT, METER}
+
     now = start
     for length in lengths:
         turn = schedule.due(now)
         if turn is None:
             now = schedule.next_due()
             continue
-        waiting = [each for each in everyone if dues[each.device] <= now]
-        if not turn.safety:
-            assert not any(each.safety and dues[each.device] <= now - 1e-6 for each in waiting)
-        rivals = [each for each in waiting if each.safety == turn.safety]
-        assert dues[turn.device] <= min(dues[each.device] for each in rivals) + 1e-6
+        waiting = [each for each in everyone if dues[each.device] <= now - 1e-6]
+        mine = ranks(turn, now)
+        for each in waiting:
+            assert min(mine) <= max(ranks(each, now))
+            if ranks(each, now) == mine and len(mine) == 1:
+                assert dues[turn.device] <= dues[each.device] + 1e-6
         now += length
         schedule.answered(turn.device, now)
         dues[turn.device] = (math.floor(now / turn.every) + 1) * turn.every
     assert schedule.next_due() <= now + max(turn.every for turn in everyone) + 1e-6
 
 
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ({"contact", "smoke", "energy"}, SMOKE),
+        ({"door", "temperature"}, CONTACT),
+        ({"output"}, CONTACT),
+        ({"temperature", "voltage"}, MEASUREMENT),
+        ({"pressure"}, MEASUREMENT),
+        ({"voltage", "energy"}, METER),
+    ],
+)
+def test_a_device_is_as_urgent_as_its_most_urgent_point(kinds: set[str], expected: Urgency) -> None:
+    assert urgency(kinds) is expected
+
+
+def run(schedule: Schedule, takes_s: dict[str, float], dead: set[str], until: float) -> list[tuple[float, str]]:
+    """Ask whoever is due, each taking so long, from 0 on: who was asked when."""
+    asked, now = [], 0.0
+    while (now := max(now, schedule.next_due())) < until:
+        turn = schedule.due(now)
+        assert turn is not None
+        asked.append((now, turn.device))
+        took_s = takes_s[turn.device]
+        now += took_s
+        if turn.device in dead:
+            schedule.missed(turn.device, now, took_s=took_s)
+        else:
+            schedule.answered(turn.device, now)
+    return asked
+
+
+def count(asked: list[tuple[float, str]], device: str, since: float = 0.0) -> int:
+    return sum(name == device and at >= since for at, name in asked)
+
+
+def test_a_bus_that_is_too_busy_keeps_smoke_and_starves_nobody() -> None:
+    order = (("smoke", SMOKE), ("door", CONTACT), ("room", MEASUREMENT), ("meter", METER))
+    schedule = Schedule([Turn(name, 1.0, it) for name, it in order], 0.0)
+    asked = run(schedule, dict.fromkeys(("smoke", "door", "room", "meter"), 0.4), set(), 100.0)
+    assert count(asked, "smoke") >= 80
+    assert count(asked, "room") >= 15
+    assert abs(count(asked, "room") - count(asked, "meter")) <= 2
+
+
+def test_on_a_busy_bus_the_lost_ones_take_a_twentieth_of_the_time_at_most() -> None:
+    names = [f"dead{number}" for number in range(5)]
+    well = ["a", "b", "c"]  # together they take longer than their interval: there is always somebody waiting
+    turns = [Turn(name, 0.2, MEASUREMENT) for name in well] + [Turn(name, 1.0, CONTACT) for name in names]
+    takes_s = {**dict.fromkeys(well, 0.12), **dict.fromkeys(names, 0.3)}
+    asked = run(Schedule(turns, 0.0), takes_s, set(names), 600.0)
+    lost = sum(count(asked, name, 60.0) for name in names)
+    assert all(count(asked, name, 60.0) > 5 for name in names), "each is asked all the same"
+    assert 0.3 * lost / 540 <= LOST_SHARE * 1.05
+    assert 0.12 * sum(count(asked, name, 60.0) for name in well) >= 540 * (1 - LOST_SHARE) * 0.99
+
+
+def test_a_lost_device_is_asked_when_nobody_else_waits() -> None:
+    schedule = Schedule([Turn("dead", 1.0, SMOKE), Turn("meter", 1.0, METER)], 0.0)
+    for at in (0.0, 1.0, 2.0):
+        schedule.missed("dead", at, took_s=0.6)
+        schedule.answered("meter", at + 0.7)
+    schedule.missed("dead", 4.0, took_s=0.6)  # two seconds later: the first time that it is asked as a lost one
+    due = schedule.next_due()
+    while schedule.due(due) != Turn("dead", 1.0, SMOKE):
+        assert due < 10.0
+        schedule.answered("meter", due)
+        due = schedule.next_due()
+    assert due == 9.0
+
+
+def test_the_schedule_never_drifts() -> None:
+    schedule = Schedule([Turn("d", 1.0, MEASUREMENT)], 0.0)
+    asked = run(schedule, {"d": 0.0371}, set(), 3600.0)
+    assert [at for at, _ in asked] == [float(second) for second in range(3600)]
+
+
 @given(every=EVERY, start=START, answers=st.lists(st.booleans(), max_size=60))
 def test_three_misses_lose_a_device_and_one_answer_restores_it(every: float, start: float, answers: list[bool]) -> None:
-    schedule = Schedule([Turn("d", every, safety=False)], start)
+    schedule = Schedule([Turn("d", every, MEASUREMENT)], start)
     now, in_a_row = start, 0
     for good in answers:
         now = max(now, schedule.next_due())
@@ -95,7 +182,7 @@ def test_three_misses_lose_a_device_and_one_answer_restores_it(every: float, sta
 
 
 def test_a_lost_device_does_not_delay_the_others() -> None:
-    schedule = Schedule([Turn("dead", 1.0, safety=True), Turn("well", 1.0, safety=False)], 100.0)
+    schedule = Schedule([Turn("dead", 1.0, CONTACT), Turn("well", 1.0, MEASUREMENT)], 100.0)
     asked: list[tuple[float, str]] = []
     now = 100.0
     while now < 160.0:
@@ -116,7 +203,7 @@ def test_a_lost_device_does_not_delay_the_others() -> None:
 
 
 def test_a_grave_failure_loses_a_device_at_once() -> None:
-    schedule = Schedule([Turn("d", 1.0, safety=False)], 0.0)
+    schedule = Schedule([Turn("d", 1.0, MEASUREMENT)], 0.0)
     assert schedule.missed("d", 0.0, grave=True)
     assert schedule.next_due() == BACK_OFF_S[0]
     assert not schedule.missed("d", 2.0, grave=True)
@@ -124,7 +211,7 @@ def test_a_grave_failure_loses_a_device_at_once() -> None:
 
 
 def test_after_a_restart_everyone_is_due_at_once() -> None:
-    schedule = Schedule([Turn("d", 60.0, safety=False), Turn("lost", 1.0, safety=False)], 0.0)
+    schedule = Schedule([Turn("d", 60.0, MEASUREMENT), Turn("lost", 1.0, MEASUREMENT)], 0.0)
     schedule.answered("d", 1.0)
     schedule.missed("lost", 1.0, grave=True)
     schedule.restart(31.0)
@@ -134,7 +221,7 @@ def test_after_a_restart_everyone_is_due_at_once() -> None:
 
 
 def test_a_skipped_turn_comes_again_at_the_next_tick() -> None:
-    schedule = Schedule([Turn("d", 2.0, safety=False)], 10.0)
+    schedule = Schedule([Turn("d", 2.0, MEASUREMENT)], 10.0)
     schedule.skip("d", 10.1)
     assert schedule.next_due() == 12.0
     assert schedule.late == 0

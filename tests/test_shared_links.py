@@ -25,6 +25,7 @@ from gateway.links.choice import link as chosen
 from gateway.links.choice import shared_threads
 from gateway.links.device import LinkDevice
 from gateway.links.poller import Poller
+from gateway.links.schedule import Urgency
 from gateway.links.shared import LINKS_PER_THREAD, SharedThread
 from gateway.model import (
     DeviceBack,
@@ -134,7 +135,8 @@ class Site:
 
     def add(self, name: str, port: int, *drivers: Driver, safety: bool = False, every: float = EVERY_S) -> None:
         part = schema.TcpLink(type="tcp", host="127.0.0.1", port=port, timeout=TIMEOUT_S)
-        devices = [LinkDevice(f"{name}-{n}" if n else name, it, every, safety) for n, it in enumerate(drivers)]
+        urgency = Urgency.CONTACT if safety else Urgency.MEASUREMENT
+        devices = [LinkDevice(f"{name}-{n}" if n else name, it, every, urgency) for n, it in enumerate(drivers)]
         queue: SimpleQueue[Fact] = SimpleQueue()
         self.told[name], self.readings[name] = queue, []
         self.pollers[name] = Poller(

@@ -54,8 +54,11 @@ def lines(status: dict[str, Any]) -> Iterable[str]:
     yield from table(("OUTPUT", "WANTED"), status["outputs"].items(), "no outputs")
     yield ""
     yield from table(
-        ("LINK", "STATE", "DEVICE", "STATE", "POLLS", "FAILURES"), _link_rows(health["links"]), "no links yet"
+        ("LINK", "STATE", "LOAD", "REQUESTS", "P50", "P95", "FAILURES"), map(_link_row, health["links"]), "no links yet"
     )
+    yield ""
+    head = ("DEVICE", "LINK", "STATE", "EVERY", "REALLY", "POLLS", "REQUESTS", "P50", "P95", "FAILURES")
+    yield from table(head, _device_rows(health["links"]), "no devices yet")
     yield ""
     yield from table(
         ("UPLINK", "STATE", "IN FLIGHT", "ACKNOWLEDGED", "LAST", "BACKLOG"),
@@ -140,12 +143,43 @@ def _point_row(point: dict[str, Any]) -> tuple[object, ...]:
     )
 
 
-def _link_rows(links: Iterable[dict[str, Any]]) -> Iterable[tuple[object, ...]]:
+def _link_row(link: dict[str, Any]) -> tuple[object, ...]:
+    """The link's wire, and all its devices together."""
+    load = "-" if link["load"] is None else f"{link['load']:.0%}"
+    state = "up" if link["up"] else "down"
+    return link["link"], state, load, link["requests"], *_responses(link), _failures(link)
+
+
+def _device_rows(links: Iterable[dict[str, Any]]) -> Iterable[tuple[object, ...]]:
+    """Each device: how often it is to be asked and really is, and how it answers."""
     for link in links:
-        state = "up" if link["up"] else "down"
         for device in link["devices"]:
-            failures = ", ".join(f"{name} {count}" for name, count in device["failures"].items()) or "none"
-            yield link["link"], state, device["device"], device["state"], device["polls"], failures
+            yield (
+                device["device"],
+                link["link"],
+                device["state"],
+                duration(device["every_s"]),
+                interval(device["interval_s"]),
+                device["polls"],
+                device["requests"],
+                *_responses(device),
+                _failures(device),
+            )
+
+
+def interval(seconds: float | None) -> str:
+    """How often something really happens; "-" for None. Below a minute with the digits that tell a poll too late."""
+    return f"{seconds:.2f} s" if seconds is not None and seconds < 60 else duration(seconds)
+
+
+def _responses(of: dict[str, Any]) -> tuple[str, str]:
+    """In which time half and 95 of 100 requests were answered."""
+    p50_ms, p95_ms = of["response_p50_ms"], of["response_p95_ms"]
+    return ("-", "-") if p50_ms is None else (f"{p50_ms:.0f} ms", f"{p95_ms:.0f} ms")
+
+
+def _failures(of: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in of["failures"].items()) or "none"
 
 
 def _certificate_row(certificate: dict[str, Any], status: dict[str, Any]) -> tuple[object, ...]:

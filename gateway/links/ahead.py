@@ -49,9 +49,10 @@ class Ahead:
         each, ahead = self._asking.admitted(turn, now), self._asking.foresight
         if each is None:
             return True
-        if not each.script or ahead is None:
+        if not each.script or ahead is None or self._asking.lost(each):
             return False
         self._under_way = each, now
+        ahead.count_for(each.tally)
         ahead.begin(each.script)
         return True
 

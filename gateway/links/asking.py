@@ -1,22 +1,27 @@
 """Devices of a link that answer when asked: each on its turn, and what came of it told.
 
 A device that does not answer costs its own polls. A reading carries the time at which its values arrived; an old value
-is never told again.
+is never told again. Nobody is asked twice in a poll but a smoke detector, once, if it has answered the last time.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.clock import Clock
 from gateway.driver import Family
-from gateway.errors import LinkDown, SitewardenError
+from gateway.errors import LinkDown, NoReply, SitewardenError
 from gateway.links.device import Attended
 from gateway.links.foresight import Foresight
-from gateway.links.schedule import Schedule, Turn
+from gateway.links.patience import patience_s
+from gateway.links.port import Metered
+from gateway.links.schedule import Schedule, Turn, Urgency
 from gateway.links.standing import Standing
-from gateway.model import Fact, Moment, Values
+from gateway.model import Bad, Fact, Moment, Reason, Values
+
+_UNANSWERED = Bad(Reason.NO_REPLY)
 
 
 class Asking:
@@ -39,13 +44,19 @@ class Asking:
         self._standing = standing
         self._hold = hold
         asked = (each.device for each in self._devices.values())
-        self._schedule = Schedule((Turn(device.id, device.every, device.safety) for device in asked), 0.0)
+        self._schedule = Schedule((Turn(device.id, device.every, device.urgency) for device in asked), 0.0)
         self._offers: Mapping[Family, Any] = {}
+        self._metered: Metered | None = None
 
     @property
     def late(self) -> int:
         """How many ticks passed at which a device should have been asked."""
         return self._schedule.late
+
+    @property
+    def is_metered(self) -> bool:
+        """Whether the link tells how long its wire was in use."""
+        return self._metered is not None
 
     @property
     def due(self) -> float:
@@ -56,9 +67,12 @@ class Asking:
         """The link is open: everybody is due but outputs, which have just been written and read back."""
         self._offers = offers
         self.foresight = _foresight(offers)
+        registers = offers.get(Family.REGISTERS)
+        self._metered = registers if isinstance(registers, Metered) else None
         self.steady = 0
         self._schedule.restart(now)
         for name, each in self._devices.items():
+            each.tally.begin()
             if each.is_written_again:
                 self._schedule.skip(name, now)
 
@@ -77,33 +91,69 @@ class Asking:
         """Whose turn it is."""
         return self._schedule.due(now)
 
+    def lost(self, each: Attended) -> bool:
+        """Whether it is asked less often."""
+        return self._schedule.lost(each.device.id)
+
     def admitted(self, turn: Turn, now: float) -> Attended | None:
         """The device whose turn it is, unless it has to wait until hub and journal have caught up."""
-        if not turn.safety and self._hold():
+        each = self._devices[turn.device]
+        if not each.device.safety and self._hold():
             self.held += 1
             self._schedule.skip(turn.device, now)
             return None
-        return self._devices[turn.device]
+        each.tally.turn(now)
+        return each
 
     def ask(self, each: Attended, asked_at: float, tell: Callable[[Fact], None], arrived: Moment | None = None) -> None:
         """Poll it and `tell` what it says; `arrived` is when everything foreseen had been answered, if it had."""
         each.polls += 1
         try:
-            values = self._values(each)
+            values = self._asked_again(each) if each.device.urgency is Urgency.SMOKE else self._values(each)
             if arrived is None or (self.foresight is not None and self.foresight.strayed):
                 arrived = self._clock.now()
             reading = each.reading(values, arrived)
         except LinkDown:
             raise
         except Exception as error:  # noqa: BLE001 - a driver's bug stays its own: the other devices go on
-            self._failed(each, error)
+            self._failed(each, error, asked_at)
             return
         if reading.values or reading.bad:
             tell(reading)
+        each.whole = Reason.NO_REPLY not in reading.bad.values()
+        if Reason.REFUSED in reading.bad.values():
+            each.tally.failed("refused")
         each.response_ms = (arrived.mono - asked_at) * 1000
         self._standing.well(each, self._schedule.answered(each.device.id, arrived.mono))
 
+    def _asked_again(self, each: Attended) -> Values:
+        """What its driver makes of it at the second attempt, where one may help: not of a device already missing."""
+        try:
+            values = self._values(each)
+        except NoReply:
+            if not each.whole:
+                raise
+            return self._values(each)
+        return self._values(each) if each.whole and _UNANSWERED in values.values() else values
+
     def _values(self, each: Attended) -> Values:
+        """What its driver makes of it, counted; nobody waits for a lost device as for the others."""
+        metered = self._metered
+        if metered is None:
+            return self._polled(each)
+        metered.count_for(each.tally)
+        if not self.lost(each):
+            return self._polled(each)
+        # A Modbus TCP gateway asks its devices one after the other: whoever turns away from it early waits there.
+        on_tcp = isinstance(metered, Foresight)
+        probes = self._schedule.probes(each.device.id)
+        metered.limit(math.inf if on_tcp else patience_s(probes, each.tally.slowest_s))
+        try:
+            return self._polled(each)
+        finally:
+            metered.limit(None)
+
+    def _polled(self, each: Attended) -> Values:
         """What its driver makes of it; what the driver asked is kept for the next time."""
         ask, offer, ahead = each.ask, self._offers[each.device.driver.family], self.foresight
         if ask is None:
@@ -118,14 +168,15 @@ class Asking:
             self.steady = self.steady + 1 if asked and asked == each.script else 0
             each.script = asked
 
-    def _failed(self, each: Attended, error: Exception) -> None:
+    def _failed(self, each: Attended, error: Exception, asked_at: float) -> None:
         """A poll without values: the device is bad, and lost if that happens again and again."""
         self.steady = 0
+        each.whole = False
         now = self._clock.now()
-        self._tell(each.bad(self._standing.faulty(each, error), now))
+        self._tell(each.bad(self._standing.faulty(each, error, counted=each.tally.has_failed), now))
         bug = not isinstance(error, SitewardenError)
-        newly_lost = self._schedule.missed(each.device.id, now.mono, grave=bug)
-        each.state = "lost" if self._schedule.lost(each.device.id) else "missing"
+        newly_lost = self._schedule.missed(each.device.id, now.mono, took_s=now.mono - asked_at, grave=bug)
+        each.state = "lost" if self.lost(each) else "missing"
         if newly_lost and isinstance(error, SitewardenError):
             self._standing.lost(each, error.what, error.hint)
         elif newly_lost:

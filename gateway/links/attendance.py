@@ -5,7 +5,9 @@ A device that does not answer costs its own polls. A driver's bug stays its own:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 from gateway.clock import Clock
@@ -15,8 +17,9 @@ from gateway.links.asking import Asking
 from gateway.links.device import Attended, LinkDevice
 from gateway.links.hearing import Hearing
 from gateway.links.standing import Standing
+from gateway.links.tally import percentiles_ms
 from gateway.links.writing import Writing
-from gateway.model import DeviceHealth, Fact, Reason
+from gateway.model import Fact, LinkHealth, Reason
 
 
 class Attendance:
@@ -27,6 +30,7 @@ class Attendance:
     ) -> None:
         self._clock = clock
         self._tell = tell
+        self._busy = (0.0, 0.0)  # when the wire's load was last told, and for how long it had been in use by then
         self._devices = {device.id: Attended(device) for device in devices}
         standing = Standing(tell)
         self.asking = Asking(self._devices, clock, tell, standing, hold)
@@ -49,6 +53,7 @@ class Attendance:
                 offers[Family.STREAM].write(driver.greeting)
         now = self._clock.mono()
         self.asking.begin(offers, now)
+        self._busy = (now, sum(each.tally.busy_s for each in self._devices.values()))
         self.hearing.begin(now)
 
     def end(self) -> None:
@@ -58,9 +63,32 @@ class Attendance:
             each.state = "waiting"
             self._tell(each.bad(Reason.LINK_DOWN, now))
 
-    def health(self) -> tuple[DeviceHealth, ...]:
-        """What is reported of the devices."""
-        return tuple(each.health() for each in self._devices.values())
+    def health(self, link: str, *, up: bool, opens: int, noise_bytes: int) -> LinkHealth:
+        """What is reported of the link and its devices."""
+        tallies = [each.tally for each in self._devices.values()]
+        p50_ms, p95_ms = percentiles_ms(chain.from_iterable(tally.times for tally in tallies), 50, 95)
+        return LinkHealth(
+            link,
+            up,
+            tuple(each.health() for each in self._devices.values()),
+            opens,
+            self.asking.late,
+            self.asking.held,
+            noise_bytes + self.hearing.noise_bytes,
+            requests=sum(tally.requests for tally in tallies),
+            failures=sum((tally.failures for tally in tallies), Counter()),
+            response_p50_ms=p50_ms,
+            response_p95_ms=p95_ms,
+            load=self._load(sum(tally.busy_s for tally in tallies)),
+        )
+
+    def _load(self, busy_s: float) -> float | None:
+        """The share of the time since it was asked last for which the wire was in use; None where that is not known."""
+        now = self._clock.mono()
+        (since, before_s), self._busy = self._busy, (now, busy_s)
+        if not self.asking.is_metered or now <= since:
+            return None
+        return min(1.0, (busy_s - before_s) / (now - since))
 
     def next_due(self) -> float:
         """When there is something to do, if nothing happens before."""

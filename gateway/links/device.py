@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
@@ -11,6 +10,8 @@ from typing import Any, TypeGuard
 from gateway.driver import Driver, Output, Polled, Pushed
 from gateway.errors import NoReply, Refused
 from gateway.links.framing import Read
+from gateway.links.schedule import Urgency
+from gateway.links.tally import Tally, percentiles_ms
 from gateway.model import Bad, DeviceHealth, Moment, Reading, Reason, Value, Values
 
 _NUMBERS = frozenset({int, float})
@@ -18,12 +19,17 @@ _NUMBERS = frozenset({int, float})
 
 @dataclass(frozen=True, slots=True)
 class LinkDevice:
-    """A configured device on a link; `safety` devices are asked first and never held back."""
+    """A configured device on a link."""
 
     id: str
     driver: Driver
     every: float  # seconds between polls; for one that talks by itself, how often it is expected to
-    safety: bool
+    urgency: Urgency
+
+    @property
+    def safety(self) -> bool:
+        """Whether its polls are never held back."""
+        return self.urgency <= Urgency.CONTACT
 
 
 @dataclass(slots=True)
@@ -33,8 +39,9 @@ class Attended:
     device: LinkDevice
     state: str = "waiting"
     polls: int = 0
-    failures: Counter[str] = field(default_factory=Counter)
+    tally: Tally = field(default_factory=Tally)
     response_ms: float | None = None
+    whole: bool = True  # nothing of what it was asked last was left without an answer
     blamed: set[str] = field(default_factory=set)  # the faults that were logged and have not gone since
     script: tuple[Read, ...] = ()  # what its driver asked at its last poll, if it only read
     written: dict[str, Value] = field(default_factory=dict)  # the last value for each output
@@ -97,7 +104,20 @@ class Attended:
 
     def health(self) -> DeviceHealth:
         """What is reported of it."""
-        return DeviceHealth(self.device.id, self.state, self.polls, dict(self.failures), self.response_ms)
+        tally = self.tally
+        p50_ms, p95_ms = percentiles_ms(tally.times, 50, 95)
+        return DeviceHealth(
+            self.device.id,
+            self.state,
+            self.polls,
+            dict(tally.failures),
+            self.response_ms,
+            requests=tally.requests,
+            response_p50_ms=p50_ms,
+            response_p95_ms=p95_ms,
+            every_s=self.device.every,
+            interval_s=tally.interval_s,
+        )
 
     def _write_again(self, link: Any) -> Values:  # noqa: ANN401 - the Protocol of its family
         values: dict[str, Value | Bad] = {}

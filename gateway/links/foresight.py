@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gateway.driver import Table
 from gateway.errors import NoReply, Refused, SitewardenError
 from gateway.links.framing import Read
+from gateway.links.tally import Tally
 
 if TYPE_CHECKING:  # pymodbus costs 30 ms: only where it is used
     from gateway.links.modbus import Exchange
@@ -87,6 +88,10 @@ class Foresight:
         self._replies.clear()
         self.strayed = True
         self._exchange.write(unit, table, address, values, function)
+
+    def count_for(self, tally: Tally) -> None:
+        """From now on it is this device that is asked."""
+        self._exchange.count_for(tally)
 
     def limit(self, turnaround_s: float | None) -> None:
         """Wait for replies so long; None: as long as the link says."""

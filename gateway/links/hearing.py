@@ -69,6 +69,7 @@ class Hearing:
             each.polls += 1
             self._tell(reading)
         if readings:
+            each.tally.turn(heard.mono)
             self._standing.well(each, self._silences[device.id].spoke(heard.mono))
 
     def say_silences(self) -> None:
@@ -84,7 +85,7 @@ class Hearing:
             each.state = "lost"
             self._tell(each.bad(Reason.SILENT, self._clock.now()))
             if first:
-                each.failures["silent"] += 1
+                each.tally.failed("silent")
                 self._standing.lost(each, "it says nothing any more", "check its power, its wiring and the baud rate")
 
 

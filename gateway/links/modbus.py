@@ -26,6 +26,7 @@ from gateway.links.late import LateReplies
 from gateway.links.port import Pace, Port
 from gateway.links.refusal import accepted
 from gateway.links.request import Request, Requests, whole
+from gateway.links.tally import Tally
 
 _QUIET_S = 0.02  # USB adapters hand bytes over in lumps of 16 ms: a shorter silence is none
 
@@ -37,6 +38,11 @@ class _Sent(NamedTuple):
     answer: RtuAnswer | TcpAnswer
     response_s: float
     deadline: float
+
+    @property
+    def at(self) -> float:
+        """When it was sent."""
+        return self.deadline - self.response_s
 
 
 class Exchange:
@@ -53,6 +59,7 @@ class Exchange:
         self._late = LateReplies()
         self._turnaround_s: float | None = None
         self._in_vain = -1  # the unit that has left a limited request unanswered
+        self._tally = Tally()  # of the device that is asked
 
     def read(self, unit: int, table: Table, address: int, count: int) -> Sequence[int]:
         """The `count` registers (0 to 65535) or bits (0 or 1) from the 0-based `address` on.
@@ -62,7 +69,7 @@ class Exchange:
         request = self._requests.reading(Read(unit, table, address, count))
         if self._ahead is not None and self._ahead.request is request:
             sent, self._ahead = self._ahead, None
-            return request.values(self._await(sent))
+            return request.values(self._reply_to(sent))
         return request.values(self._exchange(request))
 
     def write(self, unit: int, table: Table, address: int, values: Sequence[int], function: int | None = None) -> None:
@@ -71,6 +78,10 @@ class Exchange:
         Raises NoReply, Refused or LinkDown; ValueError when the request itself is impossible.
         """
         self._exchange(self._requests.writing(unit, table, address, values, function))
+
+    def count_for(self, tally: Tally) -> None:
+        """From now on it is this device that is asked."""
+        self._tally = tally
 
     def limit(self, turnaround_s: float | None) -> None:
         """From now on wait for replies so long beside their time on the wire; None: as long as the link says.
@@ -98,12 +109,16 @@ class Exchange:
             if pdu is None:
                 done = False
                 return None
+        except NoReply as fault:
+            self._tally.unanswered(fault.fault)
+            raise
         finally:
             if done:
                 self._ahead = None
+                self._tally.busy_s += self._port.last - sent.at
                 if answer.noise_bytes:
                     self._port.noise(answer.noise_bytes)
-        return sent.request.values(accepted(sent.request.ask, pdu))
+        return sent.request.values(self._accepted(sent, pdu))
 
     def forget(self) -> None:
         """Nobody wants the reply to what was sent ahead: it must not pass for the answer to a later question."""
@@ -116,8 +131,13 @@ class Exchange:
         unit = request.ask.unit
         if unit == self._in_vain:
             raise NoReply("silent", f"unit {unit}: asked no further, since it has just left a request unanswered")
-        self._settle(unit)
-        return self._await(self._send(request))
+        began = time.monotonic()
+        try:
+            self._settle(unit)
+            sent = self._send(request)
+        finally:
+            self._tally.busy_s += time.monotonic() - began
+        return self._reply_to(sent)
 
     def _settle(self, unit: int) -> None:
         """Wait until the line may be used for `unit`: no late reply is to come, and it is quiet for the gap."""
@@ -137,6 +157,7 @@ class Exchange:
             until = max(self._quiet_at(), free_at)
             give_up = give_up or until + self._pace.response_s(256)
             if until > give_up:
+                self._tally.failed("noise")
                 hint = "check baud rate and parity, and that no other master and no talking device is on this line"
                 raise NoReply("noise", "the line is never quiet", hint)
         late.settle()
@@ -155,17 +176,30 @@ class Exchange:
         self._port.write(frame)
         return _Sent(request, answer, response_s, time.monotonic() + response_s)
 
-    def _await(self, sent: _Sent) -> bytes:
-        """The PDU of the reply."""
+    def _reply_to(self, sent: _Sent) -> bytes:
+        """The PDU of the reply, waited for."""
         answer = sent.answer
         try:
             pdu = self._collect(answer, sent.deadline)
             if pdu is None:
                 self._expect_late(sent)
                 raise answer.fault(sent.response_s)
+        except NoReply as fault:
+            self._tally.unanswered(fault.fault)
+            raise
         finally:
+            self._tally.busy_s += time.monotonic() - sent.at
             self._port.noise(answer.noise_bytes)
-        return accepted(sent.request.ask, pdu)
+        return self._accepted(sent, pdu)
+
+    def _accepted(self, sent: _Sent, pdu: bytes) -> bytes:
+        """The PDU of the reply that has come, unless the device says no with it."""
+        self._tally.answered(self._port.last - sent.at)
+        try:
+            return accepted(sent.request.ask, pdu)
+        except NoReply as fault:
+            self._tally.failed(fault.fault)
+            raise
 
     def _collect(self, answer: RtuAnswer | TcpAnswer, deadline: float) -> bytes | None:
         """The PDU of the reply; None at the deadline, or when a spoilt reply has come to its end."""

@@ -24,7 +24,7 @@ from gateway.links.attendance import Attendance
 from gateway.links.device import LinkDevice
 from gateway.links.port import Link, Watched
 from gateway.links.shared import SharedThread
-from gateway.model import Fact, LinkBack, LinkHealth, LinkLost, Moment, Write
+from gateway.model import Fact, LinkBack, LinkLost, Moment, Write
 
 log = logging.getLogger(__name__)
 
@@ -184,11 +184,8 @@ class Poller:
 
     def _tell_health(self) -> None:
         self._health_due = self._clock.mono() + _HEALTH_S
-        attendance = self._attendance
-        noise = attendance.hearing.noise_bytes + self._link.noise_bytes
-        health = attendance.health()
-        asking = attendance.asking
-        self._tell(LinkHealth(self._id, self._up, health, self._opens, asking.late, asking.held, noise))
+        noise = self._link.noise_bytes
+        self._tell(self._attendance.health(self._id, up=self._up, opens=self._opens, noise_bytes=noise))
 
 
 class _Lent:

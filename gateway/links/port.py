@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from gateway.driver import Family, Heard, Pins, Registers, Stream
 from gateway.errors import LinkDown
+from gateway.links.tally import Tally
 
 _CHUNK = 4096  # what one read takes at most: the size of the kernel's buffer of a serial port
 _SEND_S = 2.0  # a request of 256 bytes takes 1.9 s at 1200 baud
@@ -57,8 +58,11 @@ class Watched(Protocol):
 
 
 @runtime_checkable
-class Limited(Protocol):
-    """What is offered by a link whose waits can be cut short for a device that is known to be silent."""
+class Metered(Protocol):
+    """What is offered by a link whose exchanges are counted, and whose waits can be cut short for a silent device."""
+
+    def count_for(self, tally: Tally) -> None:
+        """From now on it is this device that is asked."""
 
     def limit(self, turnaround_s: float | None) -> None:
         """Wait for replies so long beside their time on the wire; None: as long as the link says."""

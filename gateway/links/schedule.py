@@ -3,9 +3,14 @@
 - A device is due at the multiples of its `every` on the monotonic clock: polls of different links fall on common ticks
   and never drift.
 - A poll that comes late is made once; the ticks that it missed are counted and never made up.
-- Safety devices go first, then whoever has been due longest.
+- Smoke goes first, then contacts and doors, then measurements, then meters; among equals, who has been due longest. A
+  meter that has waited for a whole interval goes as a measurement does: a bus that is too busy starves neither.
 - After three misses in a row a device is lost and asked at the first tick after 2, 5, 10, then each 30 s; one good
   answer restores it.
+- A lost device is asked when nobody else waits. Where somebody always does, asking all the lost ones takes a twentieth
+  of the time at most.
+
+A device is one unit id of its link: a configuration in which two share one is refused.
 """
 
 from __future__ import annotations
@@ -13,10 +18,34 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import NamedTuple
+
+from gateway.units import METER_KINDS, SAFETY_KINDS
 
 MISSES = 3
 BACK_OFF_S = (2.0, 5.0, 10.0, 30.0)
+LOST_SHARE = 0.05
+"""What asking lost devices may take of the time of those that wait for it."""
+
+
+class Urgency(IntEnum):
+    """Who is asked before whom; the least first."""
+
+    SMOKE = 0
+    CONTACT = 1
+    MEASUREMENT = 2
+    METER = 3
+
+
+def urgency(kinds: Iterable[str]) -> Urgency:
+    """Of a device with points of these kinds: that of the most urgent one."""
+    found = frozenset(kinds)
+    if "smoke" in found:
+        return Urgency.SMOKE
+    if found & SAFETY_KINDS:
+        return Urgency.CONTACT
+    return Urgency.METER if found <= METER_KINDS else Urgency.MEASUREMENT
 
 
 class Turn(NamedTuple):
@@ -24,7 +53,7 @@ class Turn(NamedTuple):
 
     device: str
     every: float
-    safety: bool
+    urgency: Urgency
 
 
 @dataclass(slots=True)
@@ -33,7 +62,7 @@ class _State:
     tick: int  # due at tick * every
     misses: int = 0
     lost_at: float | None = None
-    back_off: int = 0
+    probes: int = 0  # since it was lost
 
     @property
     def due(self) -> float:
@@ -46,6 +75,7 @@ class Schedule:
     def __init__(self, turns: Iterable[Turn], now: float) -> None:
         self.late = 0
         self._states = {turn.device: _State(turn, _tick(turn, now)) for turn in turns}
+        self._spared_until = 0.0  # until when those that wait are not kept waiting by a lost device
 
     def restart(self, now: float) -> None:
         """Everyone is due at once, as after the link was away; who is lost stays so until it answers."""
@@ -60,12 +90,25 @@ class Schedule:
         """Whose turn it is."""
         waiting = [state for state in self._states.values() if state.due <= now]
         if len(waiting) > 1:
-            return min(waiting, key=lambda state: (not state.turn.safety, state.due)).turn
+            return min(waiting, key=lambda state: (self._rank(state, now), state.due)).turn
         return waiting[0].turn if waiting else None
+
+    def _rank(self, state: _State, now: float) -> int:
+        """The least is asked first."""
+        urgency = state.turn.urgency
+        if state.lost_at is not None:
+            return min(urgency, Urgency.MEASUREMENT) if now >= self._spared_until else len(Urgency)
+        if urgency is Urgency.METER and now - state.due >= state.turn.every:
+            return Urgency.MEASUREMENT
+        return urgency
 
     def lost(self, device: str) -> bool:
         """Whether the device is asked less often."""
         return self._states[device].lost_at is not None
+
+    def probes(self, device: str) -> int:
+        """How often it has been asked in vain since it was lost."""
+        return self._states[device].probes
 
     def skip(self, device: str, now: float) -> None:
         """Its turn is given up; it is due again at the next tick."""
@@ -75,11 +118,11 @@ class Schedule:
         """Its poll has ended well; for how many seconds it was lost, if it was."""
         state = self._states[device]
         self._advance(state, now)
-        lost_at, state.lost_at, state.misses, state.back_off = state.lost_at, None, 0, 0
+        lost_at, state.lost_at, state.misses, state.probes = state.lost_at, None, 0, 0
         return None if lost_at is None else now - lost_at
 
-    def missed(self, device: str, now: float, *, grave: bool = False) -> bool:
-        """Its poll has failed; whether it is lost with this. A grave failure loses it at once."""
+    def missed(self, device: str, now: float, *, took_s: float = 0.0, grave: bool = False) -> bool:
+        """Its poll, which took so long, has failed; whether it is lost with this. A grave failure loses it at once."""
         state = self._states[device]
         state.misses += 1
         if state.lost_at is None and not grave and state.misses < MISSES:
@@ -88,8 +131,11 @@ class Schedule:
         newly = state.lost_at is None
         if newly:
             state.lost_at = now
-        state.tick = max(state.tick + 1, math.ceil((now + BACK_OFF_S[state.back_off]) / state.turn.every))
-        state.back_off = min(state.back_off + 1, len(BACK_OFF_S) - 1)
+        else:
+            state.probes += 1
+            self._spared_until = now + took_s * (1 / LOST_SHARE - 1)
+        pause_s = BACK_OFF_S[min(state.probes, len(BACK_OFF_S) - 1)]
+        state.tick = max(state.tick + 1, math.ceil((now + pause_s) / state.turn.every))
         return newly
 
     def _advance(self, state: _State, now: float) -> None:

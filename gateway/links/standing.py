@@ -18,8 +18,8 @@ class Standing:
     def __init__(self, tell: Callable[[Fact], None]) -> None:
         self._tell = tell
 
-    def faulty(self, each: Attended, error: Exception) -> Reason:
-        """Count the fault, log it if it is new, and name it for the reading."""
+    def faulty(self, each: Attended, error: Exception, *, counted: bool = False) -> Reason:
+        """Count the fault unless its exchange was, log it if it is new, and name it for the reading."""
         bug = None
         match error:
             case NoReply():
@@ -28,7 +28,8 @@ class Standing:
                 fault, reason, level = "refused", Reason.REFUSED, logging.ERROR
             case _:
                 fault, reason, level, bug = "driver_bug", Reason.DRIVER_BUG, logging.ERROR, error
-        each.failures[fault] += 1
+        if not counted or reason is not Reason.NO_REPLY:
+            each.tally.failed(fault)
         if fault not in each.blamed:
             each.blamed.add(fault)
             log.log(level, "device %s: %s", each.device.id, error, exc_info=bug)

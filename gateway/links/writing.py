@@ -10,6 +10,7 @@ from gateway.clock import Clock
 from gateway.driver import Family, Output
 from gateway.errors import LinkDown
 from gateway.links.device import Attended
+from gateway.links.port import Metered
 from gateway.links.standing import Standing
 from gateway.model import Fact, Reason, Value, Write
 
@@ -51,8 +52,11 @@ class Writing:
             self._say_not_written(each, wanted.point)
 
     def _write(self, each: Attended, point: str, value: Value) -> None:
+        offer = self._offers[each.device.driver.family]
+        if isinstance(offer, Metered):
+            offer.count_for(each.tally)
         try:
-            values = each.write(self._offers[each.device.driver.family], point, value)
+            values = each.write(offer, point, value)
             reading = each.reading(values, self._clock.now())
         except LinkDown:
             self._say_not_written(each, point)

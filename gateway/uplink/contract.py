@@ -246,15 +246,27 @@ def _certificate(certificate: Certificate) -> Json:
 
 
 def _link(link: LinkHealth) -> Json:
-    return {
+    fields: dict[str, Json] = {
         "link": link.link,
         "up": link.up,
         "opens": link.opens,
         "late": link.late,
         "held": link.held,
         "noise_bytes": link.noise_bytes,
+        "requests": link.requests,
+        "failures": dict(link.failures),
+        **_responses(link),
         "devices": [_device(device) for device in link.devices],
     }
+    if link.load is not None:
+        fields["load"] = round(link.load, 3)
+    return fields
+
+
+def _responses(of: LinkHealth | DeviceHealth) -> dict[str, Json]:
+    if of.response_p50_ms is None or of.response_p95_ms is None:
+        return {}
+    return {"response_p50_ms": round(of.response_p50_ms, 1), "response_p95_ms": round(of.response_p95_ms, 1)}
 
 
 def _device(device: DeviceHealth) -> Json:
@@ -262,8 +274,13 @@ def _device(device: DeviceHealth) -> Json:
         "device": device.device,
         "state": device.state,
         "polls": device.polls,
+        "requests": device.requests,
         "failures": dict(device.failures),
+        "every_s": device.every_s,
+        **_responses(device),
     }
+    if device.interval_s is not None:
+        fields["interval_s"] = round(device.interval_s, 3)
     if device.response_ms is not None:
         fields["response_ms"] = round(device.response_ms, 1)
     return fields

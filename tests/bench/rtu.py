@@ -34,6 +34,7 @@ from gateway.config import schema
 from gateway.links.device import LinkDevice
 from gateway.links.poller import Poller
 from gateway.links.port import Wire
+from gateway.links.schedule import Urgency
 from gateway.links.serial import SerialLine, pace
 from gateway.model import Fact, Reading
 
@@ -100,7 +101,7 @@ def spread(times: Sequence[float]) -> str:
 def device(unit: int, addresses: Sequence[int]) -> LinkDevice:
     points = {f"t{at}": RegisterPoint("temperature", "holding", at, "uint16", scale=0.1) for at in addresses}
     profile = Profile("Bench", "tests", ("made up",), "high", points)
-    return LinkDevice(f"d{unit}", ModbusTable(ModbusOptions(unit, profile)), EVERY_S, safety=False)
+    return LinkDevice(f"d{unit}", ModbusTable(ModbusOptions(unit, profile)), EVERY_S, Urgency.MEASUREMENT)
 
 
 def limit_ms(baudrate: int, addresses: Sequence[int]) -> float:
