@@ -96,7 +96,9 @@ def settler(points: Mapping[str, RegisterPoint]) -> Settle:
             if not isinstance(number, int | float):
                 continue  # it is bad by itself
             told = values.get(by.point)
-            if isinstance(told, Bad):
+            if told is None:
+                del values[name]  # this round did not come to its scale
+            elif isinstance(told, Bad):
                 values[name] = told
             else:
                 finished = finish.get(told)

@@ -4,37 +4,35 @@ What it reads and writes are the four Modbus tables (coils, discrete inputs, hol
 their checksums and time limits are the link's. Source: Modbus application protocol 1.1b3, sections 6.1 to 6.6.
 
 Invariants:
-- Points are read in as few requests as the profile's limits allow. A range that the device refuses is cut in two, at
-  its widest gap, until the pieces are answered; the cuts are kept, if the device has answered anything at all.
-- A range without an answer makes its own points Bad. Only a device that has answered nothing raises; one that left the
-  first two requests without a reply is taken as absent and asked no further, because each silence holds up the bus.
+- Points are read in the least time that the limits of the device allow on its link (modbus_plan.py). What it refuses or
+  leaves unanswered is asked for in pieces, or less often (modbus_rounds.py), and makes its own points Bad.
 - Nothing is written but outputs that the profile marks writable and the installation hands to this gateway; what is
   reported is what was read back, or where the profile says that it cannot be read, what the device has confirmed.
 
-Not known here: a device that keeps silent, where it should refuse, about registers it does not have. Its profile
-needs `max_gap: 0`.
+Not known: whether the registers of the device at hand mean what its profile says, which tells what it was made from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Annotated, ClassVar, NamedTuple
+from functools import partial
+from typing import Annotated, ClassVar
 
-from drivers.modbus_decode import BlockDecode, Settle, block_decoder, decoder, settler
-from drivers.modbus_plan import Block, halves, plan
+from drivers.modbus_decode import Settle, decoder, settler
+from drivers.modbus_plan import UNKNOWN, Limits, plan
 from drivers.modbus_point import RegisterPoint
 from drivers.modbus_profile import Profile
+from drivers.modbus_rounds import Rounds
 from drivers.modbus_writing import USUAL
-from gateway.driver import PROFILE, Family, Output, Polled, Registers, Table, point
-from gateway.errors import NoReply, Refused
-from gateway.model import Bad, Point, Reason, Value, Values
+from gateway.driver import PROFILE, Family, Output, PlannedRead, Polled, Registers, Table, point
+from gateway.errors import Refused
+from gateway.model import Point, Value, Values
 from gateway.units import STATE_WORDS
+from gateway.wiretime import WireTime
 
 _INPUTS = tuple(kind for kind in STATE_WORDS if kind != "output")
 _ACCEPT = "say `accept_beta: true` at this device"
-_ABSENT = 2  # requests without any reply, after which a device is not asked further
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,8 @@ class ModbusOptions:
     outputs: tuple[str, ...] = ()  # outputs that this gateway switches; it only reads the others
     unused: tuple[str, ...] = ()  # points that are neither read nor reported: channels with nothing connected
     accept_beta: bool = False  # a beta profile is refused without
+    max_registers: int | None = None  # most in one read, 16 times as many bits; None: as the profile says
+    max_gap: int | None = None  # most that one read may run over without a use for them; None: as the profile says
 
     def __post_init__(self) -> None:
         """Refuse what the profile does not have."""
@@ -67,6 +67,7 @@ class ModbusOptions:
                 f"outputs: name one at least, of {_listed(outputs)}: nothing of {self.profile.model} is read"
             )
         self._check_unused()
+        self._check_limits()
         for name, kind in self.kinds.items():
             if kind not in _INPUTS:
                 raise ValueError(f"kinds: {name} can be {_listed(_INPUTS)}, not {kind!r}")
@@ -84,18 +85,28 @@ class ModbusOptions:
         if not set(points) - set(self.unused):
             raise ValueError(f"unused: nothing is left of {self.profile.model}; take the device out instead")
 
+    @property
+    def limits(self) -> Limits:
+        """Of one read: the profile's, or this device's own."""
+        profile = self.profile
+        return Limits(
+            profile.max_registers if self.max_registers is None else self.max_registers,
+            profile.max_gap if self.max_gap is None else self.max_gap,
+        )
+
+    def _check_limits(self) -> None:
+        most, gap = self.limits
+        widest, point = max(self.profile.points.items(), key=lambda named: named[1].width)
+        if not point.width <= most <= 125:
+            least = f"{point.width} ({widest} takes as many)" if point.width > 1 else "1"
+            raise ValueError(f"max_registers: from {least} to 125, not {most}")
+        if not 0 <= gap <= 125:
+            raise ValueError(f"max_gap: from 0 to 125, not {gap}")
+
     def _refuse_others(self, option: str, written: Iterable[str], known: Collection[str]) -> None:
         for name in written:
             if name not in known:
                 raise ValueError(f"{option}: {self.profile.model} has no {name!r} there, but {_listed(known)}")
-
-
-class _Answer(NamedTuple):
-    """What came of a block: values, the blocks to ask for next time, and the error if nothing of it was answered."""
-
-    values: dict[str, Value | Bad]
-    blocks: tuple[Block, ...]
-    fault: NoReply | Refused | None
 
 
 class ModbusTable(Polled, Output):
@@ -112,8 +123,8 @@ class ModbusTable(Polled, Output):
         self._registers = dict(_as_installed(options))
         self._points = tuple(point(name, it.kind, writable=it.writable) for name, it in self._registers.items())
         readable = {name: it for name, it in self._registers.items() if it.readable}
-        self._blocks = plan(readable, options.profile.max_registers, options.profile.max_gap)
-        self._decoders: dict[tuple[Table, int, int], BlockDecode] = {}
+        self._plan = partial(plan, readable, options.limits)
+        self.meet(UNKNOWN)
         self._scales_told = any(it.scale_by is not None for it in self._registers.values())
         self._settle: Settle | None = None
 
@@ -142,29 +153,26 @@ class ModbusTable(Polled, Output):
         """The outputs that can only be written."""
         return frozenset(name for name in self.safe if not self._registers[name].readable)
 
+    def meet(self, wire: WireTime) -> None:
+        """Plan the reads that take the least time on `wire`."""
+        self._rounds = Rounds(self._unit, self._plan(wire))
+
+    @property
+    def reads(self) -> tuple[PlannedRead, ...]:
+        """The plan, with what was learned since."""
+        return tuple(
+            PlannedRead(self._unit, it.table, it.address, it.size, tuple(name for name, _ in it.points), it.used)
+            for it in self._rounds.blocks
+        )
+
     def poll(self, link: Registers) -> Values:
-        """Every point that can be read, good or Bad; NoReply or Refused when nothing answered."""
-        values = self._read(link)
+        """Every point that can be read and this round comes to, good or Bad; NoReply or Refused: nothing answered."""
+        values = self._rounds.take(link)
         if self._scales_told:
             if self._settle is None:  # not before the first poll, as the decoders
                 self._settle = settler(self._registers)
             self._settle(values)
         return values
-
-    def _read(self, link: Registers) -> dict[str, Value | Bad]:
-        answers: list[_Answer] = []
-        for block in self._blocks:
-            answers.append(self._ask(link, block))
-            if len(answers) == _ABSENT and all(isinstance(it.fault, NoReply) for it in answers):
-                break
-        if len(answers) == 1 and answers[0].fault is None:  # as most devices are
-            self._blocks = answers[0].blocks
-            return answers[0].values
-        faults = [it.fault for it in answers if it.fault is not None]
-        if faults and len(faults) == len(answers):
-            raise next((it for it in faults if isinstance(it, NoReply)), faults[0])
-        self._blocks = tuple(block for it in answers for block in it.blocks)
-        return _together(answers)
 
     def write(self, link: Registers, point: str, value: Value) -> Values:
         """Switch the output `point` to "on" or "off", and read it back; Refused for anything else."""
@@ -178,42 +186,6 @@ class ModbusTable(Polled, Output):
         function = 5 if table is Table.COIL and way.has_words else way.function
         link.write(self._unit, table, it.address, (way.word(on=(value == "on") != it.inverted),), function)
         return {point: decoder(it)(link.read(self._unit, table, it.address, 1), 0) if it.readable else value}
-
-    def _ask(self, link: Registers, block: Block) -> _Answer:
-        try:
-            raw = link.read(self._unit, block.table, block.address, block.size)
-        except NoReply as fault:
-            return _Answer(_all_bad(block, Reason.NO_REPLY), (block,), fault)
-        except Refused as fault:
-            return self._ask_parts(link, block, fault)
-        return _Answer(self._decoder_of(block)(raw), (block,), None)
-
-    def _decoder_of(self, block: Block) -> BlockDecode:
-        """Worked out when first asked: until then the device is plain data, which can be handed to another process."""
-        where = block[:3]
-        found = self._decoders.get(where)
-        if found is None:
-            found = self._decoders[where] = _decoder(block)
-        return found
-
-    def _ask_parts(self, link: Registers, block: Block, fault: Refused) -> _Answer:
-        """The two halves of a refused block, each by itself."""
-        answers = [self._ask(link, part) for part in halves(block)]
-        if not answers:
-            return _Answer(_all_bad(block, Reason.REFUSED), (block,), fault)
-        values = _together(answers)
-        blocks = tuple(part for it in answers for part in it.blocks)
-        return _Answer(values, blocks, fault if all(it.fault for it in answers) else None)
-
-
-@lru_cache(maxsize=256)
-def _decoder(block: Block) -> BlockDecode:
-    """The same for all devices of one model: what is used again and again stays in the processor's cache."""
-    return block_decoder((name, it.address - block.address, it) for name, it in block.points)
-
-
-def _together(answers: Iterable[_Answer]) -> dict[str, Value | Bad]:
-    return {name: value for it in answers for name, value in it.values.items()}
 
 
 def _as_installed(options: ModbusOptions) -> Iterator[tuple[str, RegisterPoint]]:
@@ -240,10 +212,6 @@ def _beta(profile: Profile) -> str:
     """That it is, and why."""
     why = profile.verified or "its confidence is medium"
     return f"the profile of {profile.model} is beta: {why}"
-
-
-def _all_bad(block: Block, reason: Reason) -> dict[str, Value | Bad]:
-    return {name: Bad(reason) for name, _ in block.points}
 
 
 def _listed(names: Iterable[str]) -> str:

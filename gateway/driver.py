@@ -21,6 +21,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from gateway.model import Point, Value, Values
 from gateway.units import KINDS
+from gateway.wiretime import WireTime
 
 Seconds: TypeAlias = Annotated[float, "seconds"]
 """A duration option of a driver, in seconds; the configuration writes it as `5s`, `200ms`, `10m`, `2h`, `1d`."""
@@ -48,6 +49,22 @@ class Table(StrEnum):
     DISCRETE = "discrete"  # bits, read by function 2
     HOLDING = "holding"  # 16-bit registers, read by function 3, written by 6 and 16
     INPUT = "input"  # 16-bit registers, read by function 4
+
+
+class PlannedRead(NamedTuple):
+    """One read of a poll: `size` registers or bits from the 0-based `address` on, `used` of them by the `points`."""
+
+    unit: int
+    table: Table
+    address: int
+    size: int
+    points: tuple[str, ...]
+    used: int
+
+    def wire_s(self, wire: WireTime) -> float:
+        """How long it takes on `wire`."""
+        bits = self.table in (Table.COIL, Table.DISCRETE)
+        return wire.bits_s(self.size) if bits else wire.registers_s(self.size)
 
 
 class Registers(Protocol):
@@ -154,6 +171,14 @@ class Driver(ABC):
 
 class Polled(Driver):
     """A device that answers when asked."""
+
+    def meet(self, wire: WireTime) -> None:
+        """Told what exchanges take on its link, when the configuration is put together; drivers of registers only."""
+
+    @property
+    def reads(self) -> tuple[PlannedRead, ...]:
+        """What a poll asks as it stands now; empty where that is not known beforehand."""
+        return ()
 
     @abstractmethod
     def poll(self, link: Any) -> Values:  # noqa: ANN401 - the Protocol of the driver's family

@@ -24,6 +24,7 @@ PURE_ROOMS = (
     "gateway.errors",
     "gateway.records",
     "gateway.driver",
+    "gateway.wiretime",
     "gateway.rules",
     "gateway.refine",
     "gateway.links.schedule",
@@ -37,7 +38,7 @@ HARMLESS = words(
 )
 """The stdlib that only computes."""
 
-DRIVERS_MAY = ("gateway.driver", "gateway.model", "gateway.errors", "gateway.units")
+DRIVERS_MAY = ("gateway.driver", "gateway.model", "gateway.errors", "gateway.units", "gateway.wiretime")
 PARSING = HARMLESS | words("calendar datetime")
 
 LIBRARY_HOMES = {

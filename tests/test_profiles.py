@@ -13,7 +13,7 @@ import pytest
 
 import drivers
 from drivers.modbus_decode import decoder
-from drivers.modbus_plan import plan
+from drivers.modbus_plan import Limits, plan
 from drivers.modbus_point import RegisterPoint
 from drivers.modbus_profile import Profile
 from drivers.modbus_table import ModbusOptions, ModbusTable
@@ -214,7 +214,7 @@ def test_what_means_no_sensor_is_no_value_that_could_be_measured(name: str) -> N
 def test_a_profile_is_read_in_few_requests_within_its_limits(name: str) -> None:
     found = profile(name)
     readable = {own: it for own, it in found.points.items() if it.readable}
-    blocks = plan(readable, found.max_registers, found.max_gap)
+    blocks = plan(readable, Limits(found.max_registers, found.max_gap))
     assert sorted(own for block in blocks for own, _ in block.points) == sorted(readable)
     for block in blocks:
         bits = 16 if block.table in ("coil", "discrete") else 1

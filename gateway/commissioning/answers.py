@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from drivers.modbus_plan import Block, halves, plan
+from drivers.modbus_plan import Block, Limits, halves, plan
 from drivers.modbus_profile import Profile
 from gateway.commissioning.matching import Place, Seen, Span, Verdict
 from gateway.driver import Registers, Table
@@ -37,7 +37,7 @@ class Answers:
 
     def ask(self, profile: Profile) -> None:
         """Read what a device with this profile would be read for; raises LinkDown."""
-        blocks = list(plan(profile.points, profile.max_registers, profile.max_gap))
+        blocks = list(plan(profile.points, Limits(profile.max_registers, profile.max_gap)))
         while blocks:
             block = blocks.pop(0)
             if not self._known(block):

@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from gateway.driver import Family, Heard, Pins, Registers, Stream
 from gateway.errors import LinkDown
 from gateway.links.tally import Tally
+from gateway.wiretime import reply_within_s
 
 _CHUNK = 4096  # what one read takes at most: the size of the kernel's buffer of a serial port
 _SEND_S = 2.0  # a request of 256 bytes takes 1.9 s at 1200 baud
@@ -98,7 +99,7 @@ class Pace(NamedTuple):
 
     def response_s(self, characters: int) -> float:
         """How long a reply may take, from the sending of a request; both together have `characters` characters."""
-        return 0.3 + 2 * characters * self.char_s if self.timeout_s is None else self.timeout_s
+        return reply_within_s(characters, self.char_s, self.timeout_s)
 
 
 class Wire:

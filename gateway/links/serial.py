@@ -18,20 +18,16 @@ from gateway.config import schema
 from gateway.driver import Family, Heard, Registers, Stream
 from gateway.errors import LinkDown
 from gateway.links.port import Pace, Wire
+from gateway.wiretime import of_line
 
 _PARITY = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
 _GONE = "the adapter was unplugged or lost power: plug it in again; use its name under /dev/serial/by-id"
-_FAST = 19_200  # baud; above it the gap is fixed (Modbus over Serial Line V1.02, part 2.5.1.1)
-_FAST_GAP_S = 0.001_75
 
 
 def pace(line: schema.SerialLink) -> Pace:
-    """Character time and gap of `line`. Source: Modbus over Serial Line V1.02, part 2.5.1.1 (3.5 characters)."""
-    bits = 1 + 8 + (line.parity != "none") + line.stopbits
-    char_s = bits / line.baudrate
-    # The standard counts 11 bits to a character, whatever the line uses.
-    gap_s = _FAST_GAP_S if line.baudrate > _FAST else 3.5 * 11 / line.baudrate
-    return Pace(char_s, gap_s + line.guard, line.timeout, line.echo)
+    """Character time and gap of `line`."""
+    wire = of_line(line.baudrate, line.parity, line.stopbits, line.guard, line.timeout)
+    return Pace(wire.character_s, wire.silence_s + wire.guard_s, line.timeout, line.echo)
 
 
 class SerialLine:
