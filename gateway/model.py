@@ -522,6 +522,7 @@ class AlarmView:
     text: str  # what is wrong, in words
     say: str  # what people should do
     hidden: Hidden | None = None
+    chattering: bool = False  # it came too often, and is held
 
     @property
     def at_rest(self) -> bool:

@@ -117,13 +117,16 @@ def alarm(view: AlarmView, change: str, by: str = "", why: str = "") -> str:
         fields["by"] = by
     if why:
         fields["why"] = why
-    if view.hidden is not None:
-        fields["hidden"] = hidden(view.hidden)
-    return event("alarm", **fields)
+    return event("alarm", **fields, **marks(view))
 
 
-def hidden(about: Hidden) -> dict[str, Json]:
-    """How an alarm is hidden."""
+def marks(view: AlarmView) -> dict[str, Json]:
+    """What is said of an alarm only where it is so: how it is hidden, and that it chatters."""
+    said: dict[str, Json] = {} if view.hidden is None else {"hidden": _hidden(view.hidden)}
+    return said | {"chattering": True} if view.chattering else said
+
+
+def _hidden(about: Hidden) -> dict[str, Json]:
     fields: dict[str, Json] = {"how": about.how, "by": about.by, "why": about.why}
     return fields if about.until is None else fields | {"until": about.until}
 

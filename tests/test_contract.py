@@ -87,6 +87,7 @@ def event_texts() -> Iterator[str]:
         for state in AlarmState:
             yield records.alarm(replace(view, state=state), change, "" if change == "raised" else "maria")
     for hidden in (SHELVED, Hidden(Hiding.OUT_OF_SERVICE, "maria", "defrosting")):
+        yield records.alarm(replace(view, hidden=hidden, chattering=True), "raised")
         for change in ("shelved", "unshelved", "out_of_service", "in_service"):
             yield records.alarm(replace(view, hidden=hidden), change, "maria", "defrosting")
     for value in (None, "alarm", True, 3, (52.5, 13.4)):

@@ -161,3 +161,25 @@ def test_how_long_a_shelf_may_be_depends_on_the_priority(priority: Priority) -> 
     for for_s, possible in ((LONGEST_S[priority], True), (LONGEST_S[priority] + 1, False), (0, False), (-1, False)):
         found = covered(NOTHING, Act(Change.SHELVED, Note("Ada", "x"), for_s), "temperature", priority, NOW)
         assert isinstance(found, str) is not possible, for_s
+
+
+def test_a_chattering_alarm_says_so_and_is_held_across_a_restart() -> None:
+    before = Stepped(boot="b1")
+    for _ in range(3):
+        before.read("smoke-1", 1.0, smoke="alarm")
+        before.command("acknowledge", alarm=SMOKE)
+        before.read("smoke-1", 1.0, smoke="normal")
+        before.command("reset", alarm=SMOKE)
+    assert [event.get("chattering") for event in alarm_events(before, SMOKE) if event["change"] == "raised"] == [
+        None,
+        None,
+        True,
+    ]
+    after = Stepped(before.stored, recovered=False, boot="b1")
+    after.mono = before.mono + 10.0
+    after.tell(Recovered("kept", PreviousRun("run1", 7, 99), before.stored))
+    after.read("smoke-1", smoke="normal")
+    (alarm,) = after.status().alarms
+    assert (alarm.state, alarm.chattering) == (AlarmState.ACK_ACTIVE, True)
+    after.tell(Tick(), 600.0)
+    assert alarm_events(after, SMOKE)[-1]["state"] == "latched_ack"

@@ -138,12 +138,14 @@ class Alarms:
             return self._change(alarm, Change.CLEARED, mono, ts, None)
         return None
 
-    def numbered(self, view: AlarmView) -> StateChange:
+    def numbered(self, view: AlarmView, now: Moment) -> StateChange:
         """Keep the view with the number of its event; returns the state to store with it."""
         alarm = self._alarms[view.alarm]
         alarm.view = view
         key = STATE_PREFIX + view.alarm
-        return StateChange(key, None if view.at_rest else stored(view, alarm.overlay, self._boot))
+        if view.at_rest:
+            return StateChange(key, None)
+        return StateChange(key, stored(view, alarm.overlay, alarm.life.held, now, self._boot))
 
     def restore(self, texts: Mapping[str, str], now: Moment) -> Iterator[StateChange | AlarmView]:
         """Merge the alarms of the run before: their views, and removals of the state of alarms that are gone."""
@@ -157,8 +159,8 @@ class Alarms:
             if alarm is None or kept is None:
                 yield StateChange(key, None)
                 continue
-            alarm.view, alarm.overlay = kept
-            alarm.live(alarm.life._replace(state=kept.view.state, pending=None))  # a delay of another state
+            alarm.view, alarm.overlay, held = kept
+            alarm.live(alarm.life._replace(state=kept.view.state, pending=None, held=held))  # a delay of another state
             self._note_deadline(alarm)
             yield kept.view
 
@@ -183,7 +185,9 @@ class Alarms:
     def _change(
         self, alarm: Alarm, change: Change, mono: float, ts: int, value: Value | None, note: Note = NOBODY
     ) -> Changed:
-        return Changed(replace(alarm.view, state=alarm.life.state, since=ts, value=value), change, mono, ts, note)
+        life = alarm.life
+        view = replace(alarm.view, state=life.state, since=ts, value=value, chattering=mono < life.held)
+        return Changed(view, change, mono, ts, note)
 
     def _covered(self, alarm: Alarm, change: Change, mono: float, ts: int, note: Note = NOBODY) -> Changed:
         since = alarm.view.since if alarm.view.seq else ts  # it was at rest from the beginning

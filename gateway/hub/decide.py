@@ -204,7 +204,7 @@ class Hub:
         for settled in turned.settled:
             made.append(self._numbering.event(settled.text(self._plan.boot), now))
             for view in self._alarms.corrected(settled.era.has_event, settled.by_ms):
-                state.append(self._alarms.numbered(view))
+                state.append(self._alarms.numbered(view, now))
                 notices.append(view)
         return Decision(tuple(made), tuple(state), notices=tuple(notices))
 
@@ -228,7 +228,7 @@ class Hub:
             since = event.ts if changed.view.since == changed.ts else changed.view.since
             view = replace(changed.view, since=since, seq=event.seq, run=self._plan.run)
             made.append(event)
-            state.append(self._alarms.numbered(view))
+            state.append(self._alarms.numbered(view, now))
             notices.append(view)
             for switch in self._respond(view, now):
                 writes.append(switch.write)

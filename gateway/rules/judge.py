@@ -3,12 +3,15 @@
 - A bad value is unknown: it ends no alarm, and restarts a delay that was running.
 - The on-delay runs while every value is beyond the limit, the off-delay while every value is at the clear limit or
   better; both end at their time, without waiting for another value.
+- An alarm that comes for the third time within a minute chatters: it is held, and ends ten minutes later at the
+  earliest (numbers: EEMUA 191 and ISA-18.2 call three in a minute chattering).
 - Life is immutable; `judge` and `elapse` give the same object back when nothing changed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 from gateway.model import AlarmState, Priority, Value
@@ -30,15 +33,22 @@ class Rule:
     text: str = ""
 
 
+CHATTER, CHATTER_WITHIN_S, HOLD_S = 3, 60.0, 600.0
+"""An alarm that is raised so often within so many seconds is held for so many."""
+
+
 class Life(NamedTuple):
     """Where an alarm stands. `pending` is since when (monotonic) the condition contradicts that, None if it does not.
 
-    `heard` is when (monotonic) the last good value came; a rule on silence is judged by it.
+    `heard` is when (monotonic) the last good value came; a rule on silence is judged by it. `raised` is when it was
+    raised lately; until `held` it does not end.
     """
 
     state: AlarmState
     pending: float | None
     heard: float
+    raised: tuple[float, ...] = ()
+    held: float = -inf
 
 
 def fresh(mono: float) -> Life:
@@ -82,7 +92,7 @@ def deadline(rule: Rule, life: Life) -> float | None:
     """When (monotonic) `elapse` may change something; None: not before the next value."""
     standing = life.state in ACTIVE
     if life.pending is not None:
-        return life.pending + (rule.off_delay_s if standing else rule.on_delay_s)
+        return max(life.pending + rule.off_delay_s, life.held) if standing else life.pending + rule.on_delay_s
     if isinstance(rule.condition, SilentFor) and not standing:
         return life.heard + rule.condition.seconds
     return None
@@ -97,4 +107,11 @@ def _ripe(rule: Rule, life: Life, mono: float) -> tuple[Life, Change | None]:
     state = after(life.state, change, latch=rule.latch)
     if state is None:  # cannot happen: every state has an answer to the condition's change
         return life._replace(pending=None), None
-    return Life(state, None, life.heard), change
+    life = life._replace(state=state, pending=None)
+    return (_counted(life, mono) if change is Change.RAISED else life), change
+
+
+def _counted(life: Life, mono: float) -> Life:
+    """With one time more that it was raised; held if those are too many."""
+    raised = (*(at for at in life.raised if mono - at < CHATTER_WITHIN_S), mono)[-CHATTER:]
+    return life._replace(raised=raised, held=mono + HOLD_S if len(raised) == CHATTER else life.held)

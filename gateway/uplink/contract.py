@@ -27,7 +27,7 @@ from gateway.model import (
     Trust,
     UplinkHealth,
 )
-from gateway.records import encode, hidden, subject
+from gateway.records import encode, marks, subject
 
 MAX_RECORDS = 100
 """Records in one message of telemetry, at most."""
@@ -172,9 +172,7 @@ def alarm(view: AlarmView) -> bytes:
     }
     if view.value is not None:
         fields["value"] = view.value
-    if view.hidden is not None:
-        fields["hidden"] = hidden(view.hidden)
-    return _bytes(encode(fields))
+    return _bytes(encode(fields | marks(view)))
 
 
 def reply(answer: Reply) -> bytes:
