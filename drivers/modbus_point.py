@@ -7,7 +7,7 @@ in an input register) is refused with a ValueError that names the key, when the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -62,6 +62,13 @@ _FITTING = {
     Form.TEXT: "an ascii or ipv4",
     Form.POSITION: "a lat_lon_float32",
 }
+ENCODED: Collection[TypeName] = (
+    *("int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"),
+    *("bcd16", "offset10000", "sign_magnitude16"),
+)
+"""The types in which a number can be written."""
+
+_WRITABLE = "an output of type bool, in a coil or a holding register, or a number in holding registers of its own"
 _MOST_TEXT = 60  # registers, so that every device can give it in one read
 
 CHECKED: Mapping[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
@@ -198,13 +205,32 @@ def _writing_problems(point: RegisterPoint) -> tuple[str, ...]:
         if point.write is not None:
             return ("write: only of a point that is writable",)
         return () if point.readable else ("readable: a point that is not writable must be",)
+    if point.form is None:
+        return tuple(_setting_problems(point))
     if not (point.kind == "output" and point.type == "bool" and point.table in ("coil", "holding")):
-        return ("writable: only an output of type bool, in a coil or a holding register",)
+        return (f"writable: {_WRITABLE}",)
     function = None if point.write is None else point.write.function
     fitting = (5, 15) if point.table == "coil" else (6, 16)
     if function is not None and function not in fitting:
         return (f"write: a {point.table} is written by function {fitting[0]} or {fitting[1]}, not {function}",)
     return ()
+
+
+def _setting_problems(point: RegisterPoint) -> Iterator[str]:
+    """Of a number that can be written."""
+    if point.table != "holding" or point.type not in ENCODED or point.scale_by is not None:
+        yield f"writable: {_WRITABLE}"
+    if point.minimum is None or point.maximum is None:
+        yield "writable: a number needs minimum and maximum, between which it may be written"
+    way = point.write
+    if way is None:
+        return
+    if way.has_words:
+        yield "write: on and off are of an output, not of a number"
+    if way.function not in (None, 6, 16):
+        yield f"write: a holding register is written by function 6 or 16, not {way.function}"
+    if way.function == 6 and point.width > 1:
+        yield f"write: function 6 writes one register, and {point.type} takes {point.width}; write 16"
 
 
 def _number_problems(point: RegisterPoint) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ their checksums and time limits are the link's. Source: Modbus application proto
 Invariants:
 - Points are read in the least time that the limits of the device allow on its link (modbus_plan.py). What it refuses or
   leaves unanswered is asked for in pieces, or less often (modbus_rounds.py), and makes its own points Bad.
-- Nothing is written but outputs that the profile marks writable and the installation hands to this gateway; what is
+- Nothing is written but outputs and settings that the profile marks writable and the installation names; what is
   reported is what was read back, or where the profile says that it cannot be read, what the device has confirmed.
 
 Not known: whether the registers of the device at hand mean what its profile says, which tells what it was made from.
@@ -20,14 +20,15 @@ from functools import partial
 from typing import Annotated, ClassVar
 
 from drivers.modbus_decode import Settle, decoder, settler
+from drivers.modbus_encode import encoded
 from drivers.modbus_plan import UNKNOWN, Limits, plan
 from drivers.modbus_point import RegisterPoint
 from drivers.modbus_profile import Profile
 from drivers.modbus_rounds import Rounds
 from drivers.modbus_writing import USUAL
-from gateway.driver import PROFILE, Family, Output, PlannedRead, Polled, Registers, Table, point
-from gateway.errors import Refused
-from gateway.model import Point, Value, Values
+from gateway.driver import PROFILE, Adjustable, Family, Output, PlannedRead, Polled, Registers, Table, point
+from gateway.errors import NoReply, Refused
+from gateway.model import Bad, Point, Reason, Value, Values
 from gateway.units import STATE_WORDS
 from gateway.wiretime import WireTime
 
@@ -44,6 +45,7 @@ class ModbusOptions:
     kinds: Mapping[str, str] = field(default_factory=dict)  # input -> smoke, door, contact, status or fault
     inverted: tuple[str, ...] = ()  # inputs and outputs that are wired the other way round
     outputs: tuple[str, ...] = ()  # outputs that this gateway switches; it only reads the others
+    settings: tuple[str, ...] = ()  # numbers that a command may write; the others are only read
     unused: tuple[str, ...] = ()  # points that are neither read nor reported: channels with nothing connected
     accept_beta: bool = False  # a beta profile is refused without
     max_registers: int | None = None  # most in one read, 16 times as many bits; None: as the profile says
@@ -57,11 +59,13 @@ class ModbusOptions:
             raise ValueError(f"profile: {_beta(self.profile)}; compare its values with the device, then {_ACCEPT}")
         points = self.profile.points
         states = tuple(name for name, it in points.items() if it.is_state)
-        outputs = tuple(name for name, it in points.items() if it.writable)
+        writable = tuple(name for name, it in points.items() if it.writable)
+        outputs = tuple(name for name in writable if name in states)
         inputs = tuple(name for name in states if name not in outputs)
         self._refuse_others("kinds", self.kinds, inputs)
         self._refuse_others("inverted", self.inverted, states)
         self._refuse_others("outputs", self.outputs, outputs)
+        self._refuse_others("settings", self.settings, tuple(name for name in writable if name not in states))
         if not self.outputs and not any(it.readable for it in points.values()):
             raise ValueError(
                 f"outputs: name one at least, of {_listed(outputs)}: nothing of {self.profile.model} is read"
@@ -78,8 +82,8 @@ class ModbusOptions:
         self._refuse_others("unused", self.unused, points)
         scales = {it.scale_by.point for name, it in points.items() if it.scale_by and name not in self.unused}
         for name in self.unused:
-            if name in self.outputs or name in self.kinds or name in self.inverted:
-                raise ValueError(f"unused: {name} is used: it stands in kinds, inverted or outputs, too")
+            if name in (*self.outputs, *self.settings, *self.kinds, *self.inverted):
+                raise ValueError(f"unused: {name} is used: it stands in kinds, inverted, outputs or settings, too")
             if name in scales:
                 raise ValueError(f"unused: {name} is used: it tells the scale of other points")
         if not set(points) - set(self.unused):
@@ -109,7 +113,7 @@ class ModbusOptions:
                 raise ValueError(f"{option}: {self.profile.model} has no {name!r} there, but {_listed(known)}")
 
 
-class ModbusTable(Polled, Output):
+class ModbusTable(Polled, Output, Adjustable):
     """A Modbus device after its profile."""
 
     family: ClassVar[Family] = Family.REGISTERS
@@ -146,7 +150,12 @@ class ModbusTable(Polled, Output):
     @property
     def safe(self) -> Mapping[str, Value]:
         """All outputs off."""
-        return {name: "off" for name, it in self._registers.items() if it.writable}
+        return {name: "off" for name, it in self._registers.items() if it.writable and it.is_state}
+
+    @property
+    def settings(self) -> frozenset[str]:
+        """The numbers that may be written."""
+        return frozenset(name for name, it in self._registers.items() if it.writable and not it.is_state)
 
     @property
     def unread(self) -> frozenset[str]:
@@ -177,7 +186,7 @@ class ModbusTable(Polled, Output):
     def write(self, link: Registers, point: str, value: Value) -> Values:
         """Switch the output `point` to "on" or "off", and read it back; Refused for anything else."""
         it = self._registers.get(point)
-        if it is None or not it.writable:
+        if it is None or point not in self.safe:
             outputs = _listed(self.safe)
             raise Refused(2, f"{self._model}, unit {self._unit}, has no output {point!r}", f"it can switch {outputs}")
         if value not in ("on", "off"):
@@ -187,14 +196,46 @@ class ModbusTable(Polled, Output):
         link.write(self._unit, table, it.address, (way.word(on=(value == "on") != it.inverted),), function)
         return {point: decoder(it)(link.read(self._unit, table, it.address, 1), 0) if it.readable else value}
 
+    def refusal(self, point: str, value: Value) -> str:
+        """Why the setting cannot be `value`: it has no such setting, or the value does not fit."""
+        if point not in self.settings:
+            return f"{self._model} has no setting {point!r}; it has {_listed(sorted(self.settings))}"
+        try:
+            encoded(self._registers[point], value)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    def adjust(self, link: Registers, point: str, value: Value) -> Values:
+        """Write the setting once, and read it back; a write that was not confirmed is told from what reads back."""
+        if refusal := self.refusal(point, value):
+            raise Refused(3, f"{point} of unit {self._unit}: {refusal}")
+        it = self._registers[point]
+        unconfirmed: NoReply | None = None
+        try:
+            function = None if it.write is None else it.write.function
+            link.write(self._unit, Table(it.table), it.address, encoded(it, value), function)
+        except NoReply as fault:
+            if not it.readable:
+                raise
+            unconfirmed = fault
+        if not it.readable:
+            return {point: value}
+        try:
+            return {point: decoder(it)(link.read(self._unit, Table(it.table), it.address, it.width), 0)}
+        except (NoReply, Refused) as fault:
+            if unconfirmed is not None:
+                raise unconfirmed from fault
+            return {point: Bad(Reason.REFUSED if isinstance(fault, Refused) else Reason.NO_REPLY)}
+
 
 def _as_installed(options: ModbusOptions) -> Iterator[tuple[str, RegisterPoint]]:
     """The profile's points, changed by what this installation says of them.
 
-    What is unused is none of its points, nor an output that can only be written and is not for this gateway to write.
+    What is unused is none of its points, nor what can only be written and is not for this gateway to write.
     """
     for name, it in options.profile.points.items():
-        handed = name in options.outputs
+        handed = name in options.outputs or name in options.settings
         if name not in options.unused and (it.readable or handed):
             yield (
                 name,

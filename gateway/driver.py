@@ -219,3 +219,24 @@ class Output(Driver):
     def unread(self) -> frozenset[str]:
         """Outputs that no poll tells of: they are written again on the device's turn, which confirms them."""
         return frozenset()
+
+
+class Adjustable(Driver):
+    """A device with settings: numbers in it that a command may change, as a set point or a delay."""
+
+    @property
+    @abstractmethod
+    def settings(self) -> frozenset[str]:
+        """The points that may be written, by profile and configuration."""
+
+    @abstractmethod
+    def refusal(self, point: str, value: Value) -> str:
+        """Why the setting `point` cannot be `value`, in words for who asked; "" if it can. Any thread may ask."""
+
+    @abstractmethod
+    def adjust(self, link: Any, point: str, value: Value) -> Values:  # noqa: ANN401 - the Protocol of the driver's family
+        """Write the setting `point`, once; returns what was read back, Bad where that was not to be had.
+
+        Where a setting can only be written, what the device has confirmed. Raises Refused where the device said no;
+        NoReply or LinkDown where nobody knows whether it was done.
+        """

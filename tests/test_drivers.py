@@ -18,7 +18,7 @@ import drivers
 from drivers.people_counter import crc8
 from drivers.template import Template
 from gateway.config.profiles import Profiles
-from gateway.driver import Driver, Edge, Family, Heard, Output, Polled, Pushed
+from gateway.driver import Adjustable, Driver, Edge, Family, Heard, Output, Polled, Pushed
 from gateway.errors import NoReply, Refused
 from gateway.links.modbus import Exchange
 from gateway.links.port import Pace
@@ -205,7 +205,9 @@ def test_a_driver_says_what_it_is_and_what_it_needs(name: str) -> None:
     assert driver.claims
     assert bool(driver.pins) == (driver.family is Family.PINS)
     if isinstance(driver, Output):
-        assert set(driver.safe) == {point.name for point in driver.points if point.writable}
+        settings = driver.settings if isinstance(driver, Adjustable) else set()
+        assert set(driver.safe) | settings == {point.name for point in driver.points if point.writable}
+        assert not set(driver.safe) & settings
 
 
 @pytest.mark.parametrize("name", ALL)

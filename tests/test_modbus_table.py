@@ -382,7 +382,7 @@ def read_profile(path: Path) -> Profile:
         ({"decimals": 10}, "decimals: from 0 to 9, not 10"),
         ({"minimum": 2.0, "maximum": 1.0}, "minimum: 2.0 is above the maximum 1.0"),
         ({"inverted": True}, "inverted: only a bool or bit can be"),
-        ({"writable": True}, "writable: only an output of type bool, in a coil or a holding register"),
+        ({"writable": True, "kind": "door", "type": "bool"}, "writable: an output of type bool, in a coil or"),
         ({"readable": False}, "readable: a point that is not writable must be"),
         ({"write": Writing(6)}, "write: only of a point that is writable"),
         (

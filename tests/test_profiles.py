@@ -308,7 +308,7 @@ def test_points_that_are_not_used_are_neither_read_nor_reported(tmp_path: Path) 
         ("profile: r4dcb08, unused: [temperature_ch9]", "unused: R4DCB08 has no 'temperature_ch9' there, but "),
         (
             "profile: wp8028adam, accept_beta: true, unused: [di1], inverted: [di1]",
-            "unused: di1 is used: it stands in kinds, inverted or outputs, too",
+            "unused: di1 is used: it stands in kinds, inverted, outputs or settings, too",
         ),
         ("profile: novabo-sqr2, unused: [in1]", "unused: nothing is left of ModbusRTU SQR-2; "),
     ],
