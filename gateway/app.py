@@ -27,7 +27,7 @@ from gateway.links.device import LinkDevice
 from gateway.links.poller import Poller
 from gateway.links.schedule import urgency
 from gateway.links.shared import SharedThread
-from gateway.model import Json, Notice, Record, Reply, Status, Write
+from gateway.model import Adjust, Json, Notice, Record, Reply, Status, Write
 from gateway.supervisor import Stage, Supervisor
 from gateway.uplink.connector import MqttWire
 from gateway.uplink.rooms import uplink
@@ -54,8 +54,8 @@ class _Rooms:
         """To the journal, which is made after the senders that speak to it."""
         self.journal(message)
 
-    def write(self, write: Write) -> None:
-        """To the poller of the output's link."""
+    def write(self, write: Write | Adjust) -> None:
+        """To the poller of its link."""
         self.pollers[write.link].post(write)
 
     def uplinks(self, message: Record | Notice) -> None:

@@ -316,6 +316,7 @@ class RoomDied(NamedTuple):
 class Reply(NamedTuple):
     """The answer to a command: `result` is "done" or "refused", `detail` says what or why.
 
+    To a `write_point` also "failed", or "outcome_unknown" where nobody can tell whether it was done.
     To a `resend` also how many records go `again`, and how many are `gone` for good, where that is known.
     """
 
@@ -336,6 +337,18 @@ class Command(NamedTuple):
     source: str  # the uplink's id, or "local"
     expires: int | None  # UTC ms
     answer: Callable[[Reply], None]
+
+
+class Adjusted(NamedTuple):
+    """What became of an `Adjust`: "done", "failed", or "outcome_unknown" where nobody can tell whether it was done.
+
+    `back` is what the setting read back as, None where nothing did; `detail` says more, for people.
+    """
+
+    key: str
+    result: str
+    back: Value | None
+    detail: str
 
 
 class Answered(NamedTuple):
@@ -447,6 +460,7 @@ Health: TypeAlias = LinkHealth | JournalHealth | UplinkHealth
 Fact: TypeAlias = (
     Reading
     | Command
+    | Adjusted
     | Answered
     | StatusQuery
     | LinkLost
@@ -489,6 +503,16 @@ class Write(NamedTuple):
     device: str
     point: str
     value: Value
+
+
+class Adjust(NamedTuple):
+    """Write the setting `point` of `device`, which sits on `link`, once; its outcome is told under `key`."""
+
+    link: str
+    device: str
+    point: str
+    value: Value
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -575,7 +599,7 @@ class Decision(NamedTuple):
 
     records: tuple[Record, ...] = ()
     state: tuple[StateChange, ...] = ()
-    writes: tuple[Write, ...] = ()
+    writes: tuple[Write | Adjust, ...] = ()
     notices: tuple[Notice, ...] = ()
     replies: tuple[tuple[Callable[[Reply], None], Reply], ...] = ()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from json import JSONEncoder
 from math import isfinite
-from typing import cast
+from typing import NamedTuple, cast
 
 from gateway.model import (
     AlarmView,
@@ -28,6 +28,7 @@ from gateway.model import (
     RoomDied,
     UplinkDown,
     UplinkUp,
+    Value,
     Write,
 )
 
@@ -134,6 +135,24 @@ def _hidden(about: Hidden) -> dict[str, Json]:
 def output(write: Write, result: str, why: str) -> str:
     """An output is "switched" on behalf of the alarms `why`, or has "failed" to switch."""
     return event("output", device=write.device, point=write.point, value=write.value, result=result, why=why)
+
+
+class Wanted(NamedTuple):
+    """A write that a command asks for: what, by whom, over which uplink ("local": on the spot), and why."""
+
+    device: str
+    point: str
+    value: int | float
+    id: str
+    by: str
+    source: str
+    reason: str
+
+
+def write(wanted: Wanted, result: str, was: Value | None = None, back: Value | None = None, detail: str = "") -> str:
+    """A write to a setting is "requested", or what became of it; `was` before it, `back` after it, where known."""
+    known = {name: value for name, value in (("was", was), ("back", back)) if value is not None}
+    return event("write", **wanted._asdict(), result=result, detail=detail, **known)
 
 
 def command(asked: Command, reply: Reply) -> str:

@@ -96,6 +96,10 @@ def event_texts() -> Iterator[str]:
         yield records.output(Write("gpio", "siren", "siren", "on"), result, "any-smoke@smoke-1.smoke")
     for reply in (Reply("c-1", "done", ""), Reply("c-1", "refused", "already acknowledged")):
         yield records.command(asked, reply)
+    wanted = records.Wanted("cold-1", "setpoint", -18.5, "c-1", "maria", "platform", "the new goods")
+    yield records.write(wanted, "requested", was=4.0)
+    for result in ("done", "failed", "outcome_unknown"):
+        yield records.write(wanted, result, back=-18.5, detail="more")
     yield records.event("clock_stepped", by_ms=-3_600_000)
     yield records.event("alarm_removed", alarm="room-1-warm")
     for era in (Era("aa11", Trust.UNSYNCED, -5, 1, 1), Era("aa11", Trust.RTC, 5, 1, 1, 7, 0)):
@@ -175,7 +179,8 @@ def test_status_about_alarm_and_reply_validate() -> None:
             assert check("alarm", payload)["state"] == state
         hidden = contract.alarm(replace(alarm(state), hidden=SHELVED))
         assert check("alarm", hidden)["hidden"] == {"how": "shelved", "by": "maria", "why": "defrosting", "until": TS}
-    check("reply", contract.reply(Reply("c-1", "refused", "too late")))
+    for result in ("done", "refused", "failed", "outcome_unknown"):
+        check("reply", contract.reply(Reply("c-1", result, "too late")))
 
 
 def test_health_validates_before_and_after_the_rooms_have_spoken() -> None:

@@ -20,6 +20,7 @@ from gateway.errors import SitewardenError
 from gateway.hub.numbering import MAX_NOT_STORED
 from gateway.hub.room import BEHIND, MAX_BATCH, MAX_IDLE_S, NOT_STORED_BEHIND, HubRoom
 from gateway.model import (
+    Adjust,
     Command,
     Decision,
     Json,
@@ -43,11 +44,11 @@ class Told:
     """The other rooms: they only note what they are told, from the run's first event on."""
 
     def __init__(self) -> None:
-        self.writes: SimpleQueue[Write] = SimpleQueue()
+        self.writes: SimpleQueue[Write | Adjust] = SimpleQueue()
         self.journal_inbox: SimpleQueue[Decision] = SimpleQueue()
         self.uplink_inbox: SimpleQueue[Record | Notice] = SimpleQueue()
 
-    def write(self, write: Write) -> None:
+    def write(self, write: Write | Adjust) -> None:
         self.writes.put(write)
 
     def journal(self, decision: Decision) -> None:

@@ -448,7 +448,10 @@ def test_a_command_is_refused_with_a_reason_when_expired_unknown_or_malformed() 
     assert [reply.result for reply in replies] == ["refused"] * 5
     assert [reply.detail for reply in replies] == [
         "expired",
-        "unknown command 'open_the_gates'; known: acknowledge, reset, shelve, unshelve, out_of_service, in_service",
+        (
+            "unknown command 'open_the_gates'; known: acknowledge, reset, shelve, unshelve, out_of_service, "
+            "in_service, write_point"
+        ),
         "args needs the id of an alarm under 'alarm'",
         "there is no alarm 'nix'",
         "this alarm does not stand",

@@ -31,9 +31,24 @@ from link_scene import (
     serial_line,
     simulate,
 )
-from modbus_responder import RtuDevices, Script, TcpDevices, exception, instead, late, rtu, silent
+from modbus_responder import (
+    Fault,
+    RtuDevices,
+    Script,
+    TcpDevices,
+    exception,
+    instead,
+    late,
+    right,
+    rtu,
+    silent,
+    value_of,
+)
 
 from drivers.contact import Contact, ContactOptions
+from drivers.modbus_point import RegisterPoint
+from drivers.modbus_profile import Profile
+from drivers.modbus_table import ModbusOptions, ModbusTable
 from drivers.relay import Relay, RelayOptions
 from gateway.clock import SystemClock
 from gateway.config import schema
@@ -45,6 +60,8 @@ from gateway.links.gpio import WiredPin, mock_pin
 from gateway.links.poller import Poller
 from gateway.links.port import Link
 from gateway.model import (
+    Adjust,
+    Adjusted,
     Bad,
     DeviceBack,
     DeviceLost,
@@ -380,6 +397,63 @@ def test_an_output_that_no_poll_tells_of_is_written_again_with_each_poll(bus: Rt
         reading = told.bad("both", Reason.WRITE_FAILED)
         assert (reading.values, reading.bad) == (driver.right, {"output": Reason.WRITE_FAILED})
         assert told.good("both").values == driver.right | {"output": "on"}
+
+
+SETPOINT_AT = 10
+SETPOINT = value_of(20, 3, SETPOINT_AT)  # what this register of the bus reads, whatever is written to it
+
+
+def thermostat() -> ModbusTable:
+    setpoint = RegisterPoint("setting", "holding", SETPOINT_AT, "uint16", minimum=0, maximum=65535, writable=True)
+    profile = Profile("thermostat", "nobody", ("none",), "high", {"setpoint": setpoint})
+    return ModbusTable(ModbusOptions(20, profile, settings=("setpoint",)))
+
+
+def frames_of_function(bus: RtuDevices, function: int) -> list[bytes]:
+    return [frame for _, frame in bus.asked if frame[1] == function]
+
+
+@pytest.mark.parametrize(
+    ("value", "faults", "result", "back"),
+    [
+        (SETPOINT, (), "done", SETPOINT),
+        (7, (), "failed", SETPOINT),
+        (7, (exception(3),), "failed", None),
+        (SETPOINT, (silent,), "done", SETPOINT),  # not confirmed, and yet done, as it reads back
+        (SETPOINT, (silent, silent), "outcome_unknown", None),
+        (SETPOINT, (right, silent), "outcome_unknown", None),
+    ],
+)
+def test_a_setting_is_written_once_and_its_outcome_told(
+    bus: RtuDevices, line: Link, value: int, faults: tuple[Fault, ...], result: str, back: int | None
+) -> None:
+    with polling(line, device("cold", thermostat(), DAY_S)) as told:
+        told.good("cold")
+        bus.then(*faults)
+        told.poller.post(Adjust("bus1", "cold", "setpoint", value, "k1"))
+        outcome = told.next(Adjusted)
+        assert isinstance(outcome, Adjusted)
+        assert (outcome.key, outcome.result, outcome.back) == ("k1", result, back)
+    assert len(frames_of_function(bus, 6)) == 1
+
+
+def test_a_setting_on_a_link_that_is_down_is_not_written_then_or_later(bus: RtuDevices, line: Link) -> None:
+    with polling(line, device("cold", thermostat()), retry_s=(0.2,)) as told:
+        told.good("cold")
+        bus.do(bus.unplug)
+        told.next(LinkLost)
+        told.poller.post(Adjust("bus1", "cold", "setpoint", SETPOINT, "k1"))
+        assert told.next(Adjusted) == Adjusted("k1", "failed", None, "link bus1 is down; nothing was written")
+        bus.do(bus.plug)
+        told.good("cold")
+    assert not frames_of_function(bus, 6)
+
+
+def test_a_setting_of_a_device_that_has_none_is_not_written(line: Link) -> None:
+    with polling(line, device("one", Thermometer(1))) as told:
+        for name in ("one", "nobody"):
+            told.poller.post(Adjust("bus1", name, "setpoint", 7, "k1"))
+            assert told.next(Adjusted) == Adjusted("k1", "failed", None, f"{name} has no settings")
 
 
 def test_a_write_that_is_not_confirmed_has_failed(bus: RtuDevices, line: Link) -> None:

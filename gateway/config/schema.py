@@ -101,8 +101,10 @@ class Uplink:
         Duration, Within(ge=1, le=3600), Doc("With acknowledged_by: platform: what is not confirmed by then goes again")
     ] = 60.0
     commands: Annotated[
-        tuple[Literal["acknowledge", "reset", "shelve", "unshelve", "out_of_service", "in_service"], ...],
-        Doc("What this platform may ask of the gateway, beside resend"),
+        tuple[
+            Literal["acknowledge", "reset", "shelve", "unshelve", "out_of_service", "in_service", "write_point"], ...
+        ],
+        Doc("What this platform may ask of the gateway, beside resend; write_point: of the settings that devices name"),
     ] = ()
 
 

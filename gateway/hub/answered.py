@@ -25,7 +25,7 @@ class AnsweredCommands:
 
     def answered(self, command: Command) -> Reply | None:
         """What was answered to this command before; None if it is new."""
-        known = self._replies.get(_key(command))
+        known = self._replies.get(key_of(command))
         return None if known is None else known[1]
 
     def remember(self, command: Command, reply: Reply) -> Iterator[StateChange]:
@@ -33,7 +33,7 @@ class AnsweredCommands:
         if command.source == "local":
             return
         self._count += 1
-        key = _key(command)
+        key = key_of(command)
         self._replies[key] = self._count, reply
         yield StateChange(key, encode([self._count, reply.id, reply.result, reply.detail]))
         yield from self._forget()
@@ -60,5 +60,6 @@ class AnsweredCommands:
             yield StateChange(oldest, None)
 
 
-def _key(command: Command) -> str:
+def key_of(command: Command) -> str:
+    """What a command and its repetitions have in common."""
     return f"{_PREFIX}{command.issuer}/{command.id}"

@@ -29,7 +29,9 @@ from gateway.hub.own import (
 from gateway.hub.plan import Plan
 from gateway.hub.points import Points
 from gateway.hub.timekeeping import Timekeeper, Turned
+from gateway.hub.writes import NOT_READY, WRITE_POINT, SettingPoint, Writes
 from gateway.model import (
+    Adjusted,
     AlarmsKnown,
     AlarmView,
     Answered,
@@ -98,6 +100,8 @@ class Hub:
         self._uplinks: dict[str, UplinkHealth] = {}
         self._journal: JournalHealth | None = None
         self._commands = AnsweredCommands()
+        outputs = {SettingPoint(output.device, output.point) for output in plan.outputs}
+        self._writes = Writes(plan.settings, outputs, plan.run, self._numbering, self._commands, self._points)
         self._health_due = now.mono + FIRST_HEALTH_S
         self._time = Timekeeper(plan.run, plan.boot, now)
         self._readings = 0
@@ -107,6 +111,7 @@ class Hub:
             Stored: self._stored,
             Unstored: self._unstored,
             Command: self._command,
+            Adjusted: self._writes.adjusted,
             Answered: self._answered,
             StatusQuery: self._status_query,
             Recovered: self._recovered,
@@ -135,6 +140,11 @@ class Hub:
         """Records that the journal has not confirmed; may be read by any thread."""
         return self._numbering.not_stored
 
+    @property
+    def awaits_stored(self) -> bool:
+        """Whether somebody waits until the disk has taken a request; may be read by any thread."""
+        return self._writes.awaits_stored
+
     def handle(self, fact: Fact, now: Moment) -> Decision:
         """Everything that follows from `fact` at the moment `now`."""
         turned = self._time.look(now, self._numbering.last)
@@ -146,7 +156,7 @@ class Hub:
             decision = _joined(clock, decision)
         if decision.records and now.mono >= self._time.save_at:
             decision = decision._replace(state=decision.state + self._time.save(now))
-        self.wake = min(self._alarms.wake, self._health_due, self._outputs.wake)
+        self.wake = min(self._alarms.wake, self._health_due, self._outputs.wake, self._writes.wake)
         if not self.started:
             self.wake = min(self.wake, self._start.mono + RECOVERY_WAIT_S)
         return decision
@@ -177,7 +187,7 @@ class Hub:
         if not self.started and now.mono >= self._start.mono + RECOVERY_WAIT_S:
             made = (self._started_event(Recovered("unknown", None, {}), now), *made)
         writes = (*decision.writes, *self._outputs.due_retries(now.mono))
-        decision = decision._replace(records=made, writes=writes)
+        decision = _joined(decision._replace(records=made, writes=writes), self._writes.elapse(now))
         if now.mono < self._health_due:
             return decision
         self._health_due = now.mono + HEALTH_EVERY_S
@@ -275,6 +285,7 @@ class Hub:
                 made.append(self._output_event(switch, "switched", now))
         state += self._commands.restore(fact.state)
         decision = Decision(tuple(made), tuple(state), tuple(writes), (*notices, AlarmsKnown()))
+        decision = _joined(decision, self._writes.recovered(fact.state, now))
         if any(isinstance(notice, AlarmView) and notice.alarm == JOURNAL_FAILED for notice in notices):
             decision = _joined(decision, self._own_alarms(journal_works(), now))  # what failed was an earlier run's
         if fact.aside:
@@ -302,39 +313,46 @@ class Hub:
             decision = _joined(decision, self._own_alarms({JOURNAL_DAMAGED: trouble}, now))
         return decision
 
-    def _stored(self, fact: Stored, _: Moment) -> Decision:
+    def _stored(self, fact: Stored, now: Moment) -> Decision:
         self._numbering.stored(len(fact.rows) - fact.told)
-        return Decision()
+        return Decision(writes=self._writes.stored(fact.rows, now)) if self._writes.awaits_stored else Decision()
 
-    def _unstored(self, fact: Unstored, _: Moment) -> Decision:
+    def _unstored(self, fact: Unstored, now: Moment) -> Decision:
         self._numbering.stored(len(fact.rows))
-        return Decision()
+        return self._writes.unstored(fact.rows, now)
 
     # -- people and platforms
 
     def _command(self, command: Command, now: Moment) -> Decision:
+        if self._writes.joined(command):
+            return Decision()
         known = self._commands.answered(command)
         if known is not None:  # a platform repeats what it had no answer to
             return Decision(replies=((command.answer, known),))
-        decision, refusal = self._act(command, now)
         doubt = NOT_CHECKED if command.expires is not None and now.trust is Trust.UNSYNCED else ""
+        decision, refusal = self._act(command, doubt, now)
+        if command.name == WRITE_POINT and not refusal:
+            return decision  # answered when it is known what became of it
         reply = Reply(command.id, "refused" if refusal else "done", refusal or doubt)
         event = self._numbering.event(records.command(command, reply), now)
         return decision._replace(
             records=(*decision.records, event),
-            state=(*decision.state, *self._commands.remember(command, reply)),
+            state=(*decision.state, *(() if refusal is NOT_READY else self._commands.remember(command, reply))),
             replies=((command.answer, reply),),
         )
 
     def _answered(self, fact: Answered, now: Moment) -> Decision:
         return Decision((self._numbering.event(records.command(fact.command, fact.reply), now),))
 
-    def _act(self, command: Command, now: Moment) -> tuple[Decision, str]:
+    def _act(self, command: Command, doubt: str, now: Moment) -> tuple[Decision, str]:
         """What the command leads to, and why it is refused ("" if it is not)."""
         if command.expires is not None and command.expires < now.ts and now.trust is not Trust.UNSYNCED:
             return Decision(), "expired"
+        if command.name == WRITE_POINT:
+            requested = self._writes.request(command, doubt, now)
+            return (Decision(), requested) if isinstance(requested, str) else (requested, "")
         if command.name not in ACTS:
-            return Decision(), f"unknown command {command.name!r}; known: {', '.join(ACTS)}"
+            return Decision(), f"unknown command {command.name!r}; known: {', '.join((*ACTS, WRITE_POINT))}"
         changed = done(self._alarms, command, now)
         if isinstance(changed, str):
             return Decision(), changed

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from gateway import __version__
 from gateway.config.schema import Config, Device, Report
 from gateway.config.schema import Rule as RuleOptions
 from gateway.config.targets import targets
-from gateway.driver import Output
+from gateway.driver import Adjustable, Output
 from gateway.hub.alarm import Target
 from gateway.hub.own import OF_GATEWAY, alarms_of
+from gateway.hub.writes import Setting, SettingPoint
 from gateway.model import About, DeviceAbout, Point, RuleAbout, Value
 from gateway.refine.exception import Limit, Sending
 from gateway.rules.condition import Above, Below, Condition, Equals, Outside, SilentFor
@@ -37,6 +39,7 @@ class Plan:
     limits: Mapping[str, Mapping[str, Limit]]  # device -> point -> when it is recorded; others at each reading
     uplinks: tuple[str, ...]  # which miss what is never handed over
     own: tuple[str, ...] = OF_GATEWAY  # the gateway's own alarms
+    settings: Mapping[SettingPoint, Setting] = field(default_factory=dict)  # which a command may write
     boot: str = ""  # by which monotonic times of different runs can be compared; "": not known
 
 
@@ -67,6 +70,7 @@ def plan_of(config: Config, run: str, boot: str = "") -> Plan:
         limits={device_id: _limits(device, config.report) for device_id, device in config.devices.items()},
         own=(*OF_GATEWAY, *(alarm for name, uplink in config.uplinks.items() for alarm in alarms_of(name, uplink))),
         uplinks=tuple(config.uplinks),
+        settings=dict(_settings(config.devices)),
         boot=boot,
     )
 
@@ -74,6 +78,13 @@ def plan_of(config: Config, run: str, boot: str = "") -> Plan:
 def is_safety(device: Device) -> bool:
     """Whether a device's readings are taken first and its polls are never held back."""
     return any(point.kind in SAFETY_KINDS for point in device.built.points)
+
+
+def _settings(devices: Mapping[str, Device]) -> Iterator[tuple[SettingPoint, Setting]]:
+    for device_id, device in devices.items():
+        if isinstance(device.built, Adjustable):
+            for point in device.built.settings:
+                yield SettingPoint(device_id, point), Setting(device.link, partial(device.built.refusal, point))
 
 
 def _limits(device: Device, by_kind: Mapping[str, Report]) -> dict[str, Limit]:

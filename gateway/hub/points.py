@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.model import DeviceAbout, PointStatus, Reading, Reason
+from gateway.model import DeviceAbout, PointStatus, Reading, Reason, Value
 
 _STALE_AFTER = 3.0  # intervals without a good value
 
@@ -48,6 +48,16 @@ class Points:
         known = self._known.get(reading.device)
         if known is not None:
             known.take(reading)
+
+    def has(self, device: str, point: str) -> bool:
+        """Whether there is such a point."""
+        known = self._known.get(device)
+        return known is not None and point in known.names
+
+    def value(self, device: str, point: str) -> Value | None:
+        """The last good value of a point; None if there is none."""
+        reading = self._known[device].good(point) if self.has(device, point) else None
+        return None if reading is None else reading.values.get(point)
 
     def status(self, mono: float) -> tuple[PointStatus, ...]:
         """All points as they stand at monotonic time `mono`."""

@@ -19,6 +19,8 @@ from gateway.clock import Clock
 from gateway.hub.decide import Hub
 from gateway.hub.plan import Plan
 from gateway.model import (
+    Adjust,
+    Adjusted,
     Command,
     Decision,
     Fact,
@@ -45,7 +47,7 @@ MAX_BATCH = 500
 QUIET = frozenset({Stored, LinkHealth, JournalHealth, UplinkHealth})
 """Facts that need not wake the hub, unless it holds polls back until they come."""
 
-URGENT = QUIET | {Command}
+URGENT = QUIET | {Command, Adjusted}
 """Facts that overtake readings: a person waits for an answer, and what is quiet costs next to nothing."""
 
 BEHIND = 2_000
@@ -60,7 +62,7 @@ HOLD_S = 1.0
 class Rooms(Protocol):
     """Where the hub's decisions go. Every call returns at once."""
 
-    def write(self, write: Write) -> None:
+    def write(self, write: Write | Adjust) -> None:
         """Give a write to the poller of its link."""
 
     @property
@@ -92,7 +94,8 @@ class HubRoom:
 
     def post(self, fact: Fact) -> None:
         """Tell the hub a fact; never waits."""
-        (self._quiet if type(fact) in QUIET and not self.behind() else self._inbox).put(fact)
+        waits = type(fact) in QUIET and not self.behind() and not (type(fact) is Stored and self._hub.awaits_stored)
+        (self._quiet if waits else self._inbox).put(fact)
 
     def behind(self) -> bool:
         """Whether polls that are no safety polls should be held back."""

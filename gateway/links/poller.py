@@ -24,7 +24,7 @@ from gateway.links.attendance import Attendance
 from gateway.links.device import LinkDevice
 from gateway.links.port import Link, Watched
 from gateway.links.shared import SharedThread
-from gateway.model import Fact, LinkBack, LinkLost, Moment, Write
+from gateway.model import Adjust, Fact, LinkBack, LinkLost, Moment, Write
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Poller:
         self._retry_s = retry_s
         self._shared = shared
         self._safety = any(device.safety for device in devices)
-        self._inbox: SimpleQueue[Write | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Write | Adjust | None] = SimpleQueue()
         self._stopping = False
         self._up = False
         self._up_since = 0.0
@@ -75,8 +75,8 @@ class Poller:
         self._opens = 0
         self._health_due = 0.0
 
-    def post(self, write: Write) -> None:
-        """Switch an output, before the next poll."""
+    def post(self, write: Write | Adjust) -> None:
+        """Switch an output or write a setting, before the next poll."""
         self._inbox.put(write)
         self._link.wake()
 
@@ -173,7 +173,10 @@ class Poller:
         with suppress(Empty):
             posted = self._inbox.get(timeout=timeout_s) if timeout_s > 0 else self._inbox.get_nowait()
             while posted is not None:
-                self._attendance.writing.write(posted, up=self._up)
+                if isinstance(posted, Adjust):
+                    self._attendance.writing.adjust(posted, up=self._up)
+                else:
+                    self._attendance.writing.write(posted, up=self._up)
                 posted = self._inbox.get_nowait()
             self._stopping = True
         return not self._stopping

@@ -22,7 +22,7 @@ from gateway.hub.alarm import Target  # noqa: E402 - as above
 from gateway.hub.decide import Hub  # noqa: E402 - as above
 from gateway.hub.plan import Plan  # noqa: E402 - as above
 from gateway.hub.room import HubRoom  # noqa: E402 - as above
-from gateway.model import About, Decision, DeviceAbout, Notice, Reading, Record, Recovered, Row, Stored, Write  # noqa: E402 - as above
+from gateway.model import About, Adjust, Decision, DeviceAbout, Notice, Reading, Record, Recovered, Row, Stored, Write  # noqa: E402 - as above
 from gateway.refine.exception import Limit  # noqa: E402 - as above
 from gateway.rules.condition import Above  # noqa: E402 - as above
 from gateway.rules.judge import Rule  # noqa: E402 - as above
@@ -102,7 +102,7 @@ class Rooms:
         self.posted: SimpleQueue[Decision] = SimpleQueue()
         self.journal = self.posted.put
 
-    def write(self, write: Write) -> None:
+    def write(self, write: Write | Adjust) -> None:
         """No outputs here."""
 
     def uplinks(self, message: Record | Notice) -> None:
