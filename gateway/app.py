@@ -16,7 +16,7 @@ from pathlib import Path
 from gateway.clock import Clock, SystemClock
 from gateway.config.schema import Config
 from gateway.control import Control, command, socket_path, status
-from gateway.errors import JournalDown
+from gateway.errors import JournalDown, SitewardenError
 from gateway.hub.plan import plan_of
 from gateway.hub.room import HubRoom
 from gateway.journal.inbox import Post as JournalPost
@@ -27,7 +27,7 @@ from gateway.links.device import LinkDevice
 from gateway.links.poller import Poller
 from gateway.links.schedule import urgency
 from gateway.links.shared import SharedThread
-from gateway.model import Adjust, Json, Notice, Record, Reply, Status, Write
+from gateway.model import Adjust, Answer, Json, Notice, Question, Record, Reply, Status, Write
 from gateway.supervisor import Stage, Supervisor
 from gateway.uplink.connector import MqttWire
 from gateway.uplink.rooms import uplink
@@ -57,6 +57,15 @@ class _Rooms:
     def write(self, write: Write | Adjust) -> None:
         """To the poller of its link."""
         self.pollers[write.link].post(write)
+
+    def ask(self, question: Question) -> None:
+        """To the poller of the link that it is about."""
+        poller = self.pollers.get(question.link)
+        if poller is None:
+            fault = SitewardenError(f"there is no link {question.link} here", f"there are: {', '.join(self.pollers)}")
+            question.answer(Answer(fault=fault))
+        else:
+            poller.post(question)
 
     def uplinks(self, message: Record | Notice) -> None:
         """To every sender."""

@@ -12,7 +12,8 @@ Alarm     the life of one rule on one point; its id is `rule`, or `rule@device.p
           The gateway's own alarms have neither rule nor point; their ids are `what@where`, without a dot
 Response  what to do on the spot when an alarm changes: outputs to switch, text for people
 Fact      what the hub is told
-Decision  everything that one fact leads to: records, changed state, writes to outputs, notices, replies
+Question  what a person wants to know of a link or device beside its polls, through the running daemon
+Decision  everything that one fact leads to: records, changed state, writes to outputs, notices, replies, questions
 Record    one encoded line of the journal in a lane, numbered by the hub before anyone tries to store it
 Run       one life of the daemon process, a new random id at every start; (gateway, run, lane, seq) names a record
 Journal   the durable log of records and of the state that belongs to them, and what each uplink has acknowledged
@@ -27,6 +28,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
+from gateway.errors import SitewardenError
 from gateway.units import Form
 
 Value: TypeAlias = bool | int | float | str | tuple[float, float]
@@ -364,6 +366,57 @@ class StatusQuery(NamedTuple):
     answer: Callable[[Status], None]
 
 
+class Passing(NamedTuple):
+    """Bytes that passed on a wire at `mono` (monotonic seconds): sent to a device, or received from one."""
+
+    mono: float
+    sent: bool
+    data: bytes
+
+
+class ReadWanted(NamedTuple):
+    """Registers or bits of a unit, in one exchange; `table` is a name of driver.Table, `address` counts from 0."""
+
+    unit: int
+    table: str
+    address: int
+    size: int  # how many
+
+
+class PollWanted(NamedTuple):
+    """A device, asked as on its turn, which this is not: its schedule and what is recorded of it stay as they are."""
+
+    device: str
+
+
+class ListenWanted(NamedTuple):
+    """Everything that passes on the wire from now on; `hear` must not wait, and ends it by giving False."""
+
+    hear: Callable[[Passing], object]
+
+
+class Question(NamedTuple):
+    """What a person wants to know of a link beside its polls, which go first. It changes nothing.
+
+    `link` may be "" where a device names it. `until` (monotonic s) is when it is too late to ask, and when listening
+    ends. `answer` is called once, from the link's thread or the hub's, and must not wait.
+    """
+
+    link: str
+    wanted: ReadWanted | PollWanted | ListenWanted
+    until: float
+    answer: Callable[[Answer], None]
+
+
+class Answer(NamedTuple):
+    """What came of a question: registers or bits, or a reading; else the error that says why there is nothing."""
+
+    found: Sequence[int] | Reading | None = None
+    fault: SitewardenError | None = None
+    passed: tuple[Passing, ...] = ()  # on the wire meanwhile
+    took_s: float = 0.0  # on the wire, without the waiting before
+
+
 class TimeKnown(NamedTuple):
     """A source beside the system's clock is sure of the time: at monotonic `mono` (seconds) it was `ts` (UTC ms)."""
 
@@ -463,6 +516,7 @@ Fact: TypeAlias = (
     | Adjusted
     | Answered
     | StatusQuery
+    | Question
     | LinkLost
     | LinkBack
     | DeviceLost
@@ -602,6 +656,7 @@ class Decision(NamedTuple):
     writes: tuple[Write | Adjust, ...] = ()
     notices: tuple[Notice, ...] = ()
     replies: tuple[tuple[Callable[[Reply], None], Reply], ...] = ()
+    questions: tuple[Question, ...] = ()
 
 
 # ---------------------------------------------------------------- between the journal and the senders

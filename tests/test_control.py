@@ -28,6 +28,7 @@ from gateway.model import (
     LinkHealth,
     Moment,
     Notice,
+    Question,
     Reading,
     Record,
     Recovered,
@@ -45,11 +46,15 @@ class Told:
 
     def __init__(self) -> None:
         self.writes: SimpleQueue[Write | Adjust] = SimpleQueue()
+        self.questions: SimpleQueue[Question] = SimpleQueue()
         self.journal_inbox: SimpleQueue[Decision] = SimpleQueue()
         self.uplink_inbox: SimpleQueue[Record | Notice] = SimpleQueue()
 
     def write(self, write: Write | Adjust) -> None:
         self.writes.put(write)
+
+    def ask(self, question: Question) -> None:
+        self.questions.put(question)
 
     def journal(self, decision: Decision) -> None:
         if not any('"event":"started"' in record.text for record in decision.records):

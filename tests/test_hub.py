@@ -21,6 +21,7 @@ from gateway.model import (
     JOURNAL_FAILED,
     About,
     AlarmState,
+    Answer,
     Answered,
     Command,
     Decision,
@@ -31,9 +32,12 @@ from gateway.model import (
     LinkBack,
     LinkLost,
     Moment,
+    PollWanted,
     PreviousRun,
     Priority,
+    Question,
     Reading,
+    ReadWanted,
     Reason,
     Record,
     Recovered,
@@ -456,6 +460,38 @@ def test_a_command_is_refused_with_a_reason_when_expired_unknown_or_malformed() 
         "there is no alarm 'nix'",
         "this alarm does not stand",
     ]
+
+
+@pytest.mark.parametrize("name", ["read", "probe", "capture"])
+def test_what_a_person_looks_at_beside_the_daemon_is_recorded_once(name: str) -> None:
+    hub = Stepped()
+    replies: list[Reply] = []
+    decision = hub.tell(Command("1", name, {"of": "unit 5 on bus1"}, "ada", "local", None, replies.append))
+    (record,) = decision.records
+    assert json.loads(record.text) == {
+        "event": "command",
+        "id": "1",
+        "name": name,
+        "issuer": "ada",
+        "source": "local",
+        "result": "done",
+        "detail": "unit 5 on bus1",
+    }
+    refused = hub.tell(Command("2", name, {}, "ada", "platform", None, replies.append))
+    assert [reply.result for _, reply in refused.replies] == ["refused"]
+
+
+def test_a_question_goes_to_the_link_that_it_names_or_its_device() -> None:
+    hub = Stepped()
+    answers: list[Answer] = []
+    of_device = Question("", PollWanted("cold-1"), 1.0, answers.append)
+    of_unit = Question("bus1", ReadWanted(1, "input", 0, 2), 1.0, answers.append)
+    assert hub.tell(of_device) == Decision(questions=(of_device._replace(link="bus1"),))
+    assert hub.tell(of_unit) == Decision(questions=(of_unit,))
+    assert not answers
+    assert hub.tell(of_device._replace(wanted=PollWanted("cold-9"))) == Decision()
+    there = "there is no device cold-9 here (there are: cold-1, smoke-1, smoke-2, siren)"
+    assert [str(answer.fault) for answer in answers] == [there]
 
 
 def test_what_an_uplink_has_answered_by_itself_is_on_record() -> None:

@@ -23,6 +23,9 @@ ACTS: Mapping[str, Change] = {
 }
 """The commands about an alarm, and what each does to it."""
 
+LOOKS = frozenset({"read", "probe", "capture"})
+"""What a person on the spot does with a device beside the polls: it changes nothing, and is recorded all the same."""
+
 MAX_REASON = 256
 _OF_LIFE = frozenset({Change.ACKNOWLEDGED, Change.RESET})
 _WITH_REASON = frozenset({Change.SHELVED, Change.OUT_OF_SERVICE})

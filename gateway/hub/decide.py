@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from gateway import records
-from gateway.hub.acts import ACTS, done
+from gateway.errors import SitewardenError
+from gateway.hub.acts import ACTS, LOOKS, done
 from gateway.hub.alarms import STATE_PREFIX, Alarms, Changed
 from gateway.hub.answered import AnsweredCommands
 from gateway.hub.numbering import Numbering
@@ -34,6 +35,7 @@ from gateway.model import (
     Adjusted,
     AlarmsKnown,
     AlarmView,
+    Answer,
     Answered,
     CertificatesRead,
     Command,
@@ -53,6 +55,8 @@ from gateway.model import (
     LinkLost,
     Moment,
     Notice,
+    PollWanted,
+    Question,
     Reading,
     Record,
     Recovered,
@@ -114,6 +118,7 @@ class Hub:
             Adjusted: self._writes.adjusted,
             Answered: self._answered,
             StatusQuery: self._status_query,
+            Question: self._question,
             Recovered: self._recovered,
             LinkBack: self._link_back,
             Stopping: self._stopping,
@@ -333,7 +338,8 @@ class Hub:
         decision, refusal = self._act(command, doubt, now)
         if command.name == WRITE_POINT and not refusal:
             return decision  # answered when it is known what became of it
-        reply = Reply(command.id, "refused" if refusal else "done", refusal or doubt)
+        about = str(command.args.get("of", "")) if command.name in LOOKS else ""
+        reply = Reply(command.id, "refused" if refusal else "done", refusal or doubt or about)
         event = self._numbering.event(records.command(command, reply), now)
         return decision._replace(
             records=(*decision.records, event),
@@ -351,6 +357,8 @@ class Hub:
         if command.name == WRITE_POINT:
             requested = self._writes.request(command, doubt, now)
             return (Decision(), requested) if isinstance(requested, str) else (requested, "")
+        if command.name in LOOKS and command.source == "local":
+            return Decision(), ""
         if command.name not in ACTS:
             return Decision(), f"unknown command {command.name!r}; known: {', '.join((*ACTS, WRITE_POINT))}"
         changed = done(self._alarms, command, now)
@@ -373,6 +381,18 @@ class Hub:
             )
         )
         return Decision()
+
+    def _question(self, question: Question, _: Moment) -> Decision:
+        """Passed on to its link, which a device names."""
+        if isinstance(question.wanted, PollWanted):
+            name = question.wanted.device
+            links = {it.device: it.link for it in self._plan.about.devices}
+            if name not in links:
+                fault = SitewardenError(f"there is no device {name} here", f"there are: {', '.join(links)}")
+                question.answer(Answer(fault=fault))
+                return Decision()
+            question = question._replace(link=links[name])
+        return Decision(questions=(question,))
 
     # -- the gateway itself
 
@@ -428,4 +448,5 @@ def _joined(first: Decision, second: Decision) -> Decision:
         first.writes + second.writes,
         first.notices + second.notices,
         first.replies + second.replies,
+        first.questions + second.questions,
     )

@@ -28,6 +28,7 @@ from gateway.model import (
     Lane,
     LinkHealth,
     Notice,
+    Question,
     Reading,
     Record,
     Stopping,
@@ -47,7 +48,7 @@ MAX_BATCH = 500
 QUIET = frozenset({Stored, LinkHealth, JournalHealth, UplinkHealth})
 """Facts that need not wake the hub, unless it holds polls back until they come."""
 
-URGENT = QUIET | {Command, Adjusted}
+URGENT = QUIET | {Command, Adjusted, Question}
 """Facts that overtake readings: a person waits for an answer, and what is quiet costs next to nothing."""
 
 BEHIND = 2_000
@@ -64,6 +65,9 @@ class Rooms(Protocol):
 
     def write(self, write: Write | Adjust) -> None:
         """Give a write to the poller of its link."""
+
+    def ask(self, question: Question) -> None:
+        """Give a question to the poller of its link."""
 
     @property
     def journal(self) -> Callable[[Decision], None]:
@@ -151,6 +155,8 @@ class HubRoom:
         decision = self._hub.handle(fact, now)
         for write in decision.writes:
             self._rooms.write(write)
+        for question in decision.questions:
+            self._rooms.ask(question)
         if self._held is None:
             self._pass_on(decision)
         elif self._hub.started:  # first `started`, then what waited for it, then what came of it: by their numbers

@@ -87,6 +87,11 @@ class Asking:
             self.ask(each, now, self._tell)
         return True
 
+    def safety_due(self) -> bool:
+        """Whether it is a safety device's turn."""
+        turn = self._schedule.due(self._clock.mono())
+        return turn is not None and self._devices[turn.device].device.safety
+
     def whose_turn(self, now: float) -> Turn | None:
         """Whose turn it is."""
         return self._schedule.due(now)

@@ -23,8 +23,9 @@ from gateway.errors import LinkDown
 from gateway.links.attendance import Attendance
 from gateway.links.device import LinkDevice
 from gateway.links.port import Link, Watched
+from gateway.links.questions import Questions
 from gateway.links.shared import SharedThread
-from gateway.model import Adjust, Fact, LinkBack, LinkLost, Moment, Write
+from gateway.model import Adjust, Fact, LinkBack, LinkLost, Moment, Question, Write
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,8 @@ class Poller:
         self._retry_s = retry_s
         self._shared = shared
         self._safety = any(device.safety for device in devices)
-        self._inbox: SimpleQueue[Write | Adjust | None] = SimpleQueue()
+        self._questions = Questions(link, devices, clock)
+        self._inbox: SimpleQueue[Write | Adjust | Question | None] = SimpleQueue()
         self._stopping = False
         self._up = False
         self._up_since = 0.0
@@ -75,9 +77,9 @@ class Poller:
         self._opens = 0
         self._health_due = 0.0
 
-    def post(self, write: Write | Adjust) -> None:
-        """Switch an output or write a setting, before the next poll."""
-        self._inbox.put(write)
+    def post(self, wanted: Write | Adjust | Question) -> None:
+        """Switch an output or write a setting, before the next poll; answer a question when the polls leave time."""
+        self._inbox.put(wanted)
         self._link.wake()
 
     def stop(self) -> None:
@@ -103,7 +105,9 @@ class Poller:
         """Open the link and have the outputs at their safe values; raises LinkDown."""
         self._link.open()
         self._opens += 1
-        self._attendance.begin({family: self._link.offer(family) for family in self._attendance.families})
+        offers = {family: self._link.offer(family) for family in self._attendance.families}
+        self._attendance.begin(offers)
+        self._questions.begin(offers)
         now = self._clock.mono()
         down_s = 0.0 if self._lost_at is None else now - self._lost_at
         if self._lost_at is not None:
@@ -116,18 +120,25 @@ class Poller:
         """Ask, hear and write until told to stop; raises LinkDown."""
         attendance = self._attendance
         while self._take_inbox():
-            if self._shared is not None and attendance.ahead.in_good_order and self._lend(self._shared):
+            if self._shared is not None and self._lendable and self._lend(self._shared):
                 continue
             asked = attendance.asking.take_turn()
+            asked = self._questions.take_turn(attendance.asking.safety_due, idle=not asked) or asked
             if not asked:
                 longest = self._clock.mono() + _LONGEST_WAIT_S
-                attendance.hearing.hear(self._link.wait(min(longest, attendance.next_due())))
+                until = min(longest, attendance.next_due(), self._questions.due)
+                attendance.hearing.hear(self._link.wait(until))
             elif attendance.hearing.any:
                 attendance.hearing.hear(self._link.wait(0.0))
             attendance.hearing.say_silences()
             self._tell_health_if_due(self._clock.mono())
         with suppress(LinkDown):
             attendance.writing.write_safe_values()
+
+    @property
+    def _lendable(self) -> bool:
+        """Whether all goes as it did before, and nobody asks anything beside."""
+        return self._attendance.ahead.in_good_order and self._questions.due == math.inf
 
     def _lend(self, shared: SharedThread) -> bool:
         """Have the link served by `shared` until something is wrong; False if that cannot be. Raises LinkDown."""
@@ -158,6 +169,7 @@ class Poller:
         log.error("%s is down: %s", self.name, error)
         self._tell(LinkLost(self._id, error.what, error.hint))
         self._attendance.end()
+        self._questions.lost(error)
         self._tell_health()
 
     def _pause(self) -> None:
@@ -175,6 +187,8 @@ class Poller:
             while posted is not None:
                 if isinstance(posted, Adjust):
                     self._attendance.writing.adjust(posted, up=self._up)
+                elif isinstance(posted, Question):
+                    self._questions.put(posted, up=self._up)
                 else:
                     self._attendance.writing.write(posted, up=self._up)
                 posted = self._inbox.get_nowait()

@@ -11,12 +11,13 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from gateway.driver import Family, Heard, Pins, Registers, Stream
 from gateway.errors import LinkDown
 from gateway.links.tally import Tally
+from gateway.model import Passing
 from gateway.wiretime import reply_within_s
 
 _CHUNK = 4096  # what one read takes at most: the size of the kernel's buffer of a serial port
@@ -69,6 +70,18 @@ class Metered(Protocol):
         """Wait for replies so long beside their time on the wire; None: as long as the link says."""
 
 
+Tap: TypeAlias = Callable[[Passing], None]
+"""Is told of all bytes that pass, by whichever thread serves the link; must not wait."""
+
+
+@runtime_checkable
+class Tapped(Protocol):
+    """A link whose bytes can be listened in on."""
+
+    def tap(self, tap: Tap | None) -> None:
+        """Tell `tap` of everything that passes from now on; None: nobody."""
+
+
 class Port(Protocol):
     """Bytes to and from devices that answer when asked."""
 
@@ -108,6 +121,7 @@ class Wire:
     def __init__(self, name: str, hint: str, char_s: float = 0.0) -> None:
         self.last = 0.0
         self.noise_bytes = 0
+        self.tap: Tap | None = None  # who is told of all bytes
         self._name = name
         self._hint = hint  # what to look for when the other end has gone
         self._char_s = char_s
@@ -203,16 +217,22 @@ class Wire:
         if not data:  # readable without a byte: closed, or unplugged
             raise self._gone("the other end has gone")
         self.last = time.monotonic()
+        if self.tap is not None:
+            self.tap(Passing(self.last, sent=False, data=data))
         return data
 
     def _write(self, data: bytes) -> int:
         """How many bytes of `data` were taken."""
+        began = time.monotonic() if self.tap is not None else 0.0
         try:
-            return os.write(self._fd, data)
+            taken = os.write(self._fd, data)
         except BlockingIOError:
             return 0
         except OSError as error:
             raise self._gone(error.strerror or str(error)) from error
+        if self.tap is not None:
+            self.tap(Passing(began, sent=True, data=data[:taken]))
+        return taken
 
     def _wait_for_bytes(self, until: float) -> list[tuple[int, int]]:
         """What poll says of the file descriptor, by then. A short wait, as for the gap on a line, is exact."""

@@ -21,7 +21,8 @@ from typing import NamedTuple, TypeAlias
 
 from gateway.driver import Edge, Family, Heard, Pins, Registers, Stream
 from gateway.errors import LinkDown
-from gateway.links.port import Pace
+from gateway.links.port import Pace, Tap
+from gateway.model import Passing
 
 _PAUSE_S = 1.0  # between two rounds of a capture that is played for ever
 
@@ -133,6 +134,7 @@ class Replay:
         self._reply = b""
         self._levels: dict[int, bool] = {}
         self._inbox: SimpleQueue[None] = SimpleQueue()
+        self._tap: Tap | None = None
 
     def open(self) -> None:
         """Read the capture; raises LinkDown."""
@@ -176,11 +178,16 @@ class Replay:
         """Make `wait` return; from any thread."""
         self._inbox.put(None)
 
+    def tap(self, tap: Tap | None) -> None:
+        """Tell `tap` of everything that passes from now on; None: nobody."""
+        self._tap = tap
+
     def prepare(self) -> None:
         """A capture is always ready."""
 
     def write(self, data: bytes) -> None:
         """Look for the request and have its reply ready."""
+        self._tell(sent=True, data=data)
         order = range(self._next, len(self._items))
         for at in (*order, *range(self._next)) if self._loop else order:
             if self._items[at] == Sent(data) and not self._pushes:
@@ -191,7 +198,13 @@ class Replay:
         """The reply, at once; nothing where there is none."""
         del until
         reply, self._reply = self._reply, b""
+        if reply:
+            self._tell(sent=False, data=reply)
         return reply
+
+    def _tell(self, *, sent: bool, data: bytes) -> None:
+        if self._tap is not None:
+            self._tap(Passing(time.monotonic(), sent, data))
 
     def noise(self, count: int) -> None:
         """Count bytes that belonged to no reply."""
@@ -219,6 +232,7 @@ class Replay:
                 case Passed(seconds):
                     self._due += seconds
                 case Received(data):
+                    self._tell(sent=False, data=data)
                     return Heard(data, now)
                 case Level(pin, high):
                     self._levels[pin] = high

@@ -17,7 +17,7 @@ import serial
 from gateway.config import schema
 from gateway.driver import Family, Heard, Registers, Stream
 from gateway.errors import LinkDown
-from gateway.links.port import Pace, Wire
+from gateway.links.port import Pace, Tap, Wire
 from gateway.wiretime import of_line
 
 _PARITY = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
@@ -83,6 +83,10 @@ class SerialLine:
     def wake(self) -> None:
         """Make `wait` return; from any thread."""
         self._wire.wake()
+
+    def tap(self, tap: Tap | None) -> None:
+        """Tell `tap` of everything that passes from now on; None: nobody."""
+        self._wire.tap = tap
 
 
 def _unusable(line: schema.SerialLink, error: Exception) -> LinkDown:

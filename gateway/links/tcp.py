@@ -15,7 +15,7 @@ from gateway.config import schema
 from gateway.driver import Family, Heard, Registers, Stream
 from gateway.errors import LinkDown
 from gateway.links.foresight import Foresight
-from gateway.links.port import Pace, Wire
+from gateway.links.port import Pace, Tap, Wire
 
 _UNACKNOWLEDGED_MS = 5_000  # what was sent and is not acknowledged for so long ends the connection
 _IDLE_S, _PROBE_S, _PROBES = 30, 5, 3  # an idle connection is probed, and given up after 45 s
@@ -96,6 +96,10 @@ class TcpPeer:
     def wake(self) -> None:
         """Make `wait` return; from any thread."""
         self._wire.wake()
+
+    def tap(self, tap: Tap | None) -> None:
+        """Tell `tap` of everything that passes from now on; None: nobody."""
+        self._wire.tap = tap
 
     def prepare(self) -> None:
         """Make ready for a request: connect again where the idle peer has closed; raises LinkDown."""

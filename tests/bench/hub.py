@@ -22,7 +22,20 @@ from gateway.hub.alarm import Target  # noqa: E402 - as above
 from gateway.hub.decide import Hub  # noqa: E402 - as above
 from gateway.hub.plan import Plan  # noqa: E402 - as above
 from gateway.hub.room import HubRoom  # noqa: E402 - as above
-from gateway.model import About, Adjust, Decision, DeviceAbout, Notice, Reading, Record, Recovered, Row, Stored, Write  # noqa: E402 - as above
+from gateway.model import (  # noqa: E402 - as above
+    About,
+    Adjust,
+    Decision,
+    DeviceAbout,
+    Notice,
+    Question,
+    Reading,
+    Record,
+    Recovered,
+    Row,
+    Stored,
+    Write,
+)
 from gateway.refine.exception import Limit  # noqa: E402 - as above
 from gateway.rules.condition import Above  # noqa: E402 - as above
 from gateway.rules.judge import Rule  # noqa: E402 - as above
@@ -104,6 +117,9 @@ class Rooms:
 
     def write(self, write: Write | Adjust) -> None:
         """No outputs here."""
+
+    def ask(self, question: Question) -> None:
+        """No links here."""
 
     def uplinks(self, message: Record | Notice) -> None:
         """Gone."""
