@@ -6,7 +6,7 @@ attends) or `{"ask": "command", "name": ..., "args": ..., "issuer": ...}`; one J
 
 - It decides nothing: it posts to the hub and passes on its answer.
 - Clients are served one after the other. Each gets `CLIENT_S` seconds and `MAX_REQUEST` bytes for its request; a slow
-  or silent one costs the others no more than that.
+  or silent one costs the others no more than that. Who has something written to a device waits for it apart.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -31,6 +31,9 @@ from gateway.records import encode
 log = logging.getLogger(__name__)
 
 CLIENT_S = 2.0
+WRITE_S = 35.0
+"""How long is waited for what becomes of a write to a device."""
+
 MAX_REQUEST = 64 * 1024
 _BACKLOG = 16
 _Answer = TypeVar("_Answer")
@@ -83,8 +86,7 @@ class Control:
             while not self._stopping.is_set():
                 with suppress(OSError):  # the client's side of the connection is its own affair
                     client, _ = listener.accept()
-                    with client:
-                        self._serve(client)
+                    self._serve(client)
         with suppress(FileNotFoundError):
             self._path.unlink()
 
@@ -99,21 +101,37 @@ class Control:
         listener.listen(_BACKLOG)
 
     def _serve(self, client: socket.socket) -> None:
-        try:
-            answer = self._answer(_read_line(client))
-        except SitewardenError as error:
-            answer = {"error": error.what, "hint": error.hint}
-        client.settimeout(CLIENT_S)
-        client.sendall(encode(answer).encode() + b"\n")
+        with ExitStack() as at_end:
+            at_end.enter_context(client)
+            try:
+                request = _read_line(client)
+            except SitewardenError as error:
+                _say(client, {"error": error.what, "hint": error.hint})
+                return
+            if request.get("name") == "write_point":
+                at_end.pop_all()
+                threading.Thread(target=self._finish, args=(client, request), daemon=True).start()
+            else:
+                _say(client, self._told(request, CLIENT_S))
 
-    def _answer(self, request: dict[str, Any]) -> Json:
+    def _finish(self, client: socket.socket, request: dict[str, Any]) -> None:
+        with suppress(OSError), client:
+            _say(client, self._told(request, WRITE_S))
+
+    def _told(self, request: dict[str, Any], timeout_s: float) -> Json:
+        try:
+            return self._answer(request, timeout_s)
+        except SitewardenError as error:
+            return {"error": error.what, "hint": error.hint}
+
+    def _answer(self, request: dict[str, Any], timeout_s: float) -> Json:
         match request:
             case {"ask": "status"}:
                 return asdict(status(self._post, CLIENT_S))
             case {"ask": "links"}:
                 return {"pid": os.getpid(), "links": self._links}
             case {"ask": "command", "name": str(name), "args": dict(args), "issuer": str(issuer)}:
-                reply = command(name, args, issuer, self._post, CLIENT_S)
+                reply = command(name, args, issuer, self._post, timeout_s)
                 return {"id": reply.id, "result": reply.result, "detail": reply.detail}
         raise SitewardenError("not a request", 'ask {"ask": "status"} or {"ask": "command", ...}')
 
@@ -136,6 +154,11 @@ def _status_query(answer: Callable[[Status], None]) -> Fact:
     return StatusQuery(answer)
 
 
+def _say(client: socket.socket, answer: Json) -> None:
+    client.settimeout(CLIENT_S)
+    client.sendall(encode(answer).encode() + b"\n")
+
+
 def _read_line(client: socket.socket) -> dict[str, Any]:
     data = b""
     until = time.monotonic() + CLIENT_S
@@ -156,13 +179,13 @@ def _read_line(client: socket.socket) -> dict[str, Any]:
     return request
 
 
-def ask(state_dir: Path, request: Mapping[str, Json]) -> dict[str, Any]:
-    """The running daemon's answer to one request; SitewardenError with a hint where there is none."""
+def ask(state_dir: Path, request: Mapping[str, Json], timeout_s: float = CLIENT_S) -> dict[str, Any]:
+    """The running daemon's answer to one request; SitewardenError with a hint where there is none in time."""
     path = socket_path(state_dir)
     data = b""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(2 * CLIENT_S)
+            client.settimeout(timeout_s + CLIENT_S)
             client.connect(str(path))
             client.sendall(encode(request).encode() + b"\n")
             while chunk := client.recv(65536):

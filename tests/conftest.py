@@ -35,6 +35,7 @@ SLOW_FILES = frozenset(
         "test_questions.py",
         "test_shared_links.py",
         "test_uplink_mosquitto.py",
+        "test_write_end_to_end.py",
     }
 )
 """Whole processes start, stop and are killed in these, or timeouts have to pass.
