@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from difflib import get_close_matches
+from typing import Annotated, Literal, TypeAlias
 
 from drivers.modbus_writing import Writing
+from gateway.driver import Doc
 from gateway.units import KINDS, Form
 
 TableName: TypeAlias = Literal["coil", "discrete", "holding", "input"]
@@ -83,8 +85,8 @@ class ScaleBy:
 
     __pydantic_config__ = CHECKED
 
-    point: str
-    scales: Mapping[int, float] = field(hash=False)
+    point: Annotated[str, Doc("The point that tells it")]
+    scales: Annotated[Mapping[int, float], Doc("What is read there, and which scale it means")] = field(hash=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -101,25 +103,25 @@ class RegisterPoint:
 
     __pydantic_config__ = CHECKED
 
-    kind: str  # a key of units.KINDS; fixes the unit
-    table: TableName
-    address: int  # 0-based, as on the wire
-    type: TypeName
-    bit: int | None = None
-    bits: int | None = None  # how many, with type bits
-    registers: int | None = None  # that a text takes
-    order: Order = "ABCD"  # of the bytes of a value: ABCD is big endian, CDAB has the low register first
-    scale: float = 1.0
-    scale_by: ScaleBy | None = None  # in place of scale: it is told by another point
-    offset: float = 0.0
-    decimals: int | None = None  # of the value; left out: as many as scale and offset have
-    sentinels: tuple[int, ...] = ()  # raw values that say: no sensor. As bits (0x8000) or as the signed number
-    minimum: float | None = None  # in the unit of the kind; below: out of range
-    maximum: float | None = None
-    inverted: bool = False  # the bit is 1 at rest
-    writable: bool = False
-    readable: bool = True
-    write: Writing | None = None  # how it is written, where that is not as the specification has it
+    kind: Annotated[str, Doc("What it measures, which fixes its unit")]
+    table: Annotated[TableName, Doc("Read by function 1 (coil), 2 (discrete), 3 (holding) or 4 (input)")]
+    address: Annotated[int, Doc("As on the wire, from 0; lists that count from 1, or from 40001, are one too high")]
+    type: Annotated[TypeName, Doc("What its bits spell")]
+    bit: Annotated[int | None, Doc("Of type bit: which, 0 (least) to 15; of type bits: the least of them")] = None
+    bits: Annotated[int | None, Doc("Of type bits: how many")] = None
+    registers: Annotated[int | None, Doc("Of type ascii: how many the text takes")] = None
+    order: Annotated[Order, Doc("Of the bytes: ABCD is big endian, CDAB has the low register first")] = "ABCD"
+    scale: Annotated[float, Doc("value = raw * scale + offset, in the unit of the kind")] = 1.0
+    scale_by: Annotated[ScaleBy | None, Doc("In place of scale: another point tells it")] = None
+    offset: Annotated[float, Doc("value = raw * scale + offset")] = 0.0
+    decimals: Annotated[int | None, Doc("Of the value; left out: as many as scale and offset have")] = None
+    sentinels: Annotated[tuple[int, ...], Doc("Raw values that mean no sensor: 0x8000, or the signed number")] = ()
+    minimum: Annotated[float | None, Doc("Of what can be measured, in the unit of the kind")] = None
+    maximum: Annotated[float | None, Doc("Of what can be measured, in the unit of the kind")] = None
+    inverted: Annotated[bool, Doc("The bit is 1 at rest")] = False
+    writable: Annotated[bool, Doc("An output that can be switched")] = False
+    readable: Annotated[bool, Doc("false: an output that can only be written")] = True
+    write: Annotated[Writing | None, Doc("How it is written, where that is not as the specification has it")] = None
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
@@ -190,7 +192,9 @@ def _text_problems(point: RegisterPoint) -> Iterator[str]:
 def _kind_problems(point: RegisterPoint) -> tuple[str, ...]:
     kind = KINDS.get(point.kind)
     if kind is None:
-        return (f"kind: {point.kind!r} is none of {', '.join(KINDS)}",)
+        close = get_close_matches(point.kind[:80], KINDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else "the kinds are listed in drivers/README.md"
+        return (f"kind: there is no kind {point.kind[:80]!r}; {hint}",)
     wanted = kind.form if kind.form in _FITTING else None
     if point.form is not wanted:
         fitting = "a number" if wanted is None else _FITTING[wanted]

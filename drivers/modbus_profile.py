@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from drivers.modbus_point import CHECKED, RegisterPoint
+from gateway.driver import Doc
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -22,12 +23,21 @@ class Bus:
 
     __pydantic_config__ = CHECKED
 
-    baudrate: int = 9600
-    parity: Literal["none", "even", "odd"] = "none"
-    stopbits: Literal[1, 2] = 1
-    unit: int = 1
-    tcp_port: int | None = None  # of a device that speaks Modbus TCP; the serial settings then mean nothing
-    verified: bool = True  # false: from memory, in no source
+    baudrate: Annotated[int, Doc("Of a serial line")] = 9600
+    parity: Annotated[Literal["none", "even", "odd"], Doc("Of a serial line")] = "none"
+    stopbits: Annotated[Literal[1, 2], Doc("Of a serial line")] = 1
+    unit: Annotated[int, Doc("The device's own address: 1 to 247 by the specification, up to 255 in the wild")] = 1
+    tcp_port: Annotated[int | None, Doc("Of a device that speaks Modbus TCP; it has no serial line then")] = None
+    verified: Annotated[bool, Doc("false: these settings are from memory, in no source")] = True
+
+    def __post_init__(self) -> None:
+        """Refuse what no device can have."""
+        if not 1 <= self.unit <= 255:
+            raise ValueError(f"unit: from 1 to 255, not {self.unit}")
+        if not 300 <= self.baudrate <= 4_000_000:
+            raise ValueError(f"baudrate: from 300 to 4000000, not {self.baudrate}")
+        if self.tcp_port is not None and not 1 <= self.tcp_port <= 65535:
+            raise ValueError(f"tcp_port: from 1 to 65535, not {self.tcp_port}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +46,17 @@ class Profile:
 
     __pydantic_config__ = CHECKED
 
-    model: str
-    maker: str
-    sources: tuple[str, ...]
-    confidence: Literal["high", "medium"]
-    points: Mapping[str, RegisterPoint]
-    verified: str = ""  # what was checked of it, and how
-    bus: Bus | None = None
-    wiring: str = ""
-    quirks: tuple[str, ...] = ()
-    max_registers: int = 60  # most registers in one read; of bits, 16 times as many
-    max_gap: int = 16  # most registers (or bits) nobody asked for, that one read may run over
+    model: Annotated[str, Doc("What is printed on the device")]
+    maker: Annotated[str, Doc("Who makes or sells it")]
+    sources: Annotated[tuple[str, ...], Doc("The documents and programs that it was made from")]
+    confidence: Annotated[Literal["high", "medium"], Doc("medium is beta: a device needs accept_beta: true")]
+    points: Annotated[Mapping[str, RegisterPoint], Doc("By name")]
+    verified: Annotated[str, Doc("What was checked of it, and how")] = ""
+    bus: Annotated[Bus | None, Doc("How the device leaves the factory")] = None
+    wiring: Annotated[str, Doc("What is connected to what")] = ""
+    quirks: Annotated[tuple[str, ...], Doc("What the one who installs it should know")] = ()
+    max_registers: Annotated[int, Doc("Most registers in one read, 4 to 125; of bits, 16 times as many")] = 60
+    max_gap: Annotated[int, Doc("Most registers that nobody asked for, which one read may run over, 0 to 125")] = 16
 
     def __post_init__(self) -> None:
         """Refuse an empty profile, unusable names and impossible limits."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from gateway.driver import Doc
 
 _CHECKED: Mapping[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 """As in modbus_point.py."""
@@ -22,9 +24,11 @@ class Writing:
 
     __pydantic_config__ = _CHECKED
 
-    function: Literal[5, 6, 15, 16] | None = None  # left out: 5 for a coil, 6 for a register, 16 for several
-    on: int | None = None  # left out: 0xFF00 with function 5, else 1
-    off: int | None = None  # left out: 0
+    function: Annotated[
+        Literal[5, 6, 15, 16] | None, Doc("Left out: 5 for a coil, 6 for a register, 16 for several")
+    ] = None
+    on: Annotated[int | None, Doc("The word for on; left out: 0xFF00 with function 5, else 1")] = None
+    off: Annotated[int | None, Doc("The word for off; left out: 0")] = None
 
     def __post_init__(self) -> None:
         """Refuse words that are none, or that mean both."""

@@ -15,7 +15,8 @@ at the top of its module, and what it keeps of its options is plain data: no ope
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
@@ -27,11 +28,27 @@ Seconds: TypeAlias = Annotated[float, "seconds"]
 """A duration option of a driver, in seconds; the configuration writes it as `5s`, `200ms`, `10m`, `2h`, `1d`."""
 
 
+_Schema: TypeAlias = dict[str, Any]
+
 PROFILE = "profile"
 """Marks an option that the configuration writes as a profile's name: `profile: Annotated[SomeDataclass, PROFILE]`.
 
 The configuration reads that YAML file, checks it against the dataclass and hands the driver an instance of it.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """Marks an option, or a key of a profile, with what it is for: `Annotated[int, Doc("...")]`.
+
+    For people and their editors; pydantic asks the mark itself, so that nobody else needs it.
+    """
+
+    text: str
+
+    def __get_pydantic_json_schema__(self, schema: _Schema, handler: Callable[[Any], _Schema]) -> _Schema:
+        """The description that an editor shows."""
+        return {**handler(schema), "description": self.text}
 
 
 class Family(StrEnum):

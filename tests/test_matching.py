@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,7 +23,8 @@ FUNCTIONS = {1: Table.COIL, 2: Table.DISCRETE, 3: Table.HOLDING, 4: Table.INPUT}
 WHOLE = [
     path
     for path in sorted((Path(__file__).parent / "drivers" / "modbus").glob("normal-*.capture"))
-    if '"bad"' not in path.with_suffix(".golden").read_text() and '"unused"' not in path.read_text()
+    if '"bad"' not in path.with_suffix(".golden").read_text()
+    and not re.search('"unused"|framing: tcp|relay4-clone', path.read_text())  # the last one cannot be read at all
 ]
 """Recordings of devices that show nothing but good values, of all their points."""
 FACTORY = Bus()

@@ -352,7 +352,8 @@ def read_profile(path: Path) -> Profile:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"kind": "warmth"}, "kind: 'warmth' is none of temperature, humidity"),
+        ({"kind": "warmth"}, "kind: there is no kind 'warmth'; the kinds are listed in drivers/README.md"),
+        ({"kind": "temprature"}, "kind: there is no kind 'temprature'; did you mean temperature?"),
         ({"kind": "position"}, "kind: position is a lat_lon_float32, and type int16 is not"),
         ({"kind": "text"}, "kind: text is an ascii or ipv4, and type int16 is not"),
         ({"type": "ipv4"}, "kind: temperature is a number, and type ipv4 is not"),

@@ -80,7 +80,9 @@ def test_the_wheel_carries_the_code_and_the_data(wheel: Path) -> None:
     }
     wanted |= {f"gateway/examples/{path.name}" for path in (TOP / "config").glob("*.yaml")}
     wanted |= {f"gateway/examples/mosquitto/{path.name}" for path in (TOP / "config" / "mosquitto").iterdir()}
-    wanted |= {f"drivers/profiles/{path.name}" for path in (TOP / "drivers" / "profiles").glob("*.yaml")}
+    own = TOP / "config" / "own-profile"
+    wanted |= {f"gateway/examples/own-profile/{it.relative_to(own).as_posix()}" for it in own.rglob("*.*")}
+    wanted |= {f"drivers/profiles/{path.name}" for path in (TOP / "drivers" / "profiles").glob("*.*")}
     wanted |= {f"gateway/contract/{path.name}" for path in (TOP / "gateway" / "contract").glob("*.*")}
     wanted |= {"gateway/py.typed", "drivers/py.typed"}
     assert wanted - contents(wheel) == set()
@@ -111,7 +113,7 @@ def test_the_installed_gateway_has_its_examples_and_profiles(installed: Path, tm
     examples = run(installed / "python", "-c", listing.format("gateway.examples"), cwd=tmp_path)
     assert examples.split() == sorted(path.name for path in (TOP / "config").iterdir())
     profiles = run(installed / "python", "-c", listing.format("drivers.profiles"), cwd=tmp_path)
-    assert set(profiles.split()) >= {path.name for path in (TOP / "drivers" / "profiles").glob("*.yaml")}
+    assert set(profiles.split()) >= {path.name for path in (TOP / "drivers" / "profiles").glob("*.*")}
 
 
 def test_the_installed_command_says_its_version(installed: Path, tmp_path: Path) -> None:

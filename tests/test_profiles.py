@@ -244,15 +244,6 @@ def test_a_profile_has_a_transcript_that_says_where_it_is_from(name: str) -> Non
     assert own
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_profile_is_in_the_table_of_devices(name: str) -> None:
-    page = (drivers.profile_folder().parent / "README.md").read_text(encoding="utf-8")
-    (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
-    cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[3] == ("beta" if profile(name).beta else "stable")
-    assert all(cells)
-
-
 # ---------------------------------------------------------------- beta, and points that are not used
 
 

@@ -129,12 +129,13 @@ def test_the_page_lists_each_driver_with_its_options(name: str) -> None:
 def test_the_page_lists_each_profile_with_its_confidence(path: Path) -> None:
     profile = Profiles((path.parent,)).get(path.stem, Profile)
     assert profile is not None
-    assert row(path.stem)[3] == profile.confidence
+    assert row(path.stem)[3] == ("beta" if profile.beta else "stable")
+    assert all(row(path.stem))
 
 
 @pytest.mark.parametrize("field", [*fields(Profile), *fields(Bus), *fields(RegisterPoint)], ids=lambda it: it.name)
 def test_the_page_explains_each_key_of_a_profile(field: Field[object]) -> None:
-    explained = README.partition("## Add a sensor by a profile")[2]
+    explained = README.partition("## The keys of a profile")[2]
     assert f"`{field.name}`" in explained
 
 

@@ -7,10 +7,13 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import drivers
+from drivers.modbus_profile import Profile
 from gateway.cli import CONFIG, OK, add_config_arguments, default_config
-from gateway.config.editor import editor_schema
+from gateway.cli.check_profile import profile_in_words
+from gateway.config.editor import editor_schema, profile_schema
 from gateway.config.installed import read_config
 from gateway.config.schema import (
     Config,
@@ -33,6 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The configuration, or a schema for those who write one."""
     add_config_arguments(parser)
     parser.add_argument("--schema", action="store_true", help="print a JSON Schema for editors instead")
+    parser.add_argument("--profile", type=Path, metavar="FILE", help="check one profile of a Modbus device instead")
+    parser.add_argument(
+        "--profile-schema", action="store_true", help="print a JSON Schema of profiles, for editors, instead"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,6 +50,12 @@ def run(args: argparse.Namespace) -> int:
             with contextlib.suppress(LookupError):  # a foreign package that is broken is told where it is used
                 known[name] = drivers.find(name)
         print(json.dumps(editor_schema(known), indent=2, ensure_ascii=False))
+        return OK
+    if args.profile_schema:
+        print(json.dumps(profile_schema(Profile), indent=2, ensure_ascii=False))
+        return OK
+    if args.profile:
+        print("\n".join(profile_in_words(args.profile)))
         return OK
     path = args.config or default_config()
     try:

@@ -1,4 +1,4 @@
-"""A JSON Schema of the configuration for editors, made from the dataclasses that the loader checks with.
+"""JSON Schemas of configuration and profiles for editors, made from the dataclasses that the loader checks with.
 
 It says what each key is for and what can be written there. What depends on other parts (does this link exist?) only
 `sitewarden check` can tell.
@@ -14,6 +14,7 @@ from gateway.config.draft import LINKS
 from gateway.config.options import written_form
 from gateway.config.typed import judge
 from gateway.driver import Driver
+from gateway.units import KINDS
 
 JsonSchema: TypeAlias = dict[str, Any]
 
@@ -43,6 +44,19 @@ def editor_schema(drivers: Mapping[str, type[Driver]]) -> JsonSchema:
         "required": ["site", "gateway", "devices"],
         "$defs": defs,
     }
+
+
+def profile_schema(kind: type[Any]) -> JsonSchema:
+    """The schema of a profile, the dataclass `kind`."""
+    defs: JsonSchema = {}
+    own = _schema_of(kind, "profile", defs)
+    for part in defs.values():
+        measured = part.get("properties", {}).get("kind")
+        if measured is not None:
+            measured["enum"] = list(KINDS)
+    points = own["properties"]["points"]
+    points |= {"propertyNames": {"pattern": written.ID_PATTERN}, "minProperties": 1}
+    return {"$schema": _DIALECT, "title": "Sitewarden profile", **own, "$defs": defs}
 
 
 def _by_id(part: JsonSchema) -> JsonSchema:

@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar, cast
 
-from gateway.config.problems import Problem, suggestion
+from gateway.config.problems import Problem, refusal, suggestion
 from gateway.config.typed import typed
+from gateway.config.written import is_id
 from gateway.config.yaml_marks import read
 
 T = TypeVar("T")
+
+_BEGIN = "copy one of those in drivers/profiles to start from"
 
 
 class Profiles:
@@ -35,7 +38,7 @@ class Profiles:
         if not paths:
             raise LookupError(f"there is no profile {name}; {suggestion(name, self.names())}")
         if (name, kind) not in self._known:
-            tree = read(paths[0], "copy one of those in drivers/profiles to start from")
+            tree = read(paths[0], _BEGIN)
             self._known[name, kind] = None if tree.problems else typed(kind, tree, (), tree.value)
             self.problems += tree.problems
         return cast("T | None", self._known[name, kind])
@@ -51,3 +54,14 @@ class Profiles:
         """The files of that name, the one that counts first."""
         paths = [folder / f"{name}.yaml" for folder in self._folders]
         return [path for path in paths if os.path.isfile(path)]  # noqa: PTH113 - is_file() can raise
+
+
+def read_profile(path: Path, kind: type[T]) -> T:
+    """The profile in the file `path` as an instance of the dataclass `kind`; ConfigError with every problem."""
+    tree = read(path, _BEGIN)
+    found = None if tree.problems else typed(kind, tree, (), tree.value)
+    if not (is_id(path.stem) and path.suffix == ".yaml"):
+        tree.blame((), "a device names a profile by its file, which has to be an id and .yaml, as in my-sensor.yaml")
+    if found is None or tree.problems:
+        raise refusal(tree.problems)
+    return found

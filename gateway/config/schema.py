@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
-from gateway.config.written import Doc, Duration, Filled, Id, OneOrMore, Size, Text, Within, ZonePath
-from gateway.driver import Driver
+from gateway.config.written import Duration, Filled, Id, OneOrMore, Size, Text, Within, ZonePath
+from gateway.driver import Doc, Driver
 from gateway.model import Priority
 
 

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.config import written
 from gateway.config.problems import Tree, Where, but, hushed, listed, shown, suggestion
+from gateway.driver import Doc
 
 T = TypeVar("T")
 
@@ -236,4 +237,4 @@ def _described(kind: type[Any]) -> dict[str, tuple[object, str]]:
 
 def _description(hint: object) -> str:
     marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    return next((mark.text for mark in marks if isinstance(mark, written.Doc)), "")
+    return next((mark.text for mark in marks if isinstance(mark, Doc)), "")

@@ -132,17 +132,6 @@ def _as_tuple(written: object) -> object:
     return written
 
 
-@dataclass(frozen=True, slots=True)
-class Doc:
-    """Says what a key is for, to people and their editors."""
-
-    text: str
-
-    def __get_pydantic_json_schema__(self, schema: PydanticSchema, handler: _Handler) -> PydanticSchema:
-        """The description that an editor shows."""
-        return {**handler(schema), "description": self.text}
-
-
 Duration: TypeAlias = Annotated[float, Quantity(DURATION_PATTERN, seconds)]
 """Seconds, written with a unit."""
 
