@@ -61,6 +61,9 @@ class CapturePort:
     def prepare(self) -> None:
         pass
 
+    def renew(self) -> bool:
+        return False
+
     def write(self, data: bytes) -> None:
         assert self.items, f"asked once more than recorded: {data.hex(' ')}"
         assert self.items.pop(0) == Sent(data)

@@ -6,7 +6,8 @@
   request without its reply the line stays silent as long as that may still come (late.py): a device that takes up to
   twice the timeout costs its poll, and its reply never meets another request. A device that is slower still needs a
   longer `timeout` on its link.
-- A request is sent once. Asking again is the poller's business.
+- A request is sent once. Asking again is the poller's business. So is a connection that ends under a request: it costs
+  that poll if it had worked before, and is made anew for the next; if that ends likewise, the link is down.
 - On TCP a read may be sent before it is asked for, and its reply taken without waiting: how links share a thread. One
   request at most is under way; a read of exactly what is under way waits for its reply, anything else first lets it
   come.
@@ -20,7 +21,7 @@ from contextlib import suppress
 from typing import Literal, NamedTuple
 
 from gateway.driver import Table
-from gateway.errors import NoReply
+from gateway.errors import LinkDown, NoReply
 from gateway.links.framing import Read, RtuAnswer, TcpAnswer
 from gateway.links.late import LateReplies
 from gateway.links.port import Pace, Port
@@ -60,6 +61,7 @@ class Exchange:
         self._turnaround_s: float | None = None
         self._in_vain = -1  # the unit that has left a limited request unanswered
         self._tally = Tally()  # of the device that is asked
+        self._works = False  # a reply has come since the connection ended under a request
 
     def read(self, unit: int, table: Table, address: int, count: int) -> Sequence[int]:
         """The `count` registers (0 to 65535) or bits (0 or 1) from the 0-based `address` on.
@@ -105,7 +107,7 @@ class Exchange:
             return None
         answer, done = sent.answer, True
         try:
-            pdu = answer.feed(self._port.receive(0.0))
+            pdu = answer.feed(self._received(0.0))
             if pdu is None:
                 done = False
                 return None
@@ -144,7 +146,7 @@ class Exchange:
         port, late = self._port, self._late
         if self._ahead is not None:
             unwanted, self._ahead = self._ahead, None
-            with suppress(NoReply):
+            with suppress(NoReply, LinkDown):  # `prepare` makes the connection anew
                 self._collect(unwanted.answer, unwanted.deadline)
         port.prepare()
         free_at = late.free_at(unit)
@@ -194,6 +196,7 @@ class Exchange:
 
     def _accepted(self, sent: _Sent, pdu: bytes) -> bytes:
         """The PDU of the reply that has come, unless the device says no with it."""
+        self._works = True
         self._tally.answered(self._port.last - sent.at)
         try:
             return accepted(sent.request.ask, pdu)
@@ -203,8 +206,8 @@ class Exchange:
 
     def _collect(self, answer: RtuAnswer | TcpAnswer, deadline: float) -> bytes | None:
         """The PDU of the reply; None at the deadline, or when a spoilt reply has come to its end."""
-        port, until = self._port, deadline
-        while data := port.receive(until):
+        until = deadline
+        while data := self._received(until):
             pdu = answer.feed(data)
             if pdu is not None:
                 self._notice_echo(answer)
@@ -212,6 +215,16 @@ class Exchange:
             if isinstance(answer, RtuAnswer) and answer.spoilt:
                 until = min(deadline, self._quiet_at())
         return None
+
+    def _received(self, until: float) -> bytes:
+        """What has come by then of the reply; NoReply where the connection has ended and can be made anew."""
+        try:
+            return self._port.receive(until)
+        except LinkDown as gone:
+            if not (self._works and self._port.renew()):
+                raise
+            self._works = False
+            raise NoReply("disconnected", gone.what, gone.hint) from gone
 
     def _notice_echo(self, answer: RtuAnswer | TcpAnswer) -> None:
         """See whether the adapter hears itself: then its echo must not pass for the confirmation of a write."""

@@ -92,6 +92,9 @@ class Port(Protocol):
     def prepare(self) -> None:
         """Make ready for a request; raises LinkDown."""
 
+    def renew(self) -> bool:
+        """The connection has ended: whether `prepare` can make it anew."""
+
     def write(self, data: bytes) -> None:
         """Send all of `data`; raises LinkDown."""
 
@@ -180,6 +183,10 @@ class Wire:
 
     def prepare(self) -> None:
         """A line is always ready."""
+
+    def renew(self) -> bool:
+        """A line that has gone must be opened again."""
+        return False
 
     def receive(self, until: float) -> bytes:
         """What has arrived, waiting for it until `until`; empty only when nothing came by then. Raises LinkDown."""

@@ -185,6 +185,10 @@ class Replay:
     def prepare(self) -> None:
         """A capture is always ready."""
 
+    def renew(self) -> bool:
+        """A capture does not end."""
+        return False
+
     def write(self, data: bytes) -> None:
         """Look for the request and have its reply ready."""
         self._tell(sent=True, data=data)

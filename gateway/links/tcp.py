@@ -1,7 +1,7 @@
 """TCP peers: a Modbus TCP device or gateway, or a serial server that passes bytes through.
 
-- A peer that closes an idle Modbus connection (many do, after a minute) has not gone: the next exchange connects again,
-  and only when that fails is the link down.
+- A peer that closes an idle Modbus connection (many do, after a minute), or that has forgotten it, has not gone: the
+  next exchange connects again, and only when that fails is the link down.
 - A connection whose peer has vanished without a word is noticed by what it does not acknowledge, or by keepalive.
 """
 
@@ -107,6 +107,11 @@ class TcpPeer:
             self.wait(0.0)
         if self._socket is None:
             self.open()
+
+    def renew(self) -> bool:
+        """Close the connection, which has ended; `prepare` connects again."""
+        self.close()
+        return True
 
 
 def _unreachable(name: str, error: OSError) -> LinkDown:
