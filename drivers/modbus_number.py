@@ -1,7 +1,7 @@
 """The bits of Modbus registers as numbers: types, byte orders and scaling. Pure.
 
 Invariants: a number is the decimal that the device meant (raw 245 at scale 0.1 is 24.5, the float32 0x43663334 is
-230.2), never a neighbour of it. Byte orders and types: vectors in tests/vectors/registers.json.
+230.2), never a neighbour of it. Byte orders and types: vectors in tests/vectors/modbus.json.
 """
 
 from __future__ import annotations

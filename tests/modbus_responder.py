@@ -23,6 +23,9 @@ from typing import Self, TypeAlias
 Script: TypeAlias = list[tuple[float, bytes]]
 """What is sent, each after so many seconds since the request."""
 
+HANG_UP, FORGET = b"", b"forgotten"
+"""Sent by nobody: what stands for an end of the connection in a script."""
+
 Fault: TypeAlias = Callable[[bytes, bytes], Script]
 """From the request and the right reply (both whole frames) to what is sent instead."""
 
@@ -120,20 +123,18 @@ def only_echo(request: bytes, _: bytes) -> Script:
     return [(0.0, request)]
 
 
-def as_unit(unit: int) -> Fault:
-    return lambda _, reply: [(0.0, rtu(unit, reply[1:-2]))]
-
-
-def as_function(function: int) -> Fault:
-    return lambda _, reply: [(0.0, rtu(reply[0], bytes((function,)) + reply[2:-2]))]
-
-
-def one_register_more(_: bytes, reply: bytes) -> Script:
-    return [(0.0, rtu(reply[0], bytes((reply[1], reply[2] + 2)) + reply[3:-2] + b"\x12\x34"))]
-
-
 def exception(code: int) -> Fault:
     return lambda request, _: [(0.0, rtu(request[0], bytes((request[1] | 0x80, code))))]
+
+
+def hang_up(_: bytes, __: bytes) -> Script:
+    """Close the connection instead of answering; on TCP."""
+    return [(0.0, HANG_UP)]
+
+
+def forget(_: bytes, __: bytes) -> Script:
+    """Answer like a peer that has forgotten the connection, as one does that was restarted: refuse it; on TCP."""
+    return [(0.0, FORGET)]
 
 
 # ---------------------------------------------------------------- devices
@@ -143,11 +144,12 @@ class Devices:
     """All units on one wire. `then` says what becomes of the next requests; after that, every reply is right.
 
     `deaf` units never answer; `always` says what becomes of every reply of a unit. `asked` holds every request with the
-    time (monotonic s) at which it was complete.
+    time (monotonic s) at which it was complete, `sent` when something was sent, on a busy machine later than meant.
     """
 
     def __init__(self) -> None:
         self.asked: list[tuple[float, bytes]] = []
+        self.sent: list[float] = []
         self.deaf: set[int] = set()
         self.always: dict[int, Fault] = {}
         self._faults: deque[Fault] = deque()
@@ -212,6 +214,7 @@ class Devices:
                 self._due.remove(item)
                 with suppress(OSError):
                     self.send(item[1])
+                self.sent.append(time.monotonic())
             timeout = min((at for at, _ in self._due), default=now + 0.05) - time.monotonic()
             waiting = [self._bell_r] + ([self._fd] if self._fd >= 0 else [])
             ready = select.select(waiting, [], [], max(0.0, min(timeout, 0.05)))[0]
@@ -245,6 +248,12 @@ class Devices:
             request, self._seen = self.split(self._seen)
 
 
+def split_rtu(seen: bytes) -> tuple[bytes, bytes]:
+    """The first whole request and the rest: 8 bytes, or as many as a request to write several announces."""
+    size = 8 if len(seen) < 8 or seen[1] < 15 else 9 + seen[6]
+    return (seen[:size], seen[size:]) if len(seen) >= size else (b"", seen)
+
+
 class RtuDevices(Devices):
     """Units on an RS-485 bus: a pseudo-terminal whose name is the link `path`."""
 
@@ -268,10 +277,7 @@ class RtuDevices(Devices):
         self.path.unlink(missing_ok=True)
 
     def split(self, seen: bytes) -> tuple[bytes, bytes]:
-        if len(seen) < 8:
-            return b"", seen
-        size = 8 if seen[1] < 15 else 9 + seen[6]
-        return (seen[:size], seen[size:]) if len(seen) >= size else (b"", seen)
+        return split_rtu(seen)
 
     def reply(self, request: bytes) -> tuple[int, bytes]:
         assert crc(request[:-2]) == request[-2:], "the request has a wrong checksum"
@@ -312,8 +318,8 @@ class TcpDevices(Devices):
             connection.close()
 
     def send(self, data: bytes) -> None:
-        if data == b"":
-            self.hang_up()
+        if data in {HANG_UP, FORGET}:
+            self.hang_up(rudely=data == FORGET)
         elif self._connection is not None:
             self._connection.sendall(data)
 
@@ -333,7 +339,7 @@ class TcpDevices(Devices):
 
     def split(self, seen: bytes) -> tuple[bytes, bytes]:
         if self._framed_as_rtu:
-            return (seen[:8], seen[8:]) if len(seen) >= 8 else (b"", seen)
+            return split_rtu(seen)
         size = 6 + int.from_bytes(seen[4:6]) if len(seen) >= 8 else len(seen) + 1
         return (seen[:size], seen[size:]) if len(seen) >= size else (b"", seen)
 

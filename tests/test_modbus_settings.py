@@ -21,7 +21,7 @@ from gateway.driver import Table
 from gateway.errors import NoReply, Refused
 from gateway.model import Bad, Reason, Values
 
-VECTORS = json.loads((Path(__file__).parent / "vectors" / "registers.json").read_text(encoding="utf-8"))
+VECTORS = json.loads((Path(__file__).parent / "vectors" / "modbus.json").read_text(encoding="utf-8"))
 ORDERS: tuple[Order, ...] = ("ABCD", "CDAB", "BADC", "DCBA")
 WIDEST = 1e300
 

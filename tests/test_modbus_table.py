@@ -29,7 +29,7 @@ from gateway.errors import LinkDown, NoReply, Refused, SitewardenError
 from gateway.model import Bad, Reason, Values
 
 VECTORS = Path(__file__).parent / "vectors"
-REGISTERS = json.loads((VECTORS / "registers.json").read_text(encoding="utf-8"))
+REGISTERS = json.loads((VECTORS / "modbus.json").read_text(encoding="utf-8"))
 DEVICES = {it["id"]: it for it in json.loads((VECTORS / "devices.json").read_text(encoding="utf-8"))["devices"]}
 PROFILES = sorted(drivers.profile_folder().glob("*.yaml"))
 READ_BY = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
