@@ -30,6 +30,7 @@ from gateway.hub.own import (
 from gateway.hub.plan import Plan
 from gateway.hub.points import Points
 from gateway.hub.timekeeping import Timekeeper, Turned
+from gateway.hub.unheard import Unheard
 from gateway.hub.writes import NOT_READY, WRITE_POINT, SettingPoint, Writes
 from gateway.model import (
     Adjusted,
@@ -97,6 +98,7 @@ class Hub:
         self._points = Points(plan.about.devices, plan.every_s)
         self._alarms = Alarms(plan.rules, plan.responses, now.mono, plan.own, plan.boot)
         self._certificates = Certificates()
+        self._unheard = Unheard(plan.watched, now.mono)
         self._outputs = Outputs(plan.outputs)
         self._reporters = {device: Reporter(limits, plan.every_s[device]) for device, limits in plan.limits.items()}
         self.started = False  # whether the run's first event has been made
@@ -125,7 +127,7 @@ class Hub:
             LinkHealth: self._health,
             JournalHealth: self._health,
             UplinkHealth: self._health,
-            LinkLost: self._gateway_fact,
+            LinkLost: self._link_lost,
             DeviceLost: self._gateway_fact,
             DeviceBack: self._gateway_fact,
             UplinkUp: self._gateway_fact,
@@ -161,7 +163,8 @@ class Hub:
             decision = _joined(clock, decision)
         if decision.records and now.mono >= self._time.save_at:
             decision = decision._replace(state=decision.state + self._time.save(now))
-        self.wake = min(self._alarms.wake, self._health_due, self._outputs.wake, self._writes.wake)
+        wakes = (self._alarms, self._outputs, self._unheard, self._writes)
+        self.wake = min(self._health_due, *(each.wake for each in wakes))
         if not self.started:
             self.wake = min(self.wake, self._start.mono + RECOVERY_WAIT_S)
         return decision
@@ -193,6 +196,8 @@ class Hub:
             made = (self._started_event(Recovered("unknown", None, {}), now), *made)
         writes = (*decision.writes, *self._outputs.due_retries(now.mono))
         decision = _joined(decision._replace(records=made, writes=writes), self._writes.elapse(now))
+        if now.mono >= self._unheard.wake:
+            decision = _joined(decision, self._own_alarms(self._unheard.look(self._points, now.mono), now))
         if now.mono < self._health_due:
             return decision
         self._health_due = now.mono + HEALTH_EVERY_S
@@ -264,7 +269,12 @@ class Hub:
     def _output_event(self, switch: Switch, result: str, now: Moment) -> Record:
         return self._numbering.event(records.output(switch.write, result, switch.why), now)
 
+    def _link_lost(self, fact: LinkLost, now: Moment) -> Decision:
+        self._unheard.lost(fact, now.mono)
+        return self._gateway_fact(fact, now)
+
     def _link_back(self, fact: LinkBack, now: Moment) -> Decision:
+        self._unheard.back(fact, now.mono)
         writes = self._outputs.reopened(fact.link)
         if fact.down_s == 0:
             return Decision(writes=writes)

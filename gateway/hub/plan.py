@@ -13,6 +13,8 @@ from gateway.config.targets import targets
 from gateway.driver import Adjustable, Output
 from gateway.hub.alarm import Target
 from gateway.hub.own import OF_GATEWAY, alarms_of
+from gateway.hub.unheard import INTERVALS, PATIENCE_S, SATELLITE_PATIENCE_S, Watched
+from gateway.hub.unheard import alarms_of as alarms_of_watched
 from gateway.hub.writes import Setting, SettingPoint
 from gateway.model import About, DeviceAbout, Point, RuleAbout, Value
 from gateway.refine.exception import Limit, Sending
@@ -40,6 +42,7 @@ class Plan:
     uplinks: tuple[str, ...]  # which miss what is never handed over
     own: tuple[str, ...] = OF_GATEWAY  # the gateway's own alarms
     settings: Mapping[SettingPoint, Setting] = field(default_factory=dict)  # which a command may write
+    watched: Mapping[str, Watched] = field(default_factory=dict)  # device -> what of it rules are about
     boot: str = ""  # by which monotonic times of different runs can be compared; "": not known
 
 
@@ -55,6 +58,7 @@ def plan_of(config: Config, run: str, boot: str = "") -> Plan:
         if isinstance(device.built, Output)
         for point, value in device.built.safe.items()
     }
+    watched = dict(_watched(config, rules))
     return Plan(
         about=_about(config, rules),
         rules=rules,
@@ -68,7 +72,12 @@ def plan_of(config: Config, run: str, boot: str = "") -> Plan:
         version=__version__,
         run=run,
         limits={device_id: _limits(device, config.report) for device_id, device in config.devices.items()},
-        own=(*OF_GATEWAY, *(alarm for name, uplink in config.uplinks.items() for alarm in alarms_of(name, uplink))),
+        own=(
+            *OF_GATEWAY,
+            *(alarm for name, uplink in config.uplinks.items() for alarm in alarms_of(name, uplink)),
+            *alarms_of_watched(watched),
+        ),
+        watched=watched,
         uplinks=tuple(config.uplinks),
         settings=dict(_settings(config.devices)),
         boot=boot,
@@ -148,6 +157,26 @@ def _targets(rule_id: str, options: RuleOptions, devices: Mapping[str, Device]) 
     for device_id, point in targets(options, devices):
         alarm = rule_id if options.point is not None else f"{rule_id}@{device_id}.{point.name}"
         yield Target(alarm, device_id, point.name, devices[device_id].zone, point.kind)
+
+
+def _watched(config: Config, rules: tuple[tuple[Rule, tuple[Target, ...]], ...]) -> Iterator[tuple[str, Watched]]:
+    """What rules are about, by device; but for rules on silence, which say by themselves that nothing comes."""
+    targets = [(rule, target) for rule, on in rules for target in on]
+    silent = {(target.device, target.point) for rule, target in targets if isinstance(rule.condition, SilentFor)}
+    for device_id, device in config.devices.items():
+        points = {target.point for _, target in targets if target.device == device_id} - {
+            point for own, point in silent if own == device_id
+        }
+        if points:
+            yield device_id, Watched(device.link, tuple(sorted(points)), _patience_s(device), _has(device, "smoke"))
+
+
+def _patience_s(device: Device) -> float:
+    return max(SATELLITE_PATIENCE_S if _has(device, "position") else PATIENCE_S, INTERVALS * device.every)
+
+
+def _has(device: Device, kind: str) -> bool:
+    return any(point.kind == kind for point in device.built.points)
 
 
 def _switched(wanted: Mapping[str, str], outputs: Mapping[OutputPoint, Value]) -> dict[OutputPoint, Value]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 
 from gateway.model import DeviceAbout, PointStatus, Reading, Reason, Value
 
@@ -58,6 +59,11 @@ class Points:
         """The last good value of a point; None if there is none."""
         reading = self._known[device].good(point) if self.has(device, point) else None
         return None if reading is None else reading.values.get(point)
+
+    def heard(self, device: str, point: str) -> float:
+        """When (monotonic s) a point had its last good value; minus infinity if it never had one."""
+        reading = self._known[device].good(point)
+        return -inf if reading is None else reading.mono
 
     def status(self, mono: float) -> tuple[PointStatus, ...]:
         """All points as they stand at monotonic time `mono`."""
