@@ -139,16 +139,13 @@ def test_on_a_busy_bus_the_lost_ones_take_a_twentieth_of_the_time_at_most() -> N
 
 def test_a_lost_device_is_asked_when_nobody_else_waits() -> None:
     schedule = Schedule([Turn("dead", 1.0, SMOKE), Turn("meter", 1.0, METER)], 0.0)
-    for at in (0.0, 1.0, 2.0):
-        schedule.missed("dead", at, took_s=0.6)
-        schedule.answered("meter", at + 0.7)
-    schedule.missed("dead", 4.0, took_s=0.6)  # two seconds later: the first time that it is asked as a lost one
-    due = schedule.next_due()
-    while schedule.due(due) != Turn("dead", 1.0, SMOKE):
-        assert due < 10.0
-        schedule.answered("meter", due)
-        due = schedule.next_due()
-    assert due == 9.0
+    asked = run(schedule, {"dead": 0.4, "meter": 0.3}, {"dead"}, 120.0)
+    before_it_was_lost = [("dead", at) for at in (0.0, 1.0, 2.0)]
+    assert [(name, at) for at, name in asked if name == "dead"][:MISSES] == before_it_was_lost
+    assert count(asked, "meter") == 120
+    probes = [at for at, name in asked if name == "dead"][MISSES:]
+    assert len(probes) > 4
+    assert all(at % 1 == pytest.approx(0.3) for at in probes), "after the meter, though it tells of smoke"
 
 
 def test_the_schedule_never_drifts() -> None:

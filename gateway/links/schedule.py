@@ -7,8 +7,8 @@
   meter that has waited for a whole interval goes as a measurement does: a bus that is too busy starves neither.
 - After three misses in a row a device is lost and asked at the first tick after 2, 5, 10, then each 30 s; one good
   answer restores it.
-- A lost device is asked when nobody else waits. Where somebody always does, asking all the lost ones takes a twentieth
-  of the time at most.
+- A lost device is asked when nobody else waits, or after a whole interval. Where somebody always waits, asking all the
+  lost ones takes a twentieth of the time at most.
 
 A device is one unit id of its link: a configuration in which two share one is refused.
 """
@@ -95,12 +95,10 @@ class Schedule:
 
     def _rank(self, state: _State, now: float) -> int:
         """The least is asked first."""
-        urgency = state.turn.urgency
-        if state.lost_at is not None:
-            return min(urgency, Urgency.MEASUREMENT) if now >= self._spared_until else len(Urgency)
-        if urgency is Urgency.METER and now - state.due >= state.turn.every:
-            return Urgency.MEASUREMENT
-        return urgency
+        urgency, has_waited = state.turn.urgency, now - state.due >= state.turn.every
+        if state.lost_at is not None and not (has_waited and now >= self._spared_until):
+            return len(Urgency)
+        return min(urgency, Urgency.MEASUREMENT) if has_waited else urgency
 
     def lost(self, device: str) -> bool:
         """Whether the device is asked less often."""

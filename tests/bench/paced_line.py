@@ -16,7 +16,7 @@ import time
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ctypes import c_double
+from ctypes import c_double, c_int
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
@@ -48,6 +48,7 @@ class Line(NamedTuple):
 
     path: str
     stamp: Any  # a c_double, shared
+    dead: Any  # the unit that does not answer (0: all do), a c_int, shared
     pipe: Connection
 
     def end(self) -> list[Transfer]:
@@ -59,18 +60,18 @@ class Line(NamedTuple):
 @contextmanager
 def paced_line(baudrate: int) -> Iterator[Line]:
     """A line of 8N1 characters."""
-    stamp = _SPAWN.Value(c_double, 0.0, lock=False)
+    stamp, dead = _SPAWN.Value(c_double, 0.0, lock=False), _SPAWN.Value(c_int, 0, lock=False)
     ours, theirs = _SPAWN.Pipe()
-    process = _SPAWN.Process(target=_serve, args=(10 / baudrate, stamp, theirs), daemon=True)
+    process = _SPAWN.Process(target=_serve, args=(10 / baudrate, stamp, dead, theirs), daemon=True)
     process.start()
     try:
-        yield Line(ours.recv(), stamp, ours)
+        yield Line(ours.recv(), stamp, dead, ours)
     finally:
         process.terminate()
         process.join(10)
 
 
-def _serve(char_s: float, stamp: Any, pipe: Connection) -> None:
+def _serve(char_s: float, stamp: Any, dead: Any, pipe: Connection) -> None:
     ctypes.CDLL(None).prctl(_SET_TIMER_SLACK, 1, 0, 0, 0)
     master, slave = pty.openpty()
     tty.setraw(slave)
@@ -86,6 +87,8 @@ def _serve(char_s: float, stamp: Any, pipe: Connection) -> None:
         while len(request) < _REQUEST_SIZE:
             request += os.read(master, _REQUEST_SIZE - len(request))
         began = stamp.value
+        if request[0] == dead.value:
+            continue
         if request not in replies:
             replies[request] = rtu(request[0], answer(request[0], request[1:-2]))
         reply = replies[request]
