@@ -439,6 +439,16 @@ class Stopping(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class ReadNow:
+    """One read that a device's polls make now, with what its driver has learned: of `size` registers or bits."""
+
+    table: str
+    address: int  # 0-based
+    size: int
+    points: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceHealth:
     """One device as its poller sees it; `state`: "waiting", "ok", "missing" (missed a poll) or "lost" (quarantined)."""
 
@@ -452,6 +462,7 @@ class DeviceHealth:
     response_p95_ms: float | None = None
     every_s: float = 0.0  # as configured
     interval_s: float | None = None  # between its last polls, on average; None before the second
+    reads: tuple[ReadNow, ...] = ()  # for people at the gateway; not in what uplinks send
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from link_scene import DAY_S, Quiet, Says, Siren, Thermometer, device, polling, serial_line, simulate
 from modbus_responder import Fault, RtuDevices, Script, TcpDevices, bad_crc, exception, half, late, mbap, silent
 
+from drivers.modbus_point import RegisterPoint
+from drivers.modbus_profile import Profile
+from drivers.modbus_table import ModbusOptions, ModbusTable
 from gateway.cli.status import lines
 from gateway.clock import SystemClock
 from gateway.config import schema
@@ -23,7 +26,7 @@ from gateway.links.choice import link as chosen
 from gateway.links.device import LinkDevice
 from gateway.links.port import Link
 from gateway.links.tally import Tally, percentiles_ms
-from gateway.model import Bad, DeviceHealth, Fact, LinkHealth, Reason, Values, Write
+from gateway.model import Bad, DeviceHealth, Fact, LinkHealth, ReadNow, Reason, Values, Write
 
 
 @pytest.fixture
@@ -155,6 +158,13 @@ def test_writes_count_as_requests_of_their_device(attend: Callable[..., Attended
     assert one.requests == 1
 
 
+def test_a_write_without_an_answer_counts_once(bus: RtuDevices, attend: Callable[..., Attended]) -> None:
+    site = attend(device("siren", Siren(3), DAY_S))
+    bus.then(silent)
+    site.attendance.writing.write(Write("bus1", "siren", "output", "on"), up=True)
+    assert site.first.failures == {"silent": 1}
+
+
 def test_response_times_are_those_of_the_device_itself(bus: RtuDevices, attend: Callable[..., Attended]) -> None:
     site = attend(device("quick", Thermometer(1), DAY_S), device("slow", Thermometer(2), DAY_S))
     bus.always[2] = late(0.03)
@@ -235,6 +245,18 @@ def test_requests_that_are_sent_ahead_count_as_others_do(
     assert site.first.polls == site.first.requests == len(peer.asked) == 4
     assert site.first.failures == failures
     assert site.first.response_p50_ms is not None
+
+
+def test_the_reads_of_a_device_are_told_with_what_its_driver_has_learned(
+    bus: RtuDevices, attend: Callable[..., Attended]
+) -> None:
+    points = {f"t{at}": RegisterPoint("temperature", "holding", at, "uint16") for at in (0, 1, 8, 9)}
+    driver = ModbusTable(ModbusOptions(1, Profile("Test", "tests", ("made up",), "high", points)))
+    site = attend(device("one", driver, DAY_S))
+    assert site.first.reads == (ReadNow("holding", 0, 10, ("t0", "t1", "t8", "t9")),)
+    bus.then(exception(2))
+    site.poll()
+    assert [(it.address, it.size) for it in site.first.reads] == [(0, 2), (8, 2)]
 
 
 @given(times=st.lists(st.floats(0, 10), min_size=1, max_size=200), percent=st.integers(1, 100))

@@ -12,7 +12,7 @@ from gateway.errors import NoReply, Refused
 from gateway.links.framing import Read
 from gateway.links.schedule import Urgency
 from gateway.links.tally import Tally, percentiles_ms
-from gateway.model import Bad, DeviceHealth, Moment, Reading, Reason, Value, Values
+from gateway.model import Bad, DeviceHealth, Moment, Reading, ReadNow, Reason, Value, Values
 
 _NUMBERS = frozenset({int, float})
 
@@ -117,7 +117,14 @@ class Attended:
             response_p95_ms=p95_ms,
             every_s=self.device.every,
             interval_s=tally.interval_s,
+            reads=self._reads(),
         )
+
+    def _reads(self) -> tuple[ReadNow, ...]:
+        driver = self.device.driver
+        if not isinstance(driver, Polled):
+            return ()
+        return tuple(ReadNow(it.table.value, it.address, it.size, it.points) for it in driver.reads)
 
     def _write_again(self, link: Any) -> Values:  # noqa: ANN401 - the Protocol of its family
         values: dict[str, Value | Bad] = {}

@@ -18,7 +18,7 @@ class Tally:
     def __init__(self) -> None:
         self.requests = 0
         self.failures: Counter[str] = Counter()  # by the name of the fault
-        self._faults = self._before = 0  # all of them; those before its last turn
+        self._faults = self._before = 0  # all of them; those before the last mark
         self.busy_s = 0.0  # for which the wire was kept: sending, waiting for the reply, and for silence before
         self.times: deque[float] = deque(maxlen=_TIMES)  # from the sending of a request to the end of its reply
         self._asked: deque[float] = deque(maxlen=_ASKED)
@@ -41,11 +41,15 @@ class Tally:
     def turn(self, now: float) -> None:
         """It is asked, or has spoken by itself, at the monotonic time `now`."""
         self._asked.append(now)
+        self.mark()
+
+    def mark(self) -> None:
+        """Something is going to be asked."""
         self._before = self._faults
 
     @property
     def has_failed(self) -> bool:
-        """Whether something has failed since its turn came."""
+        """Whether something has failed since its turn came, or since the last `mark`."""
         return self._faults > self._before
 
     def begin(self) -> None:

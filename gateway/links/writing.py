@@ -58,7 +58,7 @@ class Writing:
 
     def _adjust(self, each: Attended, driver: Adjustable, wanted: Adjust) -> None:
         try:
-            values = driver.adjust(self._offers[driver.family], wanted.point, wanted.value)
+            values = driver.adjust(self._offered(each), wanted.point, wanted.value)
             reading = each.reading(values, self._clock.now())
         except Refused as error:
             self._tell(Adjusted(wanted.key, "failed", None, f"refused: {error.what}"))
@@ -66,7 +66,7 @@ class Writing:
             self._tell(Adjusted(wanted.key, "outcome_unknown", None, error.what))
             raise
         except Exception as error:  # noqa: BLE001 - a driver's bug stays its own: the other devices go on
-            self._standing.faulty(each, error)
+            self._standing.faulty(each, error, counted=each.tally.has_failed)
             self._tell(Adjusted(wanted.key, "outcome_unknown", None, str(error)))
         else:
             self._tell(reading)
@@ -83,21 +83,26 @@ class Writing:
             self._say_not_written(each, wanted.point)
 
     def _write(self, each: Attended, point: str, value: Value) -> None:
-        offer = self._offers[each.device.driver.family]
-        if isinstance(offer, Metered):
-            offer.count_for(each.tally)
         try:
-            values = each.write(offer, point, value)
+            values = each.write(self._offered(each), point, value)
             reading = each.reading(values, self._clock.now())
         except LinkDown:
             self._say_not_written(each, point)
             raise
         except Exception as error:  # noqa: BLE001 - a driver's bug stays its own: the other devices go on
-            self._standing.faulty(each, error)
+            self._standing.faulty(each, error, counted=each.tally.has_failed)
             self._say_not_written(each, point)
         else:
             each.state = "ok" if each.state == "waiting" else each.state
             self._tell(reading)
+
+    def _offered(self, each: Attended) -> Any:  # noqa: ANN401 - the Protocol of its family
+        """What its driver writes with; what it asks counts as its own."""
+        offer = self._offers[each.device.driver.family]
+        each.tally.mark()
+        if isinstance(offer, Metered):
+            offer.count_for(each.tally)
+        return offer
 
     def _say_not_written(self, each: Attended, point: str) -> None:
         self._tell(each.bad(Reason.WRITE_FAILED, self._clock.now(), point))
