@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -117,6 +118,11 @@ def sentinels(listed: Iterable[int | str]) -> set[int]:
 
 
 # ---------------------------------------------------------------- against the list of devices
+
+
+def test_the_pages_count_them_right() -> None:
+    assert f"{len(NAMES)} profiles come along" in (HERE.parent / "README.md").read_text(encoding="utf-8")
+    assert f"by profile ({len(NAMES)} profiles)" in (HERE.parent / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_every_modbus_device_of_the_list_has_a_profile() -> None:
@@ -242,6 +248,22 @@ def test_a_profile_has_a_transcript_that_says_where_it_is_from(name: str) -> Non
     captures = [parse(path.read_text(encoding="utf-8")) for path in (HERE / "drivers" / "modbus").glob("*.capture")]
     own = [it for it in captures if json.loads(it.header["options"])["profile"] == name]
     assert own
+
+
+GENERAL = {"modbus", "modbusrtu", "rs-485", "rs485", "0x0100"}
+"""Words in the names of models that belong to the trade, not to a device."""
+
+
+def test_the_code_knows_no_device() -> None:
+    """What is particular to a model stands in its profile."""
+    words = set(NAMES)
+    for name in NAMES:
+        found = profile(name)
+        words |= set(re.findall(r"[a-z-]*\d[\w-]*", found.model.lower())) | set(re.findall(r"[A-Z]\w{3,}", found.maker))
+    words = {word.lower() for word in words} - GENERAL
+    assert {"sdm120", "eastron", "r4d8a08", "rutx11"} <= words
+    for path in drivers.profile_folder().parent.glob("modbus_*.py"):
+        assert not words & set(re.findall(r"[\w-]+", path.read_text(encoding="utf-8").lower())), path.name
 
 
 # ---------------------------------------------------------------- beta, and points that are not used
