@@ -45,7 +45,8 @@ class Reason(StrEnum):
     SILENT = "silent"  # a device that talks by itself has stopped talking
     REFUSED = "refused"  # the device said that it has no such register
     SENSOR_FAULT = "sensor_fault"  # the sensor itself calls the value invalid
-    OUT_OF_RANGE = "out_of_range"  # not a value that this sensor can measure
+    OUT_OF_RANGE = "out_of_range"  # not a value that this sensor can measure, or that can be at this place
+    TOO_FAST = "too_fast"  # it moved faster than is believable; the next reading decides
     NO_FIX = "no_fix"  # the GPS receiver has no usable position
     WRITE_FAILED = "write_failed"  # an output did not take or did not confirm its value
     DRIVER_BUG = "driver_bug"  # our own fault: see the log
@@ -759,6 +760,17 @@ class RuleAbout:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """How the values of a point are corrected (value * scale + offset), and who says so; dates as 2027-03-31."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+    certificate: str = ""
+    date: str = ""
+    due: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceAbout:
     """One device, enough for a consumer to describe itself."""
 
@@ -769,6 +781,7 @@ class DeviceAbout:
     zone: str
     points: tuple[Point, ...]
     rules: tuple[RuleAbout, ...]
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)  # by point
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ SLOW_FILES = frozenset(
         "test_no_silent_skips.py",
         "test_own_alarms_end_to_end.py",
         "test_packaging.py",
+        "test_quality_end_to_end.py",
         "test_questions.py",
         "test_shared_links.py",
         "test_uplink_mosquitto.py",

@@ -15,7 +15,7 @@ PAGES = sorted(path for path in TOP.rglob("README.md") if not any(part.startswit
 LINK = re.compile(r"\]\(([^)#]+)\)")
 
 
-EXAMPLES = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+EXAMPLES: list[str] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_first_configuration_passes_the_check(tmp_path: Path) -> None:
@@ -30,8 +30,23 @@ def test_the_first_configuration_is_explained_line_by_line() -> None:
     assert re.findall(r"# (\d)$", example, re.MULTILINE) == re.findall(r"^(\d)\. ", explained, re.MULTILINE)[:6]
 
 
+def example(key: str) -> str:
+    """The first example with this key in it."""
+    return next(it for it in EXAMPLES if key in it)
+
+
+def test_what_is_believed_of_a_value_passes_the_check(tmp_path: Path) -> None:
+    devices, count = re.subn(r"devices:\n.*\n", example("calibration:"), EXAMPLES[0])
+    assert count == 1
+    (tmp_path / "my.yaml").write_text(devices)
+    part = read_config(tmp_path / "my.yaml").devices["fridge"].points["temperature"]
+    assert part.range == (-40.0, 60.0)
+    assert part.calibration is not None
+    assert part.calibration.certificate == "DKD-1"
+
+
 def test_the_uplink_with_several_addresses_and_a_proxy_passes_the_check(tmp_path: Path) -> None:
-    uplinks, count = re.subn(r"uplinks:\n.*\n", EXAMPLES[1], EXAMPLES[0])
+    uplinks, count = re.subn(r"uplinks:\n.*\n", example("proxy:"), EXAMPLES[0])
     assert count == 1
     (tmp_path / "my.yaml").write_text(uplinks)
     for name in ("mqtt-password", "proxy-password"):

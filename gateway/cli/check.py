@@ -13,8 +13,10 @@ import drivers
 from drivers.modbus_profile import Profile
 from gateway.cli import CONFIG, OK, add_config_arguments, default_config
 from gateway.cli.check_profile import profile_in_words
+from gateway.cli.status import correction
 from gateway.config.editor import editor_schema, profile_schema
 from gateway.config.installed import read_config
+from gateway.config.points import CalibrationPart, PointPart
 from gateway.config.schema import (
     Config,
     Device,
@@ -28,7 +30,7 @@ from gateway.config.schema import (
 )
 from gateway.config.sources import read_settings
 from gateway.config.targets import targets
-from gateway.config.written import duration_text, size_text
+from gateway.config.written import duration_text, rate_text, size_text
 from gateway.errors import ConfigError
 
 
@@ -104,7 +106,7 @@ def _wires(config: Config) -> list[str]:
     lines = []
     for name, link in config.links.items():
         lines.append(f"{name}: {_link(link)}")
-        here = [f"  {own}: {_device(it)}" for own, it in config.devices.items() if it.link == name]
+        here = [line for own, it in config.devices.items() if it.link == name for line in _device_lines(own, it)]
         lines += here or ["  no device"]
     return lines
 
@@ -119,6 +121,32 @@ def _link(link: Link) -> str:
         case GpioLink():
             return "the GPIO header" if link.factory == "auto" else "simulated pins"
     return f"the recording {link.capture}"
+
+
+def _device_lines(name: str, device: Device) -> Iterator[str]:
+    """The device, and what is said of single points of it."""
+    yield f"  {name}: {_device(device)}"
+    units = {point.name: point.unit for point in device.built.points}
+    for point, part in device.points.items():
+        yield f"    {point}: {', '.join(_point(part, units[point]))}"
+
+
+def _point(part: PointPart, unit: str) -> Iterator[str]:
+    if part.calibration is not None:
+        yield _calibration(part.calibration, unit)
+    if part.range is not None:
+        yield f"believed from {_number(part.range[0], unit)} to {_number(part.range[1], unit)}"
+    if part.max_rate is not None:
+        yield f"changing by at most {rate_text(part.max_rate, unit)}"
+    if part.stuck_after is not None:
+        yield f"watched for {duration_text(part.stuck_after)} without a change"
+
+
+def _calibration(part: CalibrationPart, unit: str) -> str:
+    by = f", certificate {part.certificate}" if part.certificate else ""
+    of = f" of {part.date}" if part.date else ""
+    due = f", due {part.due}" if part.due else ""
+    return f"calibrated (correction {correction(*part.line, unit)}{by}{of}{due})"
 
 
 def _device(device: Device) -> str:

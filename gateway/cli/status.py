@@ -51,6 +51,10 @@ def lines(status: dict[str, Any]) -> Iterable[str]:
     yield ""
     yield from table(("POINT", "VALUE", "AGE", "QUALITY", "ZONE"), map(_point_row, status["points"]), "no points")
     yield ""
+    calibrations = list(_calibration_rows(about["devices"]))
+    if calibrations:
+        yield from table(("CALIBRATED", "CORRECTION", "CERTIFICATE", "OF", "DUE"), calibrations, "")
+        yield ""
     yield from table(("OUTPUT", "WANTED"), status["outputs"].items(), "no outputs")
     yield ""
     yield from table(
@@ -148,6 +152,20 @@ def _link_row(link: dict[str, Any]) -> tuple[object, ...]:
     load = "-" if link["load"] is None else f"{link['load']:.0%}"
     state = "up" if link["up"] else "down"
     return link["link"], state, load, link["requests"], *_responses(link), _failures(link)
+
+
+def correction(scale: float, offset: float, unit: str) -> str:
+    """What a calibration does to a value, in words."""
+    parts = ([f"x {scale:.6g}"] if scale != 1 else []) + ([f"{offset:+.6g} {unit}".rstrip()] if offset else [])
+    return " ".join(parts) or "none needed"
+
+
+def _calibration_rows(devices: Iterable[dict[str, Any]]) -> Iterable[tuple[object, ...]]:
+    for device in devices:
+        units = {point["name"]: point["unit"] for point in device["points"]}
+        for name, it in device["calibrations"].items():
+            told = (it[key] or "-" for key in ("certificate", "date", "due"))
+            yield f"{device['device']}.{name}", correction(it["scale"], it["offset"], units[name]), *told
 
 
 def _device_rows(links: Iterable[dict[str, Any]]) -> Iterable[tuple[object, ...]]:

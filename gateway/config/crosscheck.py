@@ -1,7 +1,8 @@
 """Whether the site, the links and the devices of a configuration fit together.
 
-Rules are checked in rulecheck.py, reports in reportcheck.py, uplinks in uplinkcheck.py. What is disabled is checked as
-far as it stands by itself, but is in nobody's way: a spare device may have the unit id of the one it is to replace.
+Rules are checked in rulecheck.py, reports in reportcheck.py, points in pointcheck.py, uplinks in uplinkcheck.py. What
+is disabled is checked as far as it stands by itself, but is in nobody's way: a spare device may have the unit id of the
+one it is to replace.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import zoneinfo
 
 from gateway.config.draft import Draft
+from gateway.config.pointcheck import check_points
 from gateway.config.problems import Where, listed, shown, suggestion
 from gateway.config.reportcheck import check_reports
 from gateway.config.rulecheck import check_responses, check_rules
@@ -40,6 +42,7 @@ def check(draft: Draft) -> None:
     check_rules(draft)
     check_responses(draft)
     check_reports(draft)
+    check_points(draft)
 
 
 def _check_timezone(draft: Draft, name: str) -> None:

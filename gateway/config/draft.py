@@ -159,6 +159,7 @@ def _add_device(draft: Draft, name: str, find_driver: FindDriver, profiles: Prof
         every=every,
         built=made[0],
         report=keys.report,
+        points=keys.points,
     )
     draft.options[name] = made[1]
     if not keys.enabled:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
+from gateway.config.points import PointPart
 from gateway.config.written import Duration, Filled, Id, OneOrMore, Size, Text, Within, ZonePath
 from gateway.driver import Doc, Driver
 from gateway.model import Priority
@@ -208,6 +209,9 @@ class DeviceKeys:
         dict[str, Report],
         Doc("By point: when it is recorded; the others as the site's report says, or at each reading"),
     ] = field(default_factory=dict)
+    points: Annotated[dict[str, PointPart], Doc("By point: what can be believed of it, and how it is calibrated")] = (
+        field(default_factory=dict)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +225,7 @@ class Device:
     every: float  # seconds between polls; for a device that talks by itself, how often it is expected to
     built: Driver
     report: dict[str, Report] = field(default_factory=dict)  # by point
+    points: dict[str, PointPart] = field(default_factory=dict)  # those of which something is said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,12 @@ _EXPECTED = {
     "dict_type": "a map",
     "dataclass_type": "a map",
 }
+_HINTS = {
+    "a duration": written.DURATION_HINT,
+    "a size": written.SIZE_HINT,
+    "a date": written.DAY_HINT,
+    "a rate": written.RATE_HINT,
+}
 _TRUE_WORDS = {"true", "yes", "on", "y", "1"}
 _FALSE_WORDS = {"false", "no", "off", "n", "0"}
 _LIMITS = {
@@ -140,10 +146,8 @@ def _wrong_type(expected: list[str], value: object, where: Where) -> str:
 def _type_hint(expected: str, value: object) -> str:
     """What would be right, as far as it can be guessed."""
     text = str(value).lower()
-    if expected == "a duration":
-        return written.DURATION_HINT
-    if expected == "a size":
-        return written.SIZE_HINT
+    if expected in _HINTS:
+        return _HINTS[expected]
     if expected == "true or false":
         return "write true" if text in _TRUE_WORDS else "write false" if text in _FALSE_WORDS else ""
     if expected.endswith("number") and isinstance(value, str):

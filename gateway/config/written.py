@@ -6,10 +6,14 @@ that whoever only reads a finished configuration needs no pydantic.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, TypeAlias
+
+from gateway.refine.quality import Rate
 
 ID_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 ZONE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}(/[a-z0-9][a-z0-9_-]{0,63}){0,7}$"
@@ -17,6 +21,11 @@ DURATION_PATTERN = r"^([0-9]{1,9}(?:\.[0-9]{1,9})?)\s?(ms|s|m|h|d)$"
 SIZE_PATTERN = r"^([0-9]{1,9}(?:\.[0-9]{1,9})?)\s?(kB|MB|GB)$"
 DURATION_HINT = "a duration needs a number and a unit, as in 200ms, 10s, 5m, 2h or 7d"
 SIZE_HINT = "a size needs a number and a unit, as in 64kB, 500MB or 2GB"
+DAY_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+DAY_HINT = "write year, month and day, as in 2027-03-31"
+RATE_PATTERN = r"^([0-9]{1,9}(?:\.[0-9]{1,9})?)\s?/\s?(s|min|h)$"
+RATE_HINT = "a rate needs a number and a time, as in 5/min, 0.5/s or 20/h"
+_RATE_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _BYTES = {"GB": 1_000_000_000, "MB": 1_000_000, "kB": 1_000}
 
@@ -53,6 +62,28 @@ def size_bytes(written: object) -> int:
     return int(float(match[1]) * _BYTES[match[2]])
 
 
+def day(written: object) -> date:
+    """The day `written` as "2027-03-31"; else QuantityError."""
+    if isinstance(written, str) and re.fullmatch(DAY_PATTERN, written):
+        with contextlib.suppress(ValueError):
+            return date.fromisoformat(written)
+    raise QuantityError("a date", DAY_HINT)
+
+
+def rate(written: object) -> Rate:
+    """The rate `written` as "5/min", "0.5/s" or "20/h"; else QuantityError."""
+    match = re.fullmatch(RATE_PATTERN, written) if isinstance(written, str) else None
+    if match is None or float(match[1]) == 0:
+        raise QuantityError("a rate", RATE_HINT)
+    return Rate(float(match[1]), _RATE_SECONDS[match[2]])
+
+
+def rate_text(rate_: Rate, of: str = "") -> str:
+    """The rate as it is written, or with the unit `of` its point."""
+    unit = next(unit for unit, seconds_ in _RATE_SECONDS.items() if seconds_ == rate_.per_s)
+    return f"{rate_.amount:g} {of}".strip() + f"/{unit}"
+
+
 def duration_text(seconds_: float) -> str:
     """The duration as it is written, in the largest unit that leaves a whole number: 600.0 is "10m"."""
     for unit, factor in _SECONDS.items():
@@ -82,6 +113,22 @@ class Quantity:
             "function": {"type": "no-info", "function": self.read},
             "schema": handler(source),
         }
+
+    def __get_pydantic_json_schema__(self, schema: PydanticSchema, handler: _Handler) -> PydanticSchema:
+        """What an editor may expect."""
+        return {"type": "string", "pattern": self.pattern}
+
+
+@dataclass(frozen=True, slots=True)
+class Spelled:
+    """Marks what is written as a text of this `pattern` and is no number, and how it is `read`."""
+
+    pattern: str
+    read: Callable[[object], object]
+
+    def __get_pydantic_core_schema__(self, source: object, handler: _Handler) -> PydanticSchema:
+        """Read the text; there is nothing more to check."""
+        return {"type": "function-plain", "function": {"type": "no-info", "function": self.read}}
 
     def __get_pydantic_json_schema__(self, schema: PydanticSchema, handler: _Handler) -> PydanticSchema:
         """What an editor may expect."""
@@ -137,6 +184,10 @@ Duration: TypeAlias = Annotated[float, Quantity(DURATION_PATTERN, seconds)]
 
 Size: TypeAlias = Annotated[int, Quantity(SIZE_PATTERN, size_bytes)]
 """Bytes, written with a unit."""
+
+Day: TypeAlias = Annotated[date, Spelled(DAY_PATTERN, day)]
+PerTime: TypeAlias = Annotated[Rate, Spelled(RATE_PATTERN, rate)]
+"""A change in the unit of a point, written with a time: 5/min."""
 
 Id: TypeAlias = Annotated[str, Within(pattern=ID_PATTERN)]
 ZonePath: TypeAlias = Annotated[str, Within(pattern=ZONE_PATTERN)]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from gateway.hub.alarm import Alarm, OfDevice, Target, view_of
 from gateway.hub.alarm_text import restored, stored, trouble_of
 from gateway.hub.own import Trouble
-from gateway.model import AlarmState, AlarmView, Moment, Reading, StateChange, Value
+from gateway.model import AlarmState, AlarmView, Moment, Reading, Reason, StateChange, Value
 from gateway.rules.condition import Told
 from gateway.rules.judge import Rule, deadline, elapse, fresh, judge, unknown
 from gateway.rules.lifecycle import ACTIVE, Change, after, refusal
@@ -72,7 +72,9 @@ class Alarms:
                 change = self._judge(alarm, value, reading.mono)
                 if change is not None:
                     changes.append(self._change(alarm, change, reading.mono, reading.ts, value))
-        for name in reading.bad:
+        for name, reason in reading.bad.items():
+            if reason is Reason.TOO_FAST:
+                continue  # the next reading decides, and a delay that is running is not begun anew by a disturbance
             for alarm in of_device.all.get(name, ()):
                 alarm.live(unknown(alarm.rule, alarm.life))
         return changes

@@ -29,6 +29,7 @@ from gateway.hub.own import (
 )
 from gateway.hub.plan import Plan
 from gateway.hub.points import Points
+from gateway.hub.sensorcare import SensorCare
 from gateway.hub.timekeeping import Timekeeper, Turned
 from gateway.hub.unheard import Unheard
 from gateway.hub.writes import NOT_READY, WRITE_POINT, SettingPoint, Writes
@@ -79,6 +80,7 @@ from gateway.model import (
     Write,
 )
 from gateway.refine.exception import Reporter
+from gateway.refine.quality import Quality
 from gateway.rules.lifecycle import Change
 
 HEALTH_EVERY_S = 60.0
@@ -99,6 +101,8 @@ class Hub:
         self._alarms = Alarms(plan.rules, plan.responses, now.mono, plan.own, plan.boot)
         self._certificates = Certificates()
         self._unheard = Unheard(plan.watched, now.mono)
+        self._quality = {device: Quality(checks) for device, checks in plan.checks.items()}
+        self._care = SensorCare(plan.about.devices, plan.stuck_after_s)
         self._outputs = Outputs(plan.outputs)
         self._reporters = {device: Reporter(limits, plan.every_s[device]) for device, limits in plan.limits.items()}
         self.started = False  # whether the run's first event has been made
@@ -173,6 +177,12 @@ class Hub:
 
     def _reading(self, reading: Reading, now: Moment) -> Decision:
         self._readings += 1
+        quality = self._quality.get(reading.device)
+        if quality is not None:
+            reading = quality.refined(reading)
+        watch = self._care.watches.get(reading.device)
+        if watch is not None:
+            watch.take(reading)
         self._points.take(reading)
         made: list[Record] = []
         reporter = self._reporters.get(reading.device)
@@ -204,8 +214,9 @@ class Hub:
         return _joined(decision, self._minute(now))
 
     def _minute(self, now: Moment) -> Decision:
-        """What is due each minute: a look at the certificates' dates, and the health."""
-        decision = self._own_alarms(self._certificates.judged(now), now) if self.started else Decision()
+        """What is due each minute: a look at dates and at sensors that do not move, and the health."""
+        troubles = self._certificates.judged(now) | self._care.judged(now)
+        decision = self._own_alarms(troubles, now) if self.started else Decision()
         return decision._replace(notices=(*decision.notices, self._report(now)))
 
     # -- the clock

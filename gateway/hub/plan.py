@@ -11,6 +11,7 @@ from gateway.config.schema import Config, Device, Report
 from gateway.config.schema import Rule as RuleOptions
 from gateway.config.targets import targets
 from gateway.driver import Adjustable, Output
+from gateway.hub import pointplan
 from gateway.hub.alarm import Target
 from gateway.hub.own import OF_GATEWAY, alarms_of
 from gateway.hub.unheard import INTERVALS, PATIENCE_S, SATELLITE_PATIENCE_S, Watched
@@ -18,6 +19,7 @@ from gateway.hub.unheard import alarms_of as alarms_of_watched
 from gateway.hub.writes import Setting, SettingPoint
 from gateway.model import About, DeviceAbout, Point, RuleAbout, Value
 from gateway.refine.exception import Limit, Sending
+from gateway.refine.quality import Check
 from gateway.rules.condition import Above, Below, Condition, Equals, Outside, SilentFor
 from gateway.rules.judge import Rule
 from gateway.rules.responses import OutputPoint, Response
@@ -43,6 +45,8 @@ class Plan:
     own: tuple[str, ...] = OF_GATEWAY  # the gateway's own alarms
     settings: Mapping[SettingPoint, Setting] = field(default_factory=dict)  # which a command may write
     watched: Mapping[str, Watched] = field(default_factory=dict)  # device -> what of it rules are about
+    checks: Mapping[str, Mapping[str, Check]] = field(default_factory=dict)  # device -> point -> what is believed
+    stuck_after_s: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # device -> point -> seconds
     boot: str = ""  # by which monotonic times of different runs can be compared; "": not known
 
 
@@ -72,12 +76,10 @@ def plan_of(config: Config, run: str, boot: str = "") -> Plan:
         version=__version__,
         run=run,
         limits={device_id: _limits(device, config.report) for device_id, device in config.devices.items()},
-        own=(
-            *OF_GATEWAY,
-            *(alarm for name, uplink in config.uplinks.items() for alarm in alarms_of(name, uplink)),
-            *alarms_of_watched(watched),
-        ),
+        own=(*_own(config), *alarms_of_watched(watched)),
         watched=watched,
+        checks=pointplan.checks(config.devices),
+        stuck_after_s=pointplan.stuck_after_s(config.devices),
         uplinks=tuple(config.uplinks),
         settings=dict(_settings(config.devices)),
         boot=boot,
@@ -87,6 +89,15 @@ def plan_of(config: Config, run: str, boot: str = "") -> Plan:
 def is_safety(device: Device) -> bool:
     """Whether a device's readings are taken first and its polls are never held back."""
     return any(point.kind in SAFETY_KINDS for point in device.built.points)
+
+
+def _own(config: Config) -> Iterator[str]:
+    """The ids of the gateway's own alarms."""
+    yield from OF_GATEWAY
+    for name, uplink in config.uplinks.items():
+        yield from alarms_of(name, uplink)
+    for name, device in config.devices.items():
+        yield from pointplan.alarms_of(name, device)
 
 
 def _settings(devices: Mapping[str, Device]) -> Iterator[tuple[SettingPoint, Setting]]:
@@ -204,6 +215,7 @@ def _about(config: Config, rules: tuple[tuple[Rule, tuple[Target, ...]], ...]) -
                 for target in targets
                 if target.device == device_id
             ),
+            calibrations=pointplan.calibrations(device),
         )
         for device_id, device in config.devices.items()
     )

@@ -10,11 +10,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from gateway.model import (
     About,
     AlarmView,
+    Calibration,
     Certificate,
     DeviceAbout,
     DeviceHealth,
@@ -199,9 +200,17 @@ def about(gateway: About, uplink: str) -> bytes:
 
 
 def about_device(device: DeviceAbout) -> bytes:
-    """One device: its points with kind, form and unit, and the rules on it."""
+    """One device: its points with kind, form, unit and calibration, and the rules on it."""
     points: list[Json] = [
-        {"point": p.name, "kind": p.kind, "form": p.form, "unit": p.unit, "writable": p.writable} for p in device.points
+        {
+            "point": p.name,
+            "kind": p.kind,
+            "form": p.form,
+            "unit": p.unit,
+            "writable": p.writable,
+            **_calibration(device.calibrations.get(p.name)),
+        }
+        for p in device.points
     ]
     rules: list[Json] = [
         {"rule": r.rule, "point": r.point, "condition": r.condition, "priority": r.priority} for r in device.rules
@@ -216,6 +225,13 @@ def about_device(device: DeviceAbout) -> bytes:
         "rules": rules,
     }
     return _bytes(encode(fields))
+
+
+def _calibration(calibration: Calibration | None) -> dict[str, Json]:
+    if calibration is None:
+        return {}
+    told = {key: value for key, value in asdict(calibration).items() if value != ""}
+    return {"calibration": told}
 
 
 def health(report: HealthReport) -> bytes:

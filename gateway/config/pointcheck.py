@@ -1,0 +1,64 @@
+"""Whether what is said of single points fits them: what is no number has no range, and no rule waits beyond a range."""
+
+from __future__ import annotations
+
+from gateway.config.draft import Draft
+from gateway.config.points import PointPart
+from gateway.config.problems import Where, shown, suggestion
+from gateway.config.schema import Rule
+from gateway.config.targets import targets
+from gateway.config.written import duration_text
+from gateway.model import Point
+from gateway.units import Form
+
+NUMBERS = frozenset({Form.GAUGE, Form.COUNTER})
+
+
+def check_points(draft: Draft) -> None:
+    """Note what is wrong with `points` of each device, and which rules can never come true by them."""
+    for name, device in draft.devices.items():
+        known = {point.name: point for point in device.built.points}
+        for own, part in device.points.items():
+            where = ("devices", name, "points", own)
+            if own in known:
+                _check(draft, where, known[own], part)
+                _check_watch(draft, where, part, device.every, name)
+            else:
+                draft.tree.blame_key(where, f"{name} has no point {shown(own)}; {suggestion(own, known)}")
+    for name, rule in draft.rules.items():
+        for own, point in targets(rule, draft.devices):
+            said = draft.devices[own].points.get(point.name)
+            if said is not None and said.range is not None and said.range[0] < said.range[1]:
+                _check_rule(draft, ("rules", name), rule, f"{own}.{point.name}", said.range)
+
+
+def _check(draft: Draft, where: Where, point: Point, part: PointPart) -> None:
+    for key in ("range", "max_rate", "stuck_after", "calibration"):
+        if point.form not in NUMBERS and getattr(part, key) is not None:
+            draft.tree.blame_key((*where, key), f"a {point.form.value} is no number; leave {key} out")
+    if part.range is not None and part.range[0] >= part.range[1]:
+        low, high = part.range
+        told = f"the first must be less than the second, not {low:g} and {high:g}; write [{high:g}, {low:g}]"
+        draft.tree.blame((*where, "range"), told)
+    if part.calibration is not None and point.form is Form.COUNTER:
+        draft.tree.blame_key((*where, "calibration"), "a counter counts, and is not calibrated; leave calibration out")
+
+
+def _check_watch(draft: Draft, where: Where, part: PointPart, every: float, device: str) -> None:
+    if part.stuck_after is not None and part.stuck_after <= every:
+        told = f"must be longer than the {duration_text(every)} between readings of {device}"
+        draft.tree.blame((*where, "stuck_after"), f"{told}; write {duration_text(10 * every)}, for instance")
+
+
+def _check_rule(draft: Draft, where: Where, rule: Rule, called: str, believed: tuple[float, float]) -> None:
+    """What is beyond the range is bad, and no rule ever sees it."""
+    low, high = believed
+    below, above = rule.outside or (rule.below, rule.above)
+    key = "outside" if rule.outside is not None else "above" if rule.above is not None else "below"
+    for limit, is_dead, end in (
+        (above, above is not None and above >= high, high),
+        (below, below is not None and below <= low, low),
+    ):
+        if is_dead:
+            told = f"{called} is bad beyond {end:g}, where its range ends, so it is never judged to be beyond {limit:g}"
+            draft.tree.blame((*where, key), f"{told}; widen the range")

@@ -1,0 +1,78 @@
+"""What a configuration says of single points: what can be believed of them, and how they are calibrated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from gateway.config.written import Day, Duration, PerTime, Text, Within
+from gateway.driver import Doc
+
+LEAST_SLOPE, MOST_SLOPE = 0.5, 2.0
+"""What a calibration can be; beyond, it corrects no sensor but covers a mistake."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationPart:
+    """How the values of a point are corrected: offset and scale, or two measured values with what they should be."""
+
+    offset: Annotated[float, Doc("Added to the value, after scale, in the unit of the point")] = 0.0
+    scale: Annotated[float, Doc("The value is multiplied by this")] = 1.0
+    measured: Annotated[
+        tuple[float, float] | None, Doc("What the sensor showed at two references, as in [0.3, 50.4]")
+    ] = None
+    reference: Annotated[tuple[float, float] | None, Doc("With measured: what it should have shown, as in [0, 50]")] = (
+        None
+    )
+    certificate: Annotated[Text, Doc("The number of the certificate")] = ""
+    date: Annotated[Day | None, Doc("When it was calibrated, as in 2026-03-31")] = None
+    due: Annotated[Day | None, Doc("When it is to be calibrated again; an alarm says so 30 days and 7 days before")] = (
+        None
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself."""
+        correction = (self.offset, self.scale != 1, self.measured, self.reference)
+        if not any((*correction, self.certificate, self.date, self.due)):
+            raise ValueError("says nothing; write offset, scale, or measured and reference, or a certificate")
+        if (self.measured is None) != (self.reference is None):
+            given, missing = ("measured", "reference") if self.reference is None else ("reference", "measured")
+            raise ValueError(f"{given}: goes with {missing}; write both, as in [0.3, 50.4]")
+        if self.measured is not None and (self.offset != 0 or self.scale != 1):
+            raise ValueError("measured: stands beside offset or scale; write the one or the other")
+        if self.measured is not None and self.measured[0] == self.measured[1]:
+            raise ValueError("measured: two different values are needed; with one, write an offset")
+        scale, _ = self.line
+        if not LEAST_SLOPE <= scale <= MOST_SLOPE:
+            key = "scale" if self.measured is None else "reference"
+            told = f"would make {scale:g} of each 1 that is measured; a calibration is from {LEAST_SLOPE:g} to"
+            raise ValueError(f"{key}: {told} {MOST_SLOPE:g}, so correct the profile, or the values")
+        if self.date is not None and self.due is not None and self.due <= self.date:
+            raise ValueError(f"due: must be after the date of the calibration, {self.date}")
+
+    @property
+    def line(self) -> tuple[float, float]:
+        """Scale and offset."""
+        if self.measured is None or self.reference is None:
+            return self.scale, self.offset
+        (low, high), (low_true, high_true) = self.measured, self.reference
+        scale = (high_true - low_true) / (high - low)
+        return scale, low_true - scale * low
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointPart:
+    """What can be believed of a point. What cannot is bad with its reason, and is neither judged nor recorded."""
+
+    range: Annotated[
+        tuple[float, float] | None, Doc("Bad with out_of_range beyond these, in the unit of the point")
+    ] = None
+    max_rate: Annotated[
+        PerTime | None,
+        Doc("A value that moved faster, as in 5/min, is bad with too_fast, once: the next reading decides"),
+    ] = None
+    stuck_after: Annotated[
+        Annotated[Duration, Within(ge=60, le=90 * 86400)] | None,
+        Doc("A value that has not changed for so long raises a low alarm; it stays good"),
+    ] = None
+    calibration: Annotated[CalibrationPart | None, Doc("How it is corrected, and by which certificate")] = None
