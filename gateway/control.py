@@ -2,11 +2,12 @@
 
 One request a connection: a JSON object on one line, `{"ask": "status"}`, `{"ask": "links"}` (which wires this daemon
 attends) or `{"ask": "command", "name": ..., "args": ..., "issuer": ...}`; one JSON object on one line comes back, with
-`error` and `hint` where the request cannot be served.
+`error` and `hint` where the request cannot be served. `{"ask": "talk", ...}` begins a longer one (talk.py).
 
 - It decides nothing: it posts to the hub and passes on its answer.
 - Clients are served one after the other. Each gets `CLIENT_S` seconds and `MAX_REQUEST` bytes for its request; a slow
-  or silent one costs the others no more than that. Who has something written to a device waits for it apart.
+  or silent one costs the others no more than that. Who has something written to a device waits for it apart, and a talk
+  has a thread of its own; MOST_TALKS at a time.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -27,6 +28,7 @@ from typing import Any, TypeVar
 from gateway.errors import SitewardenError
 from gateway.model import Command, Fact, Json, Reply, Status, StatusQuery
 from gateway.records import encode
+from gateway.talk import Talk
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ WRITE_S = 35.0
 """How long is waited for what becomes of a write to a device."""
 
 MAX_REQUEST = 64 * 1024
+MOST_TALKS = 4
+MAX_WORDS = 200
 _BACKLOG = 16
 _Answer = TypeVar("_Answer")
 
@@ -66,6 +70,7 @@ class Control:
         self._post = post
         self._links = links
         self._stopping = threading.Event()
+        self._talks: list[tuple[Talk, threading.Thread]] = []
 
     def stop(self) -> None:
         """End `run`."""
@@ -87,6 +92,8 @@ class Control:
                 with suppress(OSError):  # the client's side of the connection is its own affair
                     client, _ = listener.accept()
                     self._serve(client)
+        for talk, _ in self._talks:
+            talk.end()
         with suppress(FileNotFoundError):
             self._path.unlink()
 
@@ -105,6 +112,10 @@ class Control:
             at_end.enter_context(client)
             try:
                 request = _read_line(client)
+                if request.get("ask") == "talk":
+                    self._talk(client, request)
+                    at_end.pop_all()
+                    return
             except SitewardenError as error:
                 _say(client, {"error": error.what, "hint": error.hint})
                 return
@@ -123,6 +134,23 @@ class Control:
             return self._answer(request, timeout_s)
         except SitewardenError as error:
             return {"error": error.what, "hint": error.hint}
+
+    def _talk(self, client: socket.socket, request: dict[str, Any]) -> None:
+        """Have it recorded, and begin; SitewardenError if it cannot be."""
+        self._talks = [(talk, thread) for talk, thread in self._talks if thread.is_alive()]
+        if len(self._talks) >= MOST_TALKS:
+            raise SitewardenError("too many look at devices at once", "try again when one of them has finished")
+        match request:
+            case {"name": str(name), "link": str(link), "of": str(of), "issuer": str(issuer)}:
+                reply = command(name, {"of": of[:MAX_WORDS]}, issuer, self._post, CLIENT_S)
+            case _:
+                raise SitewardenError("not a request", 'a talk needs "name", "link", "of" and "issuer"')
+        if reply.result != "done":
+            raise SitewardenError(reply.detail, "read, probe and capture can begin a talk")
+        talk = Talk(client, link, self._post)
+        thread = threading.Thread(target=talk.run, name="talk", daemon=True)
+        self._talks.append((talk, thread))
+        thread.start()
 
     def _answer(self, request: dict[str, Any], timeout_s: float) -> Json:
         match request:
@@ -181,26 +209,32 @@ def _read_line(client: socket.socket) -> dict[str, Any]:
 
 def ask(state_dir: Path, request: Mapping[str, Json], timeout_s: float = CLIENT_S) -> dict[str, Any]:
     """The running daemon's answer to one request; SitewardenError with a hint where there is none in time."""
-    path = socket_path(state_dir)
     data = b""
+    with reaching(state_dir), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(timeout_s + CLIENT_S)
+        client.connect(str(socket_path(state_dir)))
+        client.sendall(encode(request).encode() + b"\n")
+        while chunk := client.recv(65536):
+            data += chunk
+    answer = json.loads(data)
+    if "error" in answer:
+        raise SitewardenError(str(answer["error"]), str(answer.get("hint", "")))
+    return dict(answer)
+
+
+@contextmanager
+def reaching(state_dir: Path) -> Iterator[None]:
+    """What goes wrong on the way to the daemon, as SitewardenError with a hint."""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(timeout_s + CLIENT_S)
-            client.connect(str(path))
-            client.sendall(encode(request).encode() + b"\n")
-            while chunk := client.recv(65536):
-                data += chunk
+        yield
     except (FileNotFoundError, ConnectionRefusedError):
         raise SitewardenError(
             f"no daemon is running with {state_dir}", "start it: sitewarden run; or name its folder: --state DIR"
         ) from None
     except PermissionError:
         raise SitewardenError(
-            f"{path} may not be opened", "sudo -u sitewarden ..., or join the group: sudo usermod -aG sitewarden $USER"
+            f"{socket_path(state_dir)} may not be opened",
+            "sudo -u sitewarden ..., or join the group: sudo usermod -aG sitewarden $USER",
         ) from None
     except OSError as error:
         raise SitewardenError(f"the daemon did not answer: {error}", "see its log: journalctl -u sitewarden") from None
-    answer = json.loads(data)
-    if "error" in answer:
-        raise SitewardenError(str(answer["error"]), str(answer.get("hint", "")))
-    return dict(answer)

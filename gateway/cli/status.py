@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask the daemon and print its answer."""
-    status = ask(args.state or default_state_dir(), {"ask": "status"})
+    status = asked(args.state or default_state_dir())
     if args.json:
         print(json.dumps(status, indent=2, ensure_ascii=False))
     else:
@@ -31,10 +31,15 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
+def asked(state_dir: Path) -> dict[str, Any]:
+    """The daemon's answer; SitewardenError if there is none."""
+    return ask(state_dir, {"ask": "status"})
+
+
 def known(state_dir: Path) -> dict[str, Any] | None:
     """The daemon's answer, if one is running there that may be asked."""
     try:
-        return ask(state_dir, {"ask": "status"})
+        return asked(state_dir)
     except SitewardenError:
         return None
 
