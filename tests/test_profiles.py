@@ -244,10 +244,14 @@ def test_the_settings_of_a_profile_can_be_those_of_a_link(name: str, tmp_path: P
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_profile_has_a_transcript_that_says_where_it_is_from(name: str) -> None:
+def test_a_profile_has_a_transcript_and_the_page_says_where_it_is_from(name: str) -> None:
     captures = [parse(path.read_text(encoding="utf-8")) for path in (HERE / "drivers" / "modbus").glob("*.capture")]
-    own = [it for it in captures if json.loads(it.header["options"])["profile"] == name]
+    own = [it.header["origin"] for it in captures if json.loads(it.header["options"])["profile"] == name]
     assert own
+    page = (drivers.profile_folder().parent / "README.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+    made_by_us = all(origin.startswith("synthetic") for origin in own)
+    assert row.endswith("| synthetic |") == made_by_us
 
 
 GENERAL = {"modbus", "modbusrtu", "rs-485", "rs485", "0x0100"}
