@@ -47,9 +47,9 @@ class WireTime(NamedTuple):
         return reply_within_s(characters, self.character_s, self.timeout_s)
 
     def unanswered_s(self) -> float:
-        """A short read without an answer: its reply is waited for, and once more as long in case it comes late."""
-        before = self.silence_s + self.guard_s
-        return before + 2 * self.reply_within_s(_REQUEST + _ANSWER + 2)
+        """A short read without an answer. A line then stays silent as long once more, in case the answer comes late."""
+        waits = 2 if self.silence_s else 1
+        return self.silence_s + self.guard_s + waits * self.reply_within_s(_REQUEST + _ANSWER + 2)
 
     def _read_s(self, answer: int) -> float:
         characters_s = (_REQUEST + answer) * self.character_s

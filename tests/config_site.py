@@ -9,7 +9,19 @@ from typing import Annotated, ClassVar, Literal
 
 from gateway.config.load import load
 from gateway.config.schema import Config
-from gateway.driver import PROFILE, Driver, Family, Heard, Output, Polled, Pushed, Seconds, point
+from gateway.driver import (
+    PROFILE,
+    Driver,
+    Family,
+    Heard,
+    Output,
+    PlannedRead,
+    Polled,
+    Pushed,
+    Seconds,
+    Table,
+    point,
+)
 from gateway.model import Point, Value, Values
 
 
@@ -63,6 +75,13 @@ class Meter(Polled):
     @property
     def claims(self) -> tuple[str, ...]:
         return (f"unit {self.told.unit}",)
+
+    @property
+    def reads(self) -> tuple[PlannedRead, ...]:
+        return tuple(
+            PlannedRead(self.told.unit, Table.HOLDING, it.address, 1, (name,), 1)
+            for name, it in self.told.profile.points.items()
+        )
 
     def poll(self, link: object) -> Values:
         return {}

@@ -62,6 +62,7 @@ def test_a_reply_is_waited_for_twice_its_time_on_the_wire_and_300_ms_unless_the_
     assert of_line(9600).reply_within_s(15) == pytest.approx(0.3 + 2 * 15 * 10 / 9600)
     assert of_line(9600, timeout_s=0.1).reply_within_s(15) == 0.1
     assert of_line(9600, timeout_s=0.1).unanswered_s() == pytest.approx(0.2 + 3.5 * 11 / 9600)
+    assert of_network(timeout_s=0.1).unanswered_s() == 0.1
 
 
 # ---------------------------------------------------------------- what a gap is worth

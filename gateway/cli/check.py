@@ -30,6 +30,7 @@ from gateway.config.schema import (
 )
 from gateway.config.sources import read_settings
 from gateway.config.targets import targets
+from gateway.config.wires import load_of, share_text
 from gateway.config.written import duration_text, rate_text, size_text
 from gateway.errors import ConfigError
 
@@ -105,9 +106,9 @@ def _uplink(uplink: Uplink) -> str:
 def _wires(config: Config) -> list[str]:
     lines = []
     for name, link in config.links.items():
-        lines.append(f"{name}: {_link(link)}")
-        here = [line for own, it in config.devices.items() if it.link == name for line in _device_lines(own, it)]
-        lines += here or ["  no device"]
+        here = {own: it for own, it in config.devices.items() if it.link == name}
+        lines.append(f"{name}: {_link(link)}{_busy(link, here)}")
+        lines += [line for own, it in here.items() for line in _device_lines(own, it)] or ["  no device"]
     return lines
 
 
@@ -121,6 +122,12 @@ def _link(link: Link) -> str:
         case GpioLink():
             return "the GPIO header" if link.factory == "auto" else "simulated pins"
     return f"the recording {link.capture}"
+
+
+def _busy(link: Link, devices: Mapping[str, Device]) -> str:
+    """How much of its time reading takes, as far as that can be told beforehand."""
+    load = load_of(link, devices)
+    return f"; reading takes {share_text(load.share)} of its time" if load else ""
 
 
 def _device_lines(name: str, device: Device) -> Iterator[str]:

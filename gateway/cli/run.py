@@ -32,7 +32,10 @@ def run(args: argparse.Namespace) -> int:
     from gateway.clock import SystemClock  # noqa: PLC0415
     from gateway.supervisor import ServiceManager, watch  # noqa: PLC0415
 
-    gateway = Gateway(loading.config(), args.state or default_state_dir())
+    config = loading.config()
+    for note in config.notes:
+        log.warning("%s", note)
+    gateway = Gateway(config, args.state or default_state_dir())
     manager = ServiceManager()
     signals: SimpleQueue[str] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

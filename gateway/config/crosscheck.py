@@ -1,8 +1,8 @@
 """Whether the site, the links and the devices of a configuration fit together.
 
-Rules are checked in rulecheck.py, reports in reportcheck.py, points in pointcheck.py, uplinks in uplinkcheck.py. What
-is disabled is checked as far as it stands by itself, but is in nobody's way: a spare device may have the unit id of the
-one it is to replace.
+Buses are checked in buscheck.py, rules in rulecheck.py, reports in reportcheck.py, points in pointcheck.py, uplinks in
+uplinkcheck.py. What is disabled is checked as far as it stands by itself, but is in nobody's way: a spare device may
+have the unit id of the one it is to replace.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import zoneinfo
 
+from gateway.config.buscheck import check_buses
 from gateway.config.draft import Draft
 from gateway.config.pointcheck import check_points
 from gateway.config.problems import Where, listed, shown, suggestion
@@ -39,6 +40,7 @@ def check(draft: Draft) -> None:
     _check_ports(draft)
     _check_links_of_devices(draft)
     _check_neighbours(draft)
+    check_buses(draft)
     check_rules(draft)
     check_responses(draft)
     check_reports(draft)

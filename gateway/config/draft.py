@@ -26,6 +26,7 @@ from gateway.config.schema import (
     Storage,
     Uplink,
 )
+from gateway.config.smoke import usual_every_s
 from gateway.config.sources import BY_ID
 from gateway.config.typed import fields, not_an_id, required, typed, unknown_key
 from gateway.config.written import is_id
@@ -150,7 +151,7 @@ def _add_device(draft: Draft, name: str, find_driver: FindDriver, profiles: Prof
     made = built(driver, tree, where, {key: inner for key, inner in value.items() if key in options}, profiles)
     if keys is None or made is None:
         return
-    every = keys.every or driver.every_default_s
+    every = keys.every or usual_every_s(made[0])
     draft.devices[name] = Device(
         driver=keys.driver,
         link=keys.link,

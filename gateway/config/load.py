@@ -57,7 +57,8 @@ def load(
     if problems or draft.site is None or draft.gateway is None or draft.storage is None:
         raise refusal(problems)
     config = _finished(draft, draft.site, draft.gateway, draft.storage, folder)
-    return replace(config, notes=(*profiles.replaced(), *_notes(config.devices)))
+    notes = (*map(str, sorted(tree.notes)), *profiles.replaced(), *_notes(config.devices))
+    return replace(config, notes=notes)
 
 
 def _finished(draft: Draft, site: Site, gateway: GatewayPart, storage: Storage, folder: Path) -> Config:

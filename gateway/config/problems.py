@@ -52,6 +52,7 @@ class Tree:
         self.values = values
         self.keys = keys
         self.problems: list[Problem] = []
+        self.notes: list[Problem] = []  # what is right and yet worth a look
         self.unusable: set[Where] = set()  # blamed already: a value that stands in their place is not judged again
 
     def get(self, where: Where) -> object:
@@ -88,6 +89,10 @@ class Tree:
     def blame_key(self, where: Where, what: str) -> None:
         """Note that the key at `where`, or its value as a whole, is wrong."""
         self.problems.append(Problem(self.key_place(where), where, what))
+
+    def note_key(self, where: Where, what: str) -> None:
+        """Note that what stands at the key `where` is right and yet worth a look."""
+        self.notes.append(Problem(self.key_place(where), where, what))
 
 
 def refusal(problems: Iterable[Problem]) -> ConfigError:
