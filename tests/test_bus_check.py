@@ -59,7 +59,7 @@ def test_reads_are_planned_for_the_wire_that_the_device_is_on(tmp_path: Path) ->
     fast = LINE.replace("9600", "115200")
     assert planned(loaded(tmp_path, f"unit: 2, {METER}"), "d0") == [(0, 14), (30, 2), (52, 2), (70, 6), (342, 2)]
     assert planned(loaded(tmp_path, f"unit: 2, {METER}", link=fast), "d0") == [(0, 32), (52, 24), (342, 2)]
-    own = f"unit: 2, {METER}, max_gap: 20"
+    own = f"unit: 2, {METER}, max_gap: 20, max_registers: 80"
     assert planned(loaded(tmp_path, own, link=fast), "d0") == [(0, 76), (342, 2)]
 
 
