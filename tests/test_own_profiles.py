@@ -75,6 +75,19 @@ def test_the_example_reads_what_its_recording_holds() -> None:
     assert device.poll(registers) == {"co2": Bad(Reason.SENSOR_FAULT), "temperature": -0.5, "humidity": 42.0}
 
 
+def test_the_example_is_read_by_the_command_that_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(TOP)
+    (shown,) = re.findall(r"`sitewarden (read office-air [^`]+)`", PAGE)
+    assert main([*shown.split(), "--state", str(tmp_path)]) == OK
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[-3:]] == [
+        ["co2", "612", "ppm", "good"],
+        ["temperature", "22.4", "°C", "good"],
+        ["humidity", "41.5", "%RH", "good"],
+    ]
+
+
 def read(daemon: Daemon) -> dict[str, object]:
     """The good values that the daemon has of the walk-through's device, by point."""
     points = (daemon.status() or {"points": []})["points"]
