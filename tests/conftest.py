@@ -35,6 +35,7 @@ SLOW_FILES = frozenset(
         "test_packaging.py",
         "test_quality_end_to_end.py",
         "test_questions.py",
+        "test_scan.py",
         "test_shared_links.py",
         "test_uplink_mosquitto.py",
         "test_write_end_to_end.py",
