@@ -216,6 +216,8 @@ def ask(state_dir: Path, request: Mapping[str, Json], timeout_s: float = CLIENT_
         client.sendall(encode(request).encode() + b"\n")
         while chunk := client.recv(65536):
             data += chunk
+    if not data:
+        raise SitewardenError("the daemon did not answer", "see its log: journalctl -u sitewarden")
     answer = json.loads(data)
     if "error" in answer:
         raise SitewardenError(str(answer["error"]), str(answer.get("hint", "")))

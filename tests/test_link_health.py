@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -16,7 +18,7 @@ from modbus_responder import Fault, RtuDevices, Script, TcpDevices, bad_crc, exc
 from drivers.modbus_point import RegisterPoint
 from drivers.modbus_profile import Profile
 from drivers.modbus_table import ModbusOptions, ModbusTable
-from gateway.cli.status import lines
+from gateway.cli.status import link_tables
 from gateway.clock import SystemClock
 from gateway.config import schema
 from gateway.driver import Registers, Table
@@ -27,6 +29,7 @@ from gateway.links.device import LinkDevice
 from gateway.links.port import Link
 from gateway.links.tally import Tally, percentiles_ms
 from gateway.model import Bad, DeviceHealth, Fact, LinkHealth, ReadNow, Reason, Values, Write
+from gateway.records import encode
 
 
 @pytest.fixture
@@ -158,6 +161,16 @@ def test_writes_count_as_requests_of_their_device(attend: Callable[..., Attended
     assert one.requests == 1
 
 
+def test_health_with_failures_fits_into_what_local_commands_are_answered(
+    bus: RtuDevices, attend: Callable[..., Attended]
+) -> None:
+    site = attend(device("one", Thermometer(1), DAY_S))
+    bus.then(silent)
+    site.poll(2)
+    told = json.loads(encode(asdict(site.health)))
+    assert told["failures"] == told["devices"][0]["failures"] == {"silent": 1}
+
+
 def test_a_write_without_an_answer_counts_once(bus: RtuDevices, attend: Callable[..., Attended]) -> None:
     site = attend(device("siren", Siren(3), DAY_S))
     bus.then(silent)
@@ -284,18 +297,10 @@ def test_status_shows_it_as_tables() -> None:
     link = {"link": "bus1", "up": True, "load": 0.314, "requests": 60, "failures": {"silent": 9}, **responses}
     gone = {"response_p50_ms": None, "response_p95_ms": None}
     link["devices"] = [{**cold, "failures": {}, **responses}, {**dead, "failures": {"silent": 9}, **gone}]
-    text = "\n".join(lines(status([link])))
+    text = "\n".join(link_tables([link]))
     assert (
         "LINK  STATE  LOAD  REQUESTS  P50    P95    FAILURES\nbus1  up     31%   60        14 ms  19 ms  silent 9"
         in text
     )
     assert "cold-1  bus1  ok     1.0 s  1.00 s   50     51        14 ms  19 ms  none" in text
     assert "cold-2  bus1  lost   1.0 s  31.00 s  9      9         -      -      silent 9" in text
-
-
-def status(links: list[dict[str, object]]) -> dict[str, object]:
-    """What the daemon answers, but for what is not shown here."""
-    about = {"site": "dc3", "site_name": "", "gateway": "gw1"}
-    health = {"links": links, "uplinks": [], "journal": None, "certificates": []}
-    head = {"about": about, "ts": 0, "trust": "synced", "run": "r", "uptime_s": 1.0}
-    return {**head, "alarms": [], "points": [], "outputs": {}, "health": health}

@@ -62,12 +62,7 @@ def lines(status: dict[str, Any]) -> Iterable[str]:
         yield ""
     yield from table(("OUTPUT", "WANTED"), status["outputs"].items(), "no outputs")
     yield ""
-    yield from table(
-        ("LINK", "STATE", "LOAD", "REQUESTS", "P50", "P95", "FAILURES"), map(_link_row, health["links"]), "no links yet"
-    )
-    yield ""
-    head = ("DEVICE", "LINK", "STATE", "EVERY", "REALLY", "POLLS", "REQUESTS", "P50", "P95", "FAILURES")
-    yield from table(head, _device_rows(health["links"]), "no devices yet")
+    yield from link_tables(health["links"])
     yield ""
     yield from table(
         ("UPLINK", "STATE", "IN FLIGHT", "ACKNOWLEDGED", "LAST", "BACKLOG"),
@@ -85,6 +80,15 @@ def lines(status: dict[str, Any]) -> Iterable[str]:
             f"journal: {journal['state']}, {journal['rows']} rows, {journal['bytes'] / 1e6:.1f} MB, "
             f"{journal['waiting']} waiting, {journal['dropped']} dropped"
         )
+
+
+def link_tables(links: Sequence[dict[str, Any]]) -> Iterable[str]:
+    """Each link's wire, and each device: how often it is to be asked and really is, and how it answers."""
+    head: tuple[str, ...] = ("LINK", "STATE", "LOAD", "REQUESTS", "P50", "P95", "FAILURES")
+    yield from table(head, map(_link_row, links), "no links yet")
+    yield ""
+    head = ("DEVICE", "LINK", "STATE", "EVERY", "REALLY", "POLLS", "REQUESTS", "P50", "P95", "FAILURES")
+    yield from table(head, _device_rows(links), "no devices yet")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> Iterable[str]:
@@ -153,7 +157,6 @@ def _point_row(point: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _link_row(link: dict[str, Any]) -> tuple[object, ...]:
-    """The link's wire, and all its devices together."""
     load = "-" if link["load"] is None else f"{link['load']:.0%}"
     state = "up" if link["up"] else "down"
     return link["link"], state, load, link["requests"], *_responses(link), _failures(link)
@@ -174,7 +177,6 @@ def _calibration_rows(devices: Iterable[dict[str, Any]]) -> Iterable[tuple[objec
 
 
 def _device_rows(links: Iterable[dict[str, Any]]) -> Iterable[tuple[object, ...]]:
-    """Each device: how often it is to be asked and really is, and how it answers."""
     for link in links:
         for device in link["devices"]:
             yield (

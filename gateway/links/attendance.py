@@ -76,7 +76,7 @@ class Attendance:
             self.asking.held,
             noise_bytes + self.hearing.noise_bytes,
             requests=sum(tally.requests for tally in tallies),
-            failures=sum((tally.failures for tally in tallies), Counter()),
+            failures=dict(sum((tally.failures for tally in tallies), Counter())),
             response_p50_ms=p50_ms,
             response_p95_ms=p95_ms,
             load=self._load(sum(tally.busy_s for tally in tallies)),
