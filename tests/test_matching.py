@@ -108,6 +108,23 @@ def test_a_device_that_was_recorded_whole_is_known_again(path: Path) -> None:
     assert found[0].fits
 
 
+@pytest.mark.parametrize(
+    ("mode", "shown", "verdict"),
+    [(0, 215.0, Verdict.UNUSUAL), (1, 21.5, Verdict.GOOD), (7, None, Verdict.OUTSIDE)],
+)
+def test_a_scale_that_the_device_tells_is_taken_from_its_answers(
+    mode: int, shown: float | None, verdict: Verdict
+) -> None:
+    seen = asked(Unit(registers(Table.INPUT, 0, 2150) | registers(Table.HOLDING, 76, mode)))
+    fit = match("mb8art", KNOWN["mb8art"], seen).points["temperature_ch1"]
+    assert (fit.value, fit.verdict) == (shown, verdict)
+
+
+def test_without_an_answer_about_its_scale_there_is_no_value() -> None:
+    fit = match("mb8art", KNOWN["mb8art"], asked(Unit(registers(Table.INPUT, 0, 2150)))).points["temperature_ch1"]
+    assert (fit.value, fit.verdict) == (None, Verdict.REFUSED)
+
+
 def test_the_values_that_each_profile_would_give_stand_side_by_side() -> None:
     seen = asked(Unit(registers(Table.INPUT, 1, 245, 604)))
     best = candidates(KNOWN, seen)[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
@@ -173,7 +173,7 @@ class Match(NamedTuple):
 
 def match(name: str, profile: Profile, seen: Seen, found: Bus | None = None) -> Match:
     """The profile `name` held against the answers of a unit that was found with the settings `found`."""
-    points = {own: _point_fit(point, seen) for own, point in profile.points.items()}
+    points = {own: _scaled_fit(point, profile.points, seen) for own, point in profile.points.items()}
     settings_fit = found is not None and profile.bus is not None and _line(profile.bus) == _line(found)
     score = sum(it.bits for it in points.values()) + _SETTINGS_BITS * settings_fit
     return Match(name, profile.model, round(score, 1), points, settings_fit)
@@ -201,6 +201,19 @@ def _share_against(it: Match) -> float:
 
 def _line(bus: Bus) -> tuple[int, str, int]:
     return bus.baudrate, bus.parity, bus.stopbits
+
+
+def _scaled_fit(point: RegisterPoint, points: Mapping[str, RegisterPoint], seen: Seen) -> PointFit:
+    """The fit of a point, whose scale another one may tell: where that tells none, it has no value either."""
+    by = point.scale_by
+    if by is None:
+        return _point_fit(point, seen)
+    teller = _point_fit(points[by.point], seen)
+    scale = by.scales.get(teller.value) if isinstance(teller.value, int) else None
+    if scale is not None:
+        return _point_fit(replace(point, scale=scale, scale_by=None), seen)
+    verdict = teller.verdict if teller.verdict in _MISSING_BITS else Verdict.OUTSIDE
+    return PointFit(verdict, None, KINDS[point.kind].unit, _MISSING_BITS.get(verdict, _OUTSIDE_BITS))
 
 
 def _point_fit(point: RegisterPoint, seen: Seen) -> PointFit:

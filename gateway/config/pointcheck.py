@@ -54,11 +54,14 @@ def _check_rule(draft: Draft, where: Where, rule: Rule, called: str, believed: t
     """What is beyond the range is bad, and no rule ever sees it."""
     low, high = believed
     below, above = rule.outside or (rule.below, rule.above)
-    key = "outside" if rule.outside is not None else "above" if rule.above is not None else "below"
-    for limit, is_dead, end in (
-        (above, above is not None and above >= high, high),
-        (below, below is not None and below <= low, low),
+    begins = "outside" if rule.outside is not None else "above" if rule.above is not None else "below"
+    for key, limit, end, is_beyond in (
+        (begins, above, high, above is not None and above >= high),
+        (begins, below, low, below is not None and below <= low),
+        ("clear_above", rule.clear_above, high, rule.clear_above is not None and rule.clear_above > high),
+        ("clear_below", rule.clear_below, low, rule.clear_below is not None and rule.clear_below < low),
     ):
-        if is_dead:
-            told = f"{called} is bad beyond {end:g}, where its range ends, so it is never judged to be beyond {limit:g}"
-            draft.tree.blame((*where, key), f"{told}; widen the range")
+        if is_beyond:
+            never = f"never judged to be beyond {limit:g}" if key == begins else f"never judged to be back at {limit:g}"
+            told = f"{called} is bad beyond {end:g}, where its range ends, so it is {never}; widen the range"
+            draft.tree.blame((*where, key), told)
