@@ -37,6 +37,7 @@ SLOW_FILES = frozenset(
         "test_questions.py",
         "test_scan.py",
         "test_shared_links.py",
+        "test_texts_end_to_end.py",
         "test_uplink_mosquitto.py",
         "test_write_end_to_end.py",
     }
