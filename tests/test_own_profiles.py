@@ -115,6 +115,11 @@ def test_what_check_says_can_be_written(path: Path, tmp_path: Path, capsys: pyte
     assert read_config(tmp_path / "site.yaml").devices.keys() == {"my-device"}
 
 
+def test_one_of_ours_can_be_looked_at_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--profile", "xy-md02"]) == OK
+    assert capsys.readouterr().out.startswith(f"{drivers.profile_folder()}/xy-md02.yaml: all right\nXY-MD02 by ")
+
+
 def test_a_profile_whose_name_no_device_could_write_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = shutil.copy(OWN, tmp_path / "My sensor.yml")
     assert main(["check", "--profile", str(path)]) == CONFIG

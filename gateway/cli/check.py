@@ -39,7 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The configuration, or a schema for those who write one."""
     add_config_arguments(parser)
     parser.add_argument("--schema", action="store_true", help="print a JSON Schema for editors instead")
-    parser.add_argument("--profile", type=Path, metavar="FILE", help="check one profile of a Modbus device instead")
+    parser.add_argument(
+        "--profile",
+        type=Path,
+        metavar="FILE",
+        help="check one profile instead: a file, or the name of one of ours",
+    )
     parser.add_argument(
         "--profile-schema", action="store_true", help="print a JSON Schema of profiles, for editors, instead"
     )

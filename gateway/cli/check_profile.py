@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import drivers
 from drivers.modbus_point import RegisterPoint
 from drivers.modbus_profile import Bus, Profile
 from gateway.config.profiles import read_profile
@@ -13,8 +14,10 @@ from gateway.units import KINDS
 _PLACES = {"coil": "coil", "discrete": "discrete input", "holding": "holding register", "input": "input register"}
 
 
-def profile_in_words(path: Path) -> Iterator[str]:
-    """The profile in the file `path`, line by line; ConfigError with every problem."""
+def profile_in_words(named: Path) -> Iterator[str]:
+    """The profile in the file `named`, or of ours with that name, line by line; ConfigError with every problem."""
+    ours = drivers.profile_folder() / f"{named}.yaml"
+    path = ours if not named.exists() and ours.is_file() else named
     profile = read_profile(path, Profile)
     yield f"{path}: all right"
     yield f"{profile.model} by {profile.maker}, {'beta' if profile.beta else 'stable'}"
