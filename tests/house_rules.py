@@ -40,6 +40,7 @@ HARMLESS = words(
 
 DRIVERS_MAY = ("gateway.driver", "gateway.model", "gateway.errors", "gateway.units", "gateway.wiretime")
 PARSING = HARMLESS | words("calendar datetime")
+CLOCKS = words("now today utcnow")  # of datetime
 
 LIBRARY_HOMES = {
     "serial": ("gateway/links/serial.py",),
@@ -91,8 +92,11 @@ def pure_rooms_only_compute(source: Source, _house: House) -> Iterator[str]:
     if not inside(source.module, PURE_ROOMS):
         return
     for node, name in source.imports():
-        if name.split(".")[0] not in HARMLESS and not inside(name, PURE_ROOMS):
+        if name.split(".")[0] not in PARSING and not inside(name, PURE_ROOMS):
             yield source.at(node, f"a pure room imports {name}")
+    for node in source.nodes:
+        if isinstance(node, ast.Attribute) and node.attr in CLOCKS:
+            yield source.at(node, f"a pure room looks at the clock: {node.attr}")
 
 
 def what_calls_itself_pure_is(source: Source, _house: House) -> Iterator[str]:

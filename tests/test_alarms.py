@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.hub.alarm import Target
 from gateway.hub.alarms import Alarms
-from gateway.model import Reading, Reason, Value
+from gateway.model import Moment, Reading, Reason, Trust, Value
 from gateway.rules.condition import Above, Below, Condition, Equals, Outside, SilentFor
 from gateway.rules.judge import Rule, elapse, fresh, judge, unknown
 from gateway.rules.lifecycle import Change
@@ -72,11 +72,11 @@ def test_alarms_taken_together_change_as_each_by_itself(
     rules: list[tuple[Rule, str]], steps: list[dict[str, Value] | str]
 ) -> None:
     targets = [(rule, (Target(str(n), "d", point, "hall"),)) for n, (rule, point) in enumerate(rules)]
-    alarms, model = Alarms(tuple(targets), {}, 0.0), _OneByOne(rules)
+    alarms, model = Alarms(tuple(targets), {}, Moment(0.0, 0, Trust.SYNCED)), _OneByOne(rules)
     for second, step in enumerate(steps, 1):
         mono = float(second)
         if isinstance(step, str):
-            found, expected = list(alarms.elapse(mono, 0)), model.elapse(mono)
+            found, expected = list(alarms.elapse(Moment(mono, 0, Trust.SYNCED))), model.elapse(mono)
         else:
             bad = {name: value for name, value in step.items() if isinstance(value, Reason)}
             good = {name: value for name, value in step.items() if name not in bad}

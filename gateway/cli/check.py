@@ -89,6 +89,8 @@ def summary(config: Config) -> Iterator[str]:
     )
     yield from _part("Uplinks", [f"{name}: {_uplink(uplink)}" for name, uplink in config.uplinks.items()])
     yield from _part("Links and devices", _wires(config))
+    if config.hours:
+        yield from _part("Hours", [f"{name}: {', '.join(hours.open)}" for name, hours in config.hours.items()])
     yield from _part("Rules", [f"{name}: {_rule(rule, config.devices)}" for name, rule in config.rules.items()])
     yield from _part("Responses", [f"{name}: {_response(it)}" for name, it in config.responses.items()])
     yield from _part("Off", config.off)
@@ -172,6 +174,10 @@ def _rule(rule: Rule, devices: Mapping[str, Device]) -> str:
     unit = about[0][1].unit
     which = " or ".join(f"{device}.{point.name}" for device, point in about)
     words = f"{rule.priority} alarm when {which} {_condition(rule, unit)}"
+    if rule.during:
+        words += f" during {rule.during}"
+    if rule.not_during:
+        words += f" outside of {rule.not_during}"
     if rule.for_:
         words += f" for {duration_text(rule.for_)}"
     if rule.clear_for:

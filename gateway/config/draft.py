@@ -18,6 +18,7 @@ from gateway.config.schema import (
     Device,
     DeviceKeys,
     GatewayPart,
+    Hours,
     Link,
     Report,
     Response,
@@ -57,6 +58,7 @@ class Draft:
     disabled: set[str] = field(default_factory=set)  # devices that are disabled by themselves
     rules: dict[str, Rule] = field(default_factory=dict)
     responses: dict[str, Response] = field(default_factory=dict)
+    hours: dict[str, Hours] = field(default_factory=dict)
     report: dict[str, Report] = field(default_factory=dict)
 
     def is_off(self, device: str) -> bool:
@@ -79,6 +81,7 @@ def drafted(tree: Tree, find_driver: FindDriver, profiles: Profiles) -> Draft:
     draft.uplinks = _by_id(tree, "uplinks", Uplink)
     draft.rules = _by_id(tree, "rules", Rule)
     draft.responses = _by_id(tree, "responses", Response)
+    draft.hours = _by_id(tree, "hours", Hours)
     draft.report = _by_id(tree, "report", Report)
     for name in tree.section("links"):
         link = _link(tree, name)

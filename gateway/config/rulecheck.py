@@ -8,6 +8,7 @@ from gateway.config.schema import Rule
 from gateway.config.targets import in_zone, targets, writable
 from gateway.config.written import duration_text
 from gateway.model import Point
+from gateway.rules.hours import stretch
 from gateway.units import KINDS, STATE_WORDS, Form
 
 CONDITIONS = ("above", "below", "outside", "equals", "silent_for")
@@ -18,11 +19,23 @@ def check_rules(draft: Draft) -> None:
     for name, rule in draft.rules.items():
         where = ("rules", name)
         _check_response(draft, rule, where)
+        _check_hours_of(draft, rule, where)
         if _has_one_condition(draft, rule, where):
             _check_limits(draft, rule, where)
         if _has_one_subject(draft, rule, where):
             for device, point in targets(rule, draft.devices):
                 _check_judgement(draft, rule, where, device, point)
+
+
+def check_hours(draft: Draft) -> None:
+    """Note what is wrong with the hours in the draft's tree."""
+    for name, hours in draft.hours.items():
+        for number, written in enumerate(hours.open):
+            try:
+                stretch(written)
+            except ValueError as error:
+                where = ("hours", name, "open", number)
+                draft.tree.blame(where if where in draft.tree.values else where[:-1], f"{shown(written)}: {error}")
 
 
 def check_responses(draft: Draft) -> None:
@@ -58,6 +71,20 @@ def _check_response(draft: Draft, rule: Rule, where: Where) -> None:
     if rule.response is not None and rule.response not in known:
         told = f"there is no response {shown(rule.response)}; {suggestion(rule.response, known)}"
         draft.tree.blame((*where, "response"), told)
+
+
+def _check_hours_of(draft: Draft, rule: Rule, where: Where) -> None:
+    known = draft.tree.section("hours")
+    for key, name in (("during", rule.during), ("not_during", rule.not_during)):
+        if name is not None and name not in known:
+            hint = (
+                suggestion(name, known)
+                if known
+                else "add `hours:` with it, as in `closed: {open: mon-sat 20:00-06:00}`"
+            )
+            draft.tree.blame((*where, key), f"there are no hours {shown(name)}; {hint}")
+    if rule.during is not None and rule.not_during is not None:
+        draft.tree.blame_key(where, "has during and not_during; keep one of the two")
 
 
 def _has_one_condition(draft: Draft, rule: Rule, where: Where) -> bool:

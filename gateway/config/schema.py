@@ -24,7 +24,7 @@ class Site:
 
     id: Annotated[Id, Doc("The site's name in topics, the same for all its gateways")]
     name: Annotated[Text, Doc("The site's name for people")] = ""
-    timezone: Annotated[Text, Doc("For people's eyes only, as in Asia/Shanghai; records are in UTC")] = "UTC"
+    timezone: Annotated[Text, Doc("Of hours, and for people, as in Asia/Shanghai; records are in UTC")] = "UTC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,10 +249,21 @@ class Rule:
     clear_for: Annotated[
         Duration, Within(ge=0), Doc("How long it must have ended before the alarm does (off-delay)")
     ] = 0.0
+    during: Annotated[Id | None, Doc("A rule within these hours alone, an id of hours")] = None
+    not_during: Annotated[Id | None, Doc("A rule outside of these hours alone, an id of hours")] = None
     priority: Annotated[Priority, Doc("The risk: high, medium or low")] = Priority.MEDIUM
     latch: Annotated[bool, Doc("true: stands until a person resets it")] = False
     response: Annotated[Id | None, Doc("What to do on the spot, an id of responses")] = None
     text: Annotated[Text, Doc("What is wrong, for people; default: the condition in words")] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """Hours of the week by the clock on the site's wall."""
+
+    open: Annotated[
+        tuple[Text, ...], OneOrMore(), Doc("Days and times, as in mon-fri 06:00-22:00, sat 22:00-06:00, sun")
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +288,7 @@ class Config:
     devices: dict[str, Device]
     rules: dict[str, Rule]
     responses: dict[str, Response]
+    hours: dict[str, Hours]
     report: dict[str, Report]  # by kind: the points of all devices that say nothing of their own
     hash: str
     folder: str  # of the configuration file: relative file names are below it

@@ -13,7 +13,7 @@ from operator import ge, le
 from typing import NamedTuple, cast
 
 from gateway.model import AlarmState, AlarmView, Value
-from gateway.rules.condition import NOWHERE
+from gateway.rules.condition import EVERYWHERE, NOWHERE
 from gateway.rules.judge import Life, Rule
 from gateway.rules.lifecycle import ACTIVE
 from gateway.rules.overlay import NOTHING, Overlay
@@ -40,6 +40,7 @@ class Alarm:
     view: AlarmView
     of_device: OfDevice
     overlay: Overlay = NOTHING
+    applies: bool = True  # false outside of its rule's hours
     low: float = inf  # from here to `high` a number changes nothing
     high: float = -inf
 
@@ -47,6 +48,8 @@ class Alarm:
         """Go on with this life."""
         self.life = life
         low, high = NOWHERE if life.pending is not None else self.rule.condition.calm(life.state in ACTIVE)
+        if not self.applies:
+            low, high = EVERYWHERE
         if low != self.low or high != self.high:
             self.low, self.high = low, high
             self.of_device.calm = None

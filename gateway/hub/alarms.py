@@ -16,7 +16,7 @@ from gateway.hub.alarm_text import restored, stored, trouble_of
 from gateway.hub.own import Trouble
 from gateway.model import AlarmState, AlarmView, Moment, Reading, Reason, StateChange, Value
 from gateway.rules.condition import Told
-from gateway.rules.judge import Rule, deadline, elapse, fresh, judge, unknown
+from gateway.rules.judge import Rule, deadline, elapse, fresh, judge, set_aside, taken_up, unknown
 from gateway.rules.lifecycle import ACTIVE, Change, after, refusal
 from gateway.rules.overlay import NOBODY, Act, Note, covered
 from gateway.rules.responses import Response
@@ -42,7 +42,7 @@ class Alarms:
         self,
         rules: tuple[tuple[Rule, tuple[Target, ...]], ...],
         responses: Mapping[str, Response],
-        mono: float,
+        now: Moment,
         own: tuple[str, ...] = (),
         boot: str = "",
     ) -> None:
@@ -52,10 +52,13 @@ class Alarms:
         for rule, targets in (*rules, (Rule("", Told()), tuple(Target(alarm, "", "", "") for alarm in own))):
             for target in targets:
                 of_device = self._by_device.setdefault(target.device, OfDevice())
-                alarm = Alarm(rule, target, fresh(mono), view_of(rule, target, responses), of_device)
+                alarm = Alarm(rule, target, fresh(now.mono), view_of(rule, target, responses), of_device)
+                alarm.applies = rule.applies(now)
                 alarm.live(alarm.life)
                 of_device.add(alarm)
                 self._alarms[target.alarm] = alarm
+        self._by_hours = tuple(alarm for alarm in self._alarms.values() if alarm.rule.hours is not None)
+        self._turn = _next_minute(now) if self._by_hours else inf
         self.wake = self._next_deadline()
 
     def take(self, reading: Reading) -> list[Changed]:
@@ -68,6 +71,8 @@ class Alarms:
         for name, value in reading.values.items() if concerned else ():
             for alarm in concerned.get(name, ()):
                 if isinstance(value, _NUMBER) and alarm.low <= value <= alarm.high:
+                    continue
+                if not alarm.applies:
                     continue
                 change = self._judge(alarm, value, reading.mono)
                 if change is not None:
@@ -87,13 +92,17 @@ class Alarms:
             self._note_deadline(alarm)
         return change
 
-    def elapse(self, mono: float, ts: int) -> Iterator[Changed]:
+    def elapse(self, now: Moment) -> Iterator[Changed]:
         """The transitions that follow from the passing of time alone."""
+        mono, ts = now.mono, now.ts
         if mono < self.wake:
             return
+        if mono >= self._turn:
+            self._turn = _next_minute(now)
+            yield from self._turn_hours(now)
         for alarm in self._alarms.values():
             before = alarm.life
-            life, change = elapse(alarm.rule, before, mono)
+            life, change = elapse(alarm.rule, before, mono) if alarm.applies else (before, None)
             if life is not before:
                 alarm.live(life)
             if change is not None:
@@ -102,6 +111,18 @@ class Alarms:
                 alarm.overlay = alarm.overlay._replace(shelf=None)
                 yield self._covered(alarm, Change.UNSHELVED, mono, ts)
         self.wake = self._next_deadline()
+
+    def _turn_hours(self, now: Moment) -> Iterator[Changed]:
+        """Rules that are none outside of their hours: some hours may have begun, others ended."""
+        for alarm in self._by_hours:
+            applies = alarm.rule.applies(now)
+            if applies == alarm.applies:
+                continue
+            alarm.applies = applies
+            life, change = (taken_up(alarm.life, now.mono), None) if applies else set_aside(alarm.rule, alarm.life)
+            alarm.live(life)
+            if change is not None:
+                yield self._change(alarm, change, now.mono, now.ts, alarm.view.value)
 
     def act(self, alarm_id: str, change: Change, note: Note, now: Moment) -> Changed | str:
         """What a person's acknowledgement or reset does; a refusal in words where it does not apply."""
@@ -162,6 +183,8 @@ class Alarms:
                 yield StateChange(key, None)
                 continue
             alarm.view, alarm.overlay, held = kept
+            if not alarm.applies:  # its hours have ended meanwhile: that is found, and told, at once
+                alarm.applies, self._turn = True, now.mono
             alarm.live(alarm.life._replace(state=kept.view.state, pending=None, held=held))  # a delay of another state
             self._note_deadline(alarm)
             yield kept.view
@@ -196,15 +219,20 @@ class Alarms:
         return Changed(replace(alarm.view, since=since, hidden=alarm.overlay.shows), change, mono, ts, note)
 
     def _note_deadline(self, alarm: Alarm) -> None:
-        self.wake = min(self.wake, _deadline(alarm))
+        self.wake = min(self.wake, self._turn, _deadline(alarm))
 
     def _next_deadline(self) -> float:
-        return min(map(_deadline, self._alarms.values()), default=inf)
+        return min(self._turn, min(map(_deadline, self._alarms.values()), default=inf))
+
+
+def _next_minute(now: Moment) -> float:
+    """When (monotonic) the next minute begins by the clock: hours begin and end with a minute."""
+    return now.mono + 60.0 - now.ts % 60_000 / 1000
 
 
 def _deadline(alarm: Alarm) -> float:
     """When (monotonic) time alone may change something."""
-    at = deadline(alarm.rule, alarm.life)
+    at = deadline(alarm.rule, alarm.life) if alarm.applies else None
     shelf = alarm.overlay.shelf
     return min(inf if at is None else at, inf if shelf is None else shelf.until)
 

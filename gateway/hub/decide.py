@@ -98,7 +98,7 @@ class Hub:
         self._start = now
         self._numbering = Numbering(plan.run, plan.uplinks)
         self._points = Points(plan.about.devices, plan.every_s)
-        self._alarms = Alarms(plan.rules, plan.responses, now.mono, plan.own, plan.boot)
+        self._alarms = Alarms(plan.rules, plan.responses, now, plan.own, plan.boot)
         self._certificates = Certificates()
         self._unheard = Unheard(plan.watched, now.mono)
         self._quality = {device: Quality(checks) for device, checks in plan.checks.items()}
@@ -198,7 +198,7 @@ class Hub:
         return decision._replace(records=(*made, *decision.records))
 
     def _tick(self, _: Tick, now: Moment) -> Decision:
-        changes = tuple(self._alarms.elapse(now.mono, now.ts))
+        changes = tuple(self._alarms.elapse(now))
         self._urge(changes)
         decision = self._alarm_changes(changes, now)
         made = decision.records

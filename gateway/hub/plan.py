@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from functools import partial
+from zoneinfo import ZoneInfo
 
 from gateway import __version__
 from gateway.config.schema import Config, Device, Report
@@ -21,6 +23,7 @@ from gateway.model import About, DeviceAbout, Point, RuleAbout, Value
 from gateway.refine.exception import Limit, Sending
 from gateway.refine.quality import Check
 from gateway.rules.condition import Above, Below, Condition, Equals, Outside, SilentFor
+from gateway.rules.hours import Hours, stretch
 from gateway.rules.judge import Rule
 from gateway.rules.responses import OutputPoint, Response
 from gateway.units import SAFETY_KINDS, Form
@@ -53,7 +56,7 @@ class Plan:
 def plan_of(config: Config, run: str, boot: str = "") -> Plan:
     """The site in terms of the rules."""
     rules = tuple(
-        (_rule(rule_id, options), tuple(_targets(rule_id, options, config.devices)))
+        (_rule(rule_id, options, config), tuple(_targets(rule_id, options, config.devices)))
         for rule_id, options in config.rules.items()
     )
     outputs = {
@@ -131,8 +134,10 @@ def _sending(report: Report) -> Sending | None:
     return Sending(deadband, report.max_every if send.max_every is None else send.max_every)
 
 
-def _rule(rule_id: str, options: RuleOptions) -> Rule:
+def _rule(rule_id: str, options: RuleOptions, config: Config) -> Rule:
     return Rule(
+        hours=_hours(options.during or options.not_during, config),
+        during=options.not_during is None,
         id=rule_id,
         condition=_condition(options),
         on_delay_s=options.for_,
@@ -142,6 +147,16 @@ def _rule(rule_id: str, options: RuleOptions) -> Rule:
         response=options.response,
         text=options.text,
     )
+
+
+def _hours(name: str | None, config: Config) -> Hours | None:
+    if name is None:
+        return None
+    return Hours(tuple(map(stretch, config.hours[name].open)), _zone(config.site.timezone))
+
+
+def _zone(name: str) -> tzinfo:
+    return UTC if name == "UTC" else ZoneInfo(name)  # a machine without time zone data knows no other
 
 
 def _condition(options: RuleOptions) -> Condition:

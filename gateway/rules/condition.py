@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 from gateway.model import Value
 
-NOWHERE = (inf, -inf)
-"""Every value must be judged."""
+NOWHERE, EVERYWHERE = (inf, -inf), (-inf, inf)
+"""Every value must be judged; no number must be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Told:
 
     def calm(self, standing: bool) -> tuple[float, float]:  # noqa: ARG002 - nor any number
         """All."""
-        return (-inf, inf)
+        return EVERYWHERE
 
     def __str__(self) -> str:
         return "told by the gateway"

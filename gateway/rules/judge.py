@@ -14,14 +14,18 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
-from gateway.model import AlarmState, Priority, Value
+from gateway.model import AlarmState, Moment, Priority, Trust, Value
 from gateway.rules.condition import Condition, SilentFor
+from gateway.rules.hours import Hours
 from gateway.rules.lifecycle import ACTIVE, Change, after
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A condition with its delays (seconds), its risk level and what it calls for."""
+    """A condition with its delays (seconds), its risk level and what it calls for.
+
+    With `hours` it is a rule within them alone, or, unless `during`, outside of them alone.
+    """
 
     id: str
     condition: Condition
@@ -31,6 +35,14 @@ class Rule:
     latch: bool = False
     response: str | None = None
     text: str = ""
+    hours: Hours | None = None
+    during: bool = True
+
+    def applies(self, now: Moment) -> bool:
+        """Whether it is a rule now. While the clock is not known it always is."""
+        if self.hours is None or now.trust is Trust.UNSYNCED:
+            return True
+        return self.hours.hold(now.ts) is self.during
 
 
 CHATTER, CHATTER_WITHIN_S, HOLD_S = 3, 60.0, 600.0
@@ -86,6 +98,19 @@ def elapse(rule: Rule, life: Life, mono: float) -> tuple[Life, Change | None]:
     if life.pending is None:
         return life, None
     return _ripe(rule, life, mono)
+
+
+def set_aside(rule: Rule, life: Life) -> tuple[Life, Change | None]:
+    """What becomes of the alarm when its rule is none any more, as at the end of its hours: it is over, if it stood."""
+    state = after(life.state, Change.CLEARED, latch=rule.latch) if life.state in ACTIVE else None
+    if state is None:
+        return life._replace(pending=None), None
+    return life._replace(state=state, pending=None), Change.CLEARED
+
+
+def taken_up(life: Life, mono: float) -> Life:
+    """The alarm when its rule is one again: silence counts from now."""
+    return life._replace(heard=mono)
 
 
 def deadline(rule: Rule, life: Life) -> float | None:
