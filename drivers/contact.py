@@ -21,9 +21,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from gateway.driver import Edge, Family, Heard, PinUse, Pull, Pushed, Seconds, point
+from gateway.driver import Doc, Edge, Family, Heard, PinUse, Pull, Pushed, Seconds, point
 from gateway.model import Point, Values
 from gateway.units import STATE_WORDS
 
@@ -32,11 +32,13 @@ from gateway.units import STATE_WORDS
 class ContactOptions:
     """Where the contact is and what it means."""
 
-    pin: int  # BCM number, 0 to 27
-    kind: Literal["contact", "smoke", "door"] = "contact"
-    pull: Literal["up", "down", "none"] = "up"
-    normally: Literal["open", "closed"] | None = None  # left out: closed for a door, open for smoke and contact
-    hold: Seconds = 0.02
+    pin: Annotated[int, Doc("BCM number, 0 to 27")]
+    kind: Annotated[Literal["contact", "smoke", "door"], Doc("What its closing or opening means")] = "contact"
+    pull: Annotated[Literal["up", "down", "none"], Doc("The resistor that the pin is tied with")] = "up"
+    normally: Annotated[
+        Literal["open", "closed"] | None, Doc("The circuit at rest; left out: closed for a door, else open")
+    ] = None
+    hold: Annotated[Seconds, Doc("How long a change must last to count")] = 0.02
 
     def __post_init__(self) -> None:
         """Refuse what no header has."""

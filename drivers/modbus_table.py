@@ -26,7 +26,7 @@ from drivers.modbus_point import RegisterPoint
 from drivers.modbus_profile import Profile
 from drivers.modbus_rounds import Rounds
 from drivers.modbus_writing import USUAL
-from gateway.driver import PROFILE, Adjustable, Family, Output, PlannedRead, Polled, Registers, Table, point
+from gateway.driver import PROFILE, Adjustable, Doc, Family, Output, PlannedRead, Polled, Registers, Table, point
 from gateway.errors import NoReply, Refused
 from gateway.model import Bad, Point, Reason, Value, Values
 from gateway.units import STATE_WORDS
@@ -40,16 +40,22 @@ _ACCEPT = "say `accept_beta: true` at this device"
 class ModbusOptions:
     """One Modbus device: its unit id, its profile, and what this installation has connected to its inputs."""
 
-    unit: int  # 1 to 247; some devices use up to 255
-    profile: Annotated[Profile, PROFILE]
-    kinds: Mapping[str, str] = field(default_factory=dict)  # input -> smoke, door, contact, status or fault
-    inverted: tuple[str, ...] = ()  # inputs and outputs that are wired the other way round
-    outputs: tuple[str, ...] = ()  # outputs that this gateway switches; it only reads the others
-    settings: tuple[str, ...] = ()  # numbers that a command may write; the others are only read
-    unused: tuple[str, ...] = ()  # points that are neither read nor reported: channels with nothing connected
-    accept_beta: bool = False  # a beta profile is refused without
-    max_registers: int | None = None  # most in one read, 16 times as many bits; None: as the profile says
-    max_gap: int | None = None  # most that one read may run over without a use for them; None: as the profile says
+    unit: Annotated[int, Doc("The device's own address, 1 to 247; some use up to 255")]
+    profile: Annotated[Profile, PROFILE, Doc("Which registers it has: a profile of ours, or in profiles/ beside this")]
+    kinds: Annotated[Mapping[str, str], Doc("What is connected to inputs: smoke, door, contact, status or fault")] = (
+        field(default_factory=dict)
+    )
+    inverted: Annotated[tuple[str, ...], Doc("Inputs and outputs that are wired the other way round")] = ()
+    outputs: Annotated[tuple[str, ...], Doc("Outputs that this gateway switches; it only reads the others")] = ()
+    settings: Annotated[tuple[str, ...], Doc("Numbers that a command may write; the others are only read")] = ()
+    unused: Annotated[tuple[str, ...], Doc("Points that are neither read nor reported: nothing is connected")] = ()
+    accept_beta: Annotated[bool, Doc("true: its profile is beta, and its values were compared with the device")] = False
+    max_registers: Annotated[
+        int | None, Doc("Most in one read, 16 times as many bits; left out: as the profile says")
+    ] = None
+    max_gap: Annotated[
+        int | None, Doc("Most that one read may run over without a use for them; left out: as the profile says")
+    ] = None
 
     def __post_init__(self) -> None:
         """Refuse what the profile does not have."""

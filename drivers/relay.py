@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from gateway.driver import Family, Output, Pins, PinUse, point
+from gateway.driver import Doc, Family, Output, Pins, PinUse, point
 from gateway.errors import Refused
 from gateway.model import Point, Value, Values
 from gateway.units import STATE_WORDS
@@ -24,8 +24,8 @@ from gateway.units import STATE_WORDS
 class RelayOptions:
     """Where the relay is and which level switches it on."""
 
-    pin: int  # BCM number, 0 to 27
-    active: Literal["high", "low"] = "high"
+    pin: Annotated[int, Doc("BCM number, 0 to 27")]
+    active: Annotated[Literal["high", "low"], Doc("The level that switches it on")] = "high"
 
     def __post_init__(self) -> None:
         """Refuse what no header has."""

@@ -327,10 +327,8 @@ def test_the_schema_says_what_each_key_is_for_and_what_is_there_without_it() -> 
     storage = schema["properties"]["storage"]["properties"]
     assert (storage["commit_every"]["default"], storage["max_size"]["default"]) == ("1s", "1GB")
     assert all("description" in key for key in storage.values())
-    contact = next(
-        device
-        for device in schema["properties"]["devices"]["additionalProperties"]["oneOf"]
-        if device["properties"]["driver"]["const"] == "contact"
-    )
+    devices = schema["properties"]["devices"]["additionalProperties"]["oneOf"]
+    assert all("description" in key for device in devices for key in device["properties"].values())
+    contact = next(it for it in devices if it["properties"]["driver"]["const"] == "contact")
     assert contact["properties"]["hold"]["default"] == "20ms"
     assert contact["required"] == ["driver", "link", "zone", "pin"]

@@ -62,6 +62,10 @@ def test_points_that_are_not_used_are_neither_read_nor_reported(tmp_path: Path) 
             "profile: wp8028adam, accept_beta: true, unused: [di1], inverted: [di1]",
             "unused: di1 is used: it stands in kinds, inverted, outputs or settings, too",
         ),
+        (
+            "profile: mb8art, accept_beta: true, unused: [resolution_mode]",
+            "unused: resolution_mode is used: it tells the scale of other points",
+        ),
         ("profile: novabo-sqr2, unused: [in1]", "unused: nothing is left of ModbusRTU SQR-2; "),
     ],
 )

@@ -106,11 +106,10 @@ def _written(hint: Any) -> Any:  # noqa: ANN401 - a type expression
         return reduce(or_, (_written(member) for member in get_args(hint)))
     if get_origin(hint) is Annotated:
         marks = get_args(hint)[1:]
-        if PROFILE in marks:
-            return Id
-        if _SECONDS in marks:
-            rest = tuple(mark for mark in marks if mark != _SECONDS)
-            return reduce(lambda made, mark: Annotated[made, mark], rest, Duration)
+        for ours, written in ((PROFILE, Id), (_SECONDS, Duration)):
+            if ours in marks:
+                rest = (mark for mark in marks if mark != ours)
+                return reduce(lambda made, mark: Annotated[made, mark], rest, written)
     return hint
 
 
