@@ -447,6 +447,7 @@ class ReadNow:
     address: int  # 0-based
     size: int
     points: tuple[str, ...]
+    used: int  # of the `size`, by points
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ so its turnaround is that long at least.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Literal, NamedTuple
 
 TURNAROUND_S = 0.005
@@ -41,6 +42,11 @@ class WireTime(NamedTuple):
     def bits_s(self, count: int) -> float:
         """A read of so many bits."""
         return self._read_s(_ANSWER + (count + 7) // 8)
+
+    @property
+    def gap_registers(self) -> float:
+        """How many registers that nobody wants can be read in the time that one read more takes; infinity: any."""
+        return self.registers_s(0) / (2 * self.character_s) if self.character_s else inf
 
     def reply_within_s(self, characters: int) -> float:
         """How long a reply is waited for, from the sending of a request; both have so many characters together."""

@@ -33,6 +33,7 @@ SLOW_FILES = frozenset(
         "test_own_alarms_end_to_end.py",
         "test_cli_read.py",
         "test_packaging.py",
+        "test_plan_end_to_end.py",
         "test_quality_end_to_end.py",
         "test_questions.py",
         "test_scan.py",

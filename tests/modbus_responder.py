@@ -13,7 +13,7 @@ import threading
 import time
 import tty
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -125,6 +125,16 @@ def only_echo(request: bytes, _: bytes) -> Script:
 
 def exception(code: int) -> Fault:
     return lambda request, _: [(0.0, rtu(request[0], bytes((request[1] | 0x80, code))))]
+
+
+def about(addresses: Collection[int], fault: Fault) -> Fault:
+    """The fault on every RTU request for one of these addresses, and nothing on the others."""
+
+    def act(request: bytes, reply: bytes) -> Script:
+        first, count = int.from_bytes(request[2:4]), int.from_bytes(request[4:6])
+        return (fault if set(addresses) & set(range(first, first + count)) else right)(request, reply)
+
+    return act
 
 
 def hang_up(_: bytes, __: bytes) -> Script:

@@ -266,7 +266,7 @@ def test_the_reads_of_a_device_are_told_with_what_its_driver_has_learned(
     points = {f"t{at}": RegisterPoint("temperature", "holding", at, "uint16") for at in (0, 1, 8, 9)}
     driver = ModbusTable(ModbusOptions(1, Profile("Test", "tests", ("made up",), "high", points)))
     site = attend(device("one", driver, DAY_S))
-    assert site.first.reads == (ReadNow("holding", 0, 10, ("t0", "t1", "t8", "t9")),)
+    assert site.first.reads == (ReadNow("holding", 0, 10, ("t0", "t1", "t8", "t9"), 4),)
     bus.then(exception(2))
     site.poll()
     assert [(it.address, it.size) for it in site.first.reads] == [(0, 2), (8, 2)]

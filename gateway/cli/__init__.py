@@ -25,6 +25,7 @@ from gateway.errors import AlreadyRunning, CannotCreate, ConfigError, Sitewarden
 COMMANDS = {
     "run": "read, judge, act, store and forward until stopped",
     "check": "check a configuration and say in words what it does",
+    "plan": "show what is asked of each Modbus device, how long that takes, and how busy each wire is",
     "init": "write a commented starter configuration from the ports it finds",
     "demo": "run the gateway on a simulated site, with nothing to install",
     "ports": "list the serial ports, who has them, and which names stay",

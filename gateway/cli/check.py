@@ -114,12 +114,13 @@ def _wires(config: Config) -> list[str]:
     lines = []
     for name, link in config.links.items():
         here = {own: it for own, it in config.devices.items() if it.link == name}
-        lines.append(f"{name}: {_link(link)}{_busy(link, here)}")
+        lines.append(f"{name}: {link_text(link)}{_busy(link, here)}")
         lines += [line for own, it in here.items() for line in _device_lines(own, it)] or ["  no device"]
     return lines
 
 
-def _link(link: Link) -> str:
+def link_text(link: Link) -> str:
+    """A link in words."""
     match link:
         case SerialLink():
             stop = f"{link.stopbits} stop bit{'s' if link.stopbits > 1 else ''}"

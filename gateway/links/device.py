@@ -124,7 +124,7 @@ class Attended:
         driver = self.device.driver
         if not isinstance(driver, Polled):
             return ()
-        return tuple(ReadNow(it.table.value, it.address, it.size, it.points) for it in driver.reads)
+        return tuple(ReadNow(it.table.value, it.address, it.size, it.points, it.used) for it in driver.reads)
 
     def _write_again(self, link: Any) -> Values:  # noqa: ANN401 - the Protocol of its family
         values: dict[str, Value | Bad] = {}

@@ -1,0 +1,120 @@
+"""Planned reads over a real line: a device that refuses what lies between its registers, and one that keeps silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from modbus_responder import Devices, RtuDevices, TcpDevices, about, exception, silent, value_of
+
+from gateway.config.installed import read_config
+from gateway.driver import Family, Polled
+from gateway.errors import NoReply
+from gateway.links.choice import link as chosen
+from gateway.links.port import Link
+from gateway.model import Values
+
+PROFILE = """\
+model: Test device
+maker: tests
+sources: [made up]
+confidence: high
+points:
+  a: {kind: setting, table: holding, address: 0, type: uint16}
+  b: {kind: setting, table: holding, address: 1, type: uint16}
+  c: {kind: setting, table: holding, address: 9, type: uint16}
+  d: {kind: setting, table: holding, address: 14, type: uint16}
+"""
+RIGHT = {name: value_of(1, 3, at) for name, at in (("a", 0), ("b", 1), ("c", 9), ("d", 14))}
+
+
+class Site:
+    """One device on one link, as its configuration makes them."""
+
+    def __init__(self, folder: Path, link: str, devices: Devices, option: str = "") -> None:
+        (folder / "profiles").mkdir(exist_ok=True)
+        (folder / "profiles" / "test.yaml").write_text(PROFILE)
+        path = folder / "site.yaml"
+        device = f"{{driver: modbus, link: bus1, unit: 1, profile: test, zone: hall{option}}}"
+        path.write_text(f"site: {{id: a}}\ngateway: {{id: b}}\nlinks:\n  bus1: {link}\ndevices:\n  one: {device}\n")
+        config = read_config(path)
+        driver = config.devices["one"].built
+        assert isinstance(driver, Polled)
+        self.driver = driver
+        self.devices = devices
+        self.link: Link = chosen("bus1", config.links["bus1"], (), folder)
+        self.link.open()
+        self.registers = self.link.offer(Family.REGISTERS)
+
+    def poll(self) -> Values:
+        return self.driver.poll(self.registers)
+
+    def asked(self) -> list[tuple[int, int]]:
+        """Address and count of what one poll asks for on the wire."""
+        self.devices.asked.clear()
+        self.poll()
+        head = 8 if isinstance(self.devices, TcpDevices) else 2
+        numbers = [(request[head : head + 2], request[head + 2 : head + 4]) for _, request in self.devices.asked]
+        return [(int.from_bytes(address), int.from_bytes(count)) for address, count in numbers]
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[RtuDevices]:
+    with RtuDevices(tmp_path) as devices:
+        yield devices
+
+
+@pytest.fixture
+def serial(bus: RtuDevices, tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path, f"{{type: serial, port: {bus.path}, baudrate: 9600, timeout: 40ms}}", bus)
+    yield site
+    site.link.close()
+
+
+def test_gaps_are_read_over_in_one_request_and_every_value_is_its_own(serial: Site) -> None:
+    assert serial.asked() == [(0, 15)]
+    assert serial.poll() == RIGHT
+
+
+def test_a_faster_line_and_a_network_read_over_the_same_gaps(tmp_path: Path) -> None:
+    with TcpDevices() as peer:
+        site = Site(tmp_path, f"{{type: tcp, host: 127.0.0.1, port: {peer.port}, timeout: 500ms}}", peer)
+        assert site.asked() == [(0, 15)]
+        assert site.poll() == RIGHT
+        site.link.close()
+
+
+def test_a_limit_of_the_device_holds_on_the_wire(bus: RtuDevices, tmp_path: Path) -> None:
+    site = Site(tmp_path, f"{{type: serial, port: {bus.path}, timeout: 40ms}}", bus, ", max_gap: 4, max_registers: 6")
+    assert site.asked() == [(0, 2), (9, 6)]
+    assert site.poll() == RIGHT
+    site.link.close()
+
+
+def test_a_range_that_is_refused_is_split_in_the_same_poll_and_stays_split(serial: Site, bus: RtuDevices) -> None:
+    bus.always[1] = about({5}, exception(2))
+    assert serial.poll() == RIGHT
+    assert serial.asked() == [(0, 2), (9, 6)]
+    bus.always.clear()
+    assert serial.asked() == [(0, 2), (9, 6)]
+    assert [(read.address, read.size, read.used) for read in serial.driver.reads] == [(0, 2, 2), (9, 6, 2)]
+
+
+def test_a_range_about_which_the_device_keeps_silent_is_split_after_three_polls(serial: Site, bus: RtuDevices) -> None:
+    bus.always[1] = about({5}, silent)
+    for _ in range(3):
+        with pytest.raises(NoReply):
+            serial.poll()
+    assert serial.poll() == RIGHT
+    assert serial.asked() == [(0, 2), (9, 1), (14, 1)]
+
+
+def test_a_device_that_is_away_for_long_is_read_as_planned_when_it_is_back(serial: Site, bus: RtuDevices) -> None:
+    bus.deaf.add(1)
+    for _ in range(6):
+        with pytest.raises(NoReply):
+            serial.poll()
+    bus.deaf.clear()
+    assert serial.poll() == RIGHT
+    assert serial.asked() == [(0, 15)]
