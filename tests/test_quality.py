@@ -379,6 +379,25 @@ def test_what_was_stuck_before_a_restart_stays_so_until_it_moves(tmp_path: Path)
     assert after.standing()["stuck@cold-1"].state is AlarmState.RTN_UNACK
 
 
+def test_a_kind_is_believed_alike_everywhere_unless_a_device_says_otherwise(tmp_path: Path) -> None:
+    text = SITE.replace(
+        "unit: 1, profile: thermo",
+        "unit: 1, profile: thermo, points: {temperature: {range: [-40, 60]}, humidity: {stuck_after: 2h}}",
+    )
+    text += "points:\n  temperature: {max_rate: 5/min, stuck_after: 24h}\n"
+    text += "  humidity: {max_rate: 20/min, stuck_after: 24h}\n  speed: {max_rate: 5/s}\n"
+    plan = plan_of(loaded(written(tmp_path, text)), "run1")
+    assert plan.checks == {
+        "cold-1": {
+            "temperature": Check(low=-40.0, high=60.0, rate=FIVE_A_MINUTE),
+            "humidity": Check(rate=Rate(20, 60)),
+        },
+        "gps-1": {"speed": Check(rate=Rate(5, 1))},
+    }
+    assert plan.stuck_after_s == {"cold-1": {"temperature": DAY_S, "humidity": 7200.0}}
+    assert {"stuck@cold-1"} == {alarm for alarm in plan.own if alarm.startswith("stuck@")}
+
+
 def test_a_device_of_which_nothing_is_said_costs_nothing_and_has_no_alarms(tmp_path: Path) -> None:
     plan = plan_of(loaded(written(tmp_path)), "run1")
     assert not plan.checks

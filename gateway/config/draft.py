@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from gateway.config import schema
 from gateway.config.options import FindDriver, built, found_driver, written_form
+from gateway.config.points import KindPart
 from gateway.config.problems import Tree, shown, suggestion
 from gateway.config.profiles import Profiles
 from gateway.config.schema import (
@@ -60,6 +61,7 @@ class Draft:
     responses: dict[str, Response] = field(default_factory=dict)
     hours: dict[str, Hours] = field(default_factory=dict)
     report: dict[str, Report] = field(default_factory=dict)
+    points: dict[str, KindPart] = field(default_factory=dict)
 
     def is_off(self, device: str) -> bool:
         """Whether a device is disabled, by itself or with its link."""
@@ -83,6 +85,7 @@ def drafted(tree: Tree, find_driver: FindDriver, profiles: Profiles) -> Draft:
     draft.responses = _by_id(tree, "responses", Response)
     draft.hours = _by_id(tree, "hours", Hours)
     draft.report = _by_id(tree, "report", Report)
+    draft.points = _by_id(tree, "points", KindPart)
     for name in tree.section("links"):
         link = _link(tree, name)
         if link is not None:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from gateway.config import schema, written
 from gateway.config.draft import LINKS
 from gateway.config.options import written_form
+from gateway.config.points import KindPart
 from gateway.config.typed import judge
 from gateway.driver import Driver
 from gateway.units import KINDS
@@ -41,6 +42,7 @@ def editor_schema(drivers: Mapping[str, type[Driver]]) -> JsonSchema:
             "responses": _by_id(_schema_of(schema.Response, "response", defs)),
             "hours": _by_id(_schema_of(schema.Hours, "hours", defs)),
             "report": _by_id(_schema_of(schema.Report, "report", defs)),
+            "points": _by_id(_schema_of(KindPart, "points", defs)),
         },
         "required": ["site", "gateway", "devices"],
         "$defs": defs,

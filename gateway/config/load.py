@@ -19,6 +19,7 @@ from pydantic_core import to_jsonable_python
 from gateway.config.crosscheck import check
 from gateway.config.draft import Draft, drafted
 from gateway.config.options import FindDriver
+from gateway.config.points import believed
 from gateway.config.problems import refusal
 from gateway.config.profiles import Profiles
 from gateway.config.schema import Config, Device, GatewayPart, Link, Response, Rule, Site, Storage, Uplink
@@ -63,7 +64,11 @@ def load(
 
 def _finished(draft: Draft, site: Site, gateway: GatewayPart, storage: Storage, folder: Path) -> Config:
     """The tree without what is off; what hangs on something that is off, is off as well."""
-    devices = {name: device for name, device in draft.devices.items() if not draft.is_off(name)}
+    devices = {
+        name: replace(device, points=believed(device.built.points, device.points, draft.points))
+        for name, device in draft.devices.items()
+        if not draft.is_off(name)
+    }
     config = Config(
         site=site,
         gateway=gateway,
@@ -75,6 +80,7 @@ def _finished(draft: Draft, site: Site, gateway: GatewayPart, storage: Storage, 
         responses={name: _switching(response, devices) for name, response in draft.responses.items()},
         hours=draft.hours,
         report=draft.report,
+        points=draft.points,
         hash="",
         folder=str(folder),
         off=tuple(_off(draft, devices)),

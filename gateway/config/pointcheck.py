@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from gateway.config.draft import Draft
-from gateway.config.points import PointPart
+from gateway.config.points import KindPart, PointPart
 from gateway.config.problems import Where, shown, suggestion
 from gateway.config.schema import Rule
 from gateway.config.targets import targets
 from gateway.config.written import duration_text
 from gateway.model import Point
-from gateway.units import Form
+from gateway.units import KINDS, Form
 
 NUMBERS = frozenset({Form.GAUGE, Form.COUNTER})
 
 
 def check_points(draft: Draft) -> None:
-    """Note what is wrong with `points` of each device, and which rules can never come true by them."""
+    """Note what is wrong with `points`, of the site and of each device, and which rules can never come true by them."""
+    for kind, said_of_kind in draft.points.items():
+        _check_kind(draft, kind, said_of_kind)
     for name, device in draft.devices.items():
         known = {point.name: point for point in device.built.points}
         for own, part in device.points.items():
             where = ("devices", name, "points", own)
             if own in known:
                 _check(draft, where, known[own], part)
-                _check_watch(draft, where, part, device.every, name)
+                _check_watch(draft, (*where, "stuck_after"), part.stuck_after, device.every, name)
             else:
                 draft.tree.blame_key(where, f"{name} has no point {shown(own)}; {suggestion(own, known)}")
     for name, rule in draft.rules.items():
@@ -33,9 +37,7 @@ def check_points(draft: Draft) -> None:
 
 
 def _check(draft: Draft, where: Where, point: Point, part: PointPart) -> None:
-    for key in ("range", "max_rate", "stuck_after", "calibration"):
-        if point.form not in NUMBERS and getattr(part, key) is not None:
-            draft.tree.blame_key((*where, key), f"a {point.form.value} is no number; leave {key} out")
+    _check_form(draft, where, point.form, part)
     if part.range is not None and part.range[0] >= part.range[1]:
         low, high = part.range
         told = f"the first must be less than the second, not {low:g} and {high:g}; write [{high:g}, {low:g}]"
@@ -44,10 +46,32 @@ def _check(draft: Draft, where: Where, point: Point, part: PointPart) -> None:
         draft.tree.blame_key((*where, "calibration"), "a counter counts, and is not calibrated; leave calibration out")
 
 
-def _check_watch(draft: Draft, where: Where, part: PointPart, every: float, device: str) -> None:
-    if part.stuck_after is not None and part.stuck_after <= every:
+def _check_form(draft: Draft, where: Where, form: Form, part: PointPart | KindPart) -> None:
+    for key in (it.name for it in fields(part)):
+        if form not in NUMBERS and getattr(part, key) is not None:
+            draft.tree.blame_key((*where, key), f"a {form.value} is no number; leave {key} out")
+
+
+def _check_kind(draft: Draft, kind: str, part: KindPart) -> None:
+    where: Where = ("points", kind)
+    if kind not in KINDS:
+        draft.tree.blame_key(where, f"there is no kind {shown(kind)}; {suggestion(kind, KINDS)}")
+        return
+    _check_form(draft, where, KINDS[kind].form, part)
+    watched = [
+        (device.every, name)
+        for name, device in draft.devices.items()
+        for point in device.built.points
+        if point.kind == kind and device.points.get(point.name, PointPart()).stuck_after is None
+    ]
+    if watched:
+        _check_watch(draft, (*where, "stuck_after"), part.stuck_after, *max(watched))
+
+
+def _check_watch(draft: Draft, where: Where, stuck_after: float | None, every: float, device: str) -> None:
+    if stuck_after is not None and stuck_after <= every:
         told = f"must be longer than the {duration_text(every)} between readings of {device}"
-        draft.tree.blame((*where, "stuck_after"), f"{told}; write {duration_text(10 * every)}, for instance")
+        draft.tree.blame(where, f"{told}; write {duration_text(10 * every)}, for instance")
 
 
 def _check_rule(draft: Draft, where: Where, rule: Rule, called: str, believed: tuple[float, float]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, TypeAlias
 
 from gateway.config.written import Day, Duration, PerTime, Text, Within
 from gateway.driver import Doc
+from gateway.model import Point
 
 LEAST_SLOPE, MOST_SLOPE = 0.5, 2.0
 """What a calibration can be; beyond, it corrects no sensor but covers a mistake."""
@@ -60,6 +62,24 @@ class CalibrationPart:
         return scale, low_true - scale * low
 
 
+Jumps: TypeAlias = Annotated[
+    PerTime | None,
+    Doc("A value that moved faster, as in 5/min, is bad with too_fast, once: the next reading decides"),
+]
+StuckAfter: TypeAlias = Annotated[
+    Annotated[Duration, Within(ge=60, le=90 * 86400)] | None,
+    Doc("A value that has not changed for so long raises a low alarm; it stays good"),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindPart:
+    """What can be believed of all points of a kind, unless a device says otherwise of its own."""
+
+    max_rate: Jumps = None
+    stuck_after: StuckAfter = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointPart:
     """What can be believed of a point. What cannot is bad with its reason, and is neither judged nor recorded."""
@@ -67,12 +87,20 @@ class PointPart:
     range: Annotated[
         tuple[float, float] | None, Doc("Bad with out_of_range beyond these, in the unit of the point")
     ] = None
-    max_rate: Annotated[
-        PerTime | None,
-        Doc("A value that moved faster, as in 5/min, is bad with too_fast, once: the next reading decides"),
-    ] = None
-    stuck_after: Annotated[
-        Annotated[Duration, Within(ge=60, le=90 * 86400)] | None,
-        Doc("A value that has not changed for so long raises a low alarm; it stays good"),
-    ] = None
+    max_rate: Jumps = None
+    stuck_after: StuckAfter = None
     calibration: Annotated[CalibrationPart | None, Doc("How it is corrected, and by which certificate")] = None
+
+
+def believed(
+    points: Iterable[Point], own: Mapping[str, PointPart], by_kind: Mapping[str, KindPart]
+) -> dict[str, PointPart]:
+    """By point what is said of it, by its device or else of its kind; none of which nothing is said."""
+    found = {point.name: _of_point(own.get(point.name), by_kind.get(point.kind)) for point in points}
+    return {name: part for name, part in found.items() if part is not None}
+
+
+def _of_point(own: PointPart | None, kind: KindPart | None) -> PointPart | None:
+    if own is None or kind is None:
+        return own if kind is None else PointPart(max_rate=kind.max_rate, stuck_after=kind.stuck_after)
+    return replace(own, max_rate=own.max_rate or kind.max_rate, stuck_after=own.stuck_after or kind.stuck_after)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
-from gateway.config.points import PointPart
+from gateway.config.points import KindPart, PointPart
 from gateway.config.written import Duration, Filled, Id, OneOrMore, Size, Text, Within, ZonePath
 from gateway.driver import Doc, Driver
 from gateway.model import Priority
@@ -209,9 +209,10 @@ class DeviceKeys:
         dict[str, Report],
         Doc("By point: when it is recorded; the others as the site's report says, or at each reading"),
     ] = field(default_factory=dict)
-    points: Annotated[dict[str, PointPart], Doc("By point: what can be believed of it, and how it is calibrated")] = (
-        field(default_factory=dict)
-    )
+    points: Annotated[
+        dict[str, PointPart],
+        Doc("By point: what can be believed of it, beside what is said of its kind, and its calibration"),
+    ] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +291,7 @@ class Config:
     responses: dict[str, Response]
     hours: dict[str, Hours]
     report: dict[str, Report]  # by kind: the points of all devices that say nothing of their own
+    points: dict[str, KindPart]  # by kind, as far as devices say nothing of their own
     hash: str
     folder: str  # of the configuration file: relative file names are below it
     off: tuple[str, ...] = ()  # what was left out, in words
