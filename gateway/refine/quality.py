@@ -16,7 +16,7 @@ from typing import NamedTuple
 from gateway.model import Calibration, Reading, Reason, Value
 
 _NO_STEP = 1.000001  # 4.2 - 4.0 is a little more than 0.2 in binary, and 0.2 to whoever wrote it
-_DECIMALS = 4  # of a calibrated value: more than any sensor here resolves
+_MOST_DECIMALS = 9
 _NUMBER = (float, int)
 
 
@@ -100,7 +100,9 @@ def _refined(check: Check, pace: _Pace | None, value: float, mono: float) -> flo
 
 
 def calibrated(calibration: Calibration, value: float) -> float:
-    """The corrected value, in ten-thousandths of the unit; the value itself where there is nothing to correct."""
+    """The corrected value, with one decimal more than it came with; the value itself if there is nothing to correct."""
     if calibration.scale == 1 and calibration.offset == 0:
         return value
-    return round(value * calibration.scale + calibration.offset, _DECIMALS) + 0.0
+    written = str(value)
+    decimals = _MOST_DECIMALS if "e" in written else min(len(written.partition(".")[2]) + 1, _MOST_DECIMALS)
+    return round(value * calibration.scale + calibration.offset, decimals) + 0.0
