@@ -56,7 +56,7 @@ class _Range:
         return {name: Bad(self.reason) for name, _ in self.block.points}
 
     def answer(self) -> None:
-        self.failures = self.silences = 0
+        self.failures = self.silences = self.rest = 0
 
     def fail(self, fault: NoReply | Refused) -> None:
         self.failures += 1

@@ -63,6 +63,18 @@ def test_reads_are_planned_for_the_wire_that_the_device_is_on(tmp_path: Path) ->
     assert planned(loaded(tmp_path, own, link=fast), "d0") == [(0, 76), (342, 2)]
 
 
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ("max_gap: 200", "6:91: devices.d0.max_gap: from 0 to 125, not 200"),
+        ("max_registers: 1", "6:97: devices.d0.max_registers: from 2 (voltage_l1 takes as many) to 125, not 1"),
+        ("max_gap: wide", "6:91: devices.d0.max_gap: must be a whole number, not 'wide'"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_told_with_its_place(tmp_path: Path, own: str, told: str) -> None:
+    assert refused(tmp_path, f"unit: 2, {METER}, {own}") == [told]
+
+
 # ---------------------------------------------------------------- how often smoke is looked at
 
 

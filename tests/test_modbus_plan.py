@@ -17,7 +17,7 @@ from drivers.modbus_point import RegisterPoint, TypeName
 from gateway.driver import PlannedRead, Table
 from gateway.wiretime import WireTime, of_line, of_network
 
-TIMING = json.loads((Path(__file__).parent / "vectors" / "timing.json").read_text(encoding="utf-8"))
+TIMING = json.loads((Path(__file__).parent / "vectors" / "modbus.json").read_text(encoding="utf-8"))["timing"]
 USUAL = Limits(60, 16)
 PARITIES: dict[str, Literal["none", "even", "odd"]] = {"N": "none", "E": "even", "O": "odd"}
 

@@ -28,8 +28,8 @@ gateway: {{id: gw1}}
 links:
   bus1: {{type: serial, port: {port}}}
 devices:
-  one: {{driver: modbus, link: bus1, unit: 1, profile: test, every: 200ms, zone: hall}}
-  two: {{driver: modbus, link: bus1, unit: 2, profile: test, every: 200ms, zone: hall}}
+  one: {{driver: modbus, link: bus1, unit: 1, profile: test, every: 100ms, zone: hall}}
+  two: {{driver: modbus, link: bus1, unit: 2, profile: test, every: 100ms, zone: hall}}
 """
 
 
@@ -38,7 +38,7 @@ def good(daemon: Daemon) -> bool:
     return len(points) == 4 and all(point["quality"] == "good" for point in points)
 
 
-def test_the_plan_of_a_running_daemon_has_the_ranges_that_it_has_split(
+def test_a_busy_line_is_logged_at_start_and_the_plan_has_the_ranges_that_the_daemon_has_split(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "profiles").mkdir()
@@ -64,4 +64,6 @@ def test_the_plan_of_a_running_daemon_has_the_ranges_that_it_has_split(
         "  two     2     3 holding  0        1      0       24.6 ms  a",
         "  two     2     3 holding  9        1      0       24.6 ms  b",
     ]
-    assert lines[-1] == "  two     200ms  2      49.3 ms  25%   learned from its answers"
+    assert lines[-1] == "  two     100ms  2      49.3 ms  49%   learned from its answers"
+    (note,) = [line for line in daemon.log.read_text().splitlines() if "of its time" in line]
+    assert note.startswith(f"WARNING sitewarden: {daemon.config}:5:3: links.bus1: reading its devices takes 87% of its")
