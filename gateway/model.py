@@ -519,6 +519,7 @@ class UplinkHealth:
     unconfirmed: int | None = None  # records that wait for the platform's word; None where a PUBACK is enough
     bad_confirmations: int = 0  # those that could not be read, named an unknown run, or came too fast
     url: str = ""  # of the broker that is connected
+    refused: tuple[str, ...] = ()  # lanes of which the broker takes something not, and hardly will, each with why
 
 
 Health: TypeAlias = LinkHealth | JournalHealth | UplinkHealth

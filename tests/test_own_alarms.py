@@ -15,7 +15,7 @@ from gateway.cli.status import lines
 from gateway.config.installed import read_config
 from gateway.config.schema import Uplink
 from gateway.errors import ConfigError
-from gateway.hub.own import JOURNAL_DAMAGED, JOURNAL_FAILED, alarms_of
+from gateway.hub.own import JOURNAL_DAMAGED, JOURNAL_FAILED, ROOM_DIED, alarms_of
 from gateway.model import (
     AlarmState,
     AlarmView,
@@ -28,8 +28,10 @@ from gateway.model import (
     Lane,
     Priority,
     Recovered,
+    RoomDied,
     Tick,
     Trust,
+    UplinkHealth,
 )
 from gateway.records import encode
 from gateway.uplink import contract
@@ -89,6 +91,40 @@ def test_a_disk_that_fails_is_an_alarm_until_it_works_again() -> None:
     assert hub.changes(JOURNAL_FAILED) == [("raised", "high"), ("acknowledged", "high"), ("cleared", "high")]
     assert hub.standing() == {}
     assert hub.stored_alarms() == []
+
+
+def test_a_part_that_died_is_an_alarm_until_somebody_has_seen_it() -> None:
+    hub = Own()
+    decision = hub.tell(RoomDied("link bus1", "KeyError: 'x'", 1))
+    assert [json.loads(record.text)["event"] for record in decision.records] == ["room_died", "alarm", "alarm"]
+    view = hub.standing()[ROOM_DIED]
+    assert (view.state, view.priority) == (AlarmState.RTN_UNACK, Priority.MEDIUM)
+    assert "link bus1" in view.text
+    assert "report" in view.say
+    assert ROOM_DIED in hub.restarted().standing()
+    hub.command("acknowledge", alarm=ROOM_DIED)
+    assert hub.standing() == {}
+    hub.tell(RoomDied("link bus1", "KeyError: 'x'", 2), 60.0)
+    assert "for the 2. time" in hub.standing()[ROOM_DIED].text
+
+
+def uplink(*refused: str, version: str = "5") -> UplinkHealth:
+    return UplinkHealth("platform", "online", version, 0, 5, 5, None, refused=refused)
+
+
+def test_what_the_broker_refuses_is_an_alarm_until_it_takes_it() -> None:
+    hub, refused = Own(), "messages-refused@platform"
+    hub.tell(uplink("event (the broker's access list does not let this user publish here)"))
+    hub.tell(Tick(), 60.0)
+    view = hub.standing()[refused]
+    assert (view.state, view.priority) == (AlarmState.UNACK_ACTIVE, Priority.HIGH)
+    assert "access list" in view.text
+    hub.tell(uplink(version=""))
+    hub.tell(Tick(), 60.0)
+    assert hub.standing()[refused].state is AlarmState.UNACK_ACTIVE, "nothing is known while it is not connected"
+    hub.tell(uplink())
+    hub.tell(Tick(), 60.0)
+    assert hub.standing()[refused].state is AlarmState.RTN_UNACK
 
 
 def test_an_alarm_of_the_gateways_own_has_no_rule_device_and_point() -> None:
@@ -240,8 +276,9 @@ def test_new_files_that_cannot_be_used_are_an_alarm_until_they_can() -> None:
 
 
 def test_own_alarms_of_what_is_not_configured_any_more_are_removed() -> None:
-    assert alarms_of("p", Uplink(url=("mqtt://localhost:1883",))) == ()
-    assert set(alarms_of("p", Uplink(url=("mqtts://h:8883",)))) == {"broker-certificate@p", "certificate-files@p"}
+    assert alarms_of("p", Uplink(url=("mqtt://localhost:1883",))) == ("messages-refused@p",)
+    with_tls = {"messages-refused@p", "broker-certificate@p", "certificate-files@p"}
+    assert set(alarms_of("p", Uplink(url=("mqtts://h:8883",)))) == with_tls
     before = Own()
     before.certificate(3)
     stored = {key.replace("@platform", "@old"): text for key, text in before.stored.items()}

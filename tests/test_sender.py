@@ -466,6 +466,12 @@ def test_a_lane_whose_every_message_is_refused_stands_and_does_not_spin() -> Non
         desk.ack(len(desk.wire.sent), code=0x87)
         desk.tell(later=1)
     assert sent <= 40
+    told = desk.told(UplinkHealth)[-1].refused
+    assert told == ("event (the broker's access list does not let this user publish here)",)
+    for _ in range(3):
+        desk.tell(later=61)
+        desk.ack(len(desk.wire.sent))
+    assert desk.told(UplinkHealth)[-1].refused == ()
 
 
 def test_a_broker_that_takes_only_small_packets_gets_small_batches() -> None:

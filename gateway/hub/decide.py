@@ -21,11 +21,14 @@ from gateway.hub.outputs import Outputs, Switch
 from gateway.hub.own import (
     JOURNAL_DAMAGED,
     JOURNAL_FAILED,
+    ROOM_DIED,
     Certificates,
     Troubles,
     journal_damaged,
     journal_failed,
     journal_works,
+    refusals,
+    room_died,
 )
 from gateway.hub.plan import Plan
 from gateway.hub.points import Points
@@ -141,7 +144,7 @@ class Hub:
             JournalSetAside: self._journal_set_aside,
             CertificatesRead: self._certificates_read,
             Dropped: self._gateway_fact,
-            RoomDied: self._gateway_fact,
+            RoomDied: self._room_died,
             TimeKnown: self._time_known,
         }
         self.wake = now.mono
@@ -214,8 +217,8 @@ class Hub:
         return _joined(decision, self._minute(now))
 
     def _minute(self, now: Moment) -> Decision:
-        """What is due each minute: a look at dates and at sensors that do not move, and the health."""
-        troubles = self._certificates.judged(now) | self._care.judged(now)
+        """What is due each minute: a look at dates, at sensors that do not move and at refusals, and the health."""
+        troubles = self._certificates.judged(now) | self._care.judged(now) | refusals(self._uplinks.values())
         decision = self._own_alarms(troubles, now) if self.started else Decision()
         return decision._replace(notices=(*decision.notices, self._report(now)))
 
@@ -337,6 +340,12 @@ class Hub:
         decision = Decision()
         for trouble in (journal_damaged(fact.aside), None):
             decision = _joined(decision, self._own_alarms({JOURNAL_DAMAGED: trouble}, now))
+        return decision
+
+    def _room_died(self, fact: RoomDied, now: Moment) -> Decision:
+        decision = self._gateway_fact(fact, now)
+        for trouble in (room_died(fact), None):
+            decision = _joined(decision, self._own_alarms({ROOM_DIED: trouble}, now))
         return decision
 
     def _stored(self, fact: Stored, now: Moment) -> Decision:

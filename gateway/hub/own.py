@@ -10,15 +10,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from gateway.config.schema import Uplink
-from gateway.model import Certificate, CertificatesRead, JournalFailed, Moment, Priority, Trust
+from gateway.model import Certificate, CertificatesRead, JournalFailed, Moment, Priority, RoomDied, Trust, UplinkHealth
 
 JOURNAL_FAILED, JOURNAL_DAMAGED = "journal-failed@gateway", "journal-damaged@gateway"
-OF_GATEWAY = (JOURNAL_FAILED, JOURNAL_DAMAGED)
+ROOM_DIED = "room-died@gateway"
+OF_GATEWAY = (JOURNAL_FAILED, JOURNAL_DAMAGED, ROOM_DIED)
 
 _DAY_MS = 86_400_000
 URGENCY = ((1 * _DAY_MS, Priority.HIGH), (7 * _DAY_MS, Priority.MEDIUM), (30 * _DAY_MS, Priority.LOW))
@@ -49,10 +50,37 @@ Troubles = Mapping[str, Trouble | None]
 
 def alarms_of(uplink: str, options: Uplink) -> tuple[str, ...]:
     """The ids of the alarms that an uplink may have, by what it is configured to do."""
+    refused = messages_refused(uplink)
     if not any(url.startswith(("mqtts:", "wss:")) for url in options.url):
-        return ()
+        return (refused,)
     used = {"own": bool(options.cert_file), "ca": bool(options.ca_file), "broker": True}
-    return (*(_expiry(which, uplink) for which in _CERTIFICATES if used[which]), _files(uplink))
+    return (refused, *(_expiry(which, uplink) for which in _CERTIFICATES if used[which]), _files(uplink))
+
+
+def messages_refused(uplink: str) -> str:
+    """The alarm on messages that an uplink's broker does not take."""
+    return f"messages-refused@{uplink}"
+
+
+def refusals(uplinks: Iterable[UplinkHealth]) -> dict[str, Trouble | None]:
+    """What the brokers refuse for good, by alarm. Of one that is not connected nothing is known."""
+    return {messages_refused(uplink.uplink): _refusal(uplink) for uplink in uplinks if uplink.version}
+
+
+def _refusal(uplink: UplinkHealth) -> Trouble | None:
+    if not uplink.refused:
+        return None
+    text = f"the broker refuses messages, which are kept: {', '.join(uplink.refused)}"
+    return Trouble(
+        Priority.HIGH, text, "Check the access list and the limits of the broker (README: a broker of your own)"
+    )
+
+
+def room_died(fact: RoomDied) -> Trouble:
+    """A part of the gateway ended by an error of ours. It runs again, but someone has to see it."""
+    again = "" if fact.times == 1 else f" for the {fact.times}. time"
+    text = f"a part of the gateway ({fact.room}) failed and was started again{again}: {fact.what}"
+    return Trouble(Priority.MEDIUM, text, "Please report it, with the log (journalctl -u sitewarden)")
 
 
 def journal_failed(fact: JournalFailed) -> Troubles:

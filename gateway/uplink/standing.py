@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from gateway.clock import Clock
 from gateway.model import Fact, Lane, UplinkDown, UplinkHealth, UplinkUp
@@ -153,8 +153,14 @@ class Standing:
                 None if unconfirmed is None else len(unconfirmed),
                 requests.bad_confirmations,
                 url,
+                tuple(sorted(self._refused_for_good())),
             )
         )
+
+    def _refused_for_good(self) -> Iterator[str]:
+        for lane, code in self._complaints:
+            if lane is not None and code in FOR_GOOD:
+                yield f"{lane} ({FOR_GOOD[code]})"
 
     def _silence(self, now: float, unconfirmed: Unconfirmed | None) -> str:
         """What to say of a platform that confirms nothing of what it was sent; "" while it does, or has still time."""
