@@ -30,6 +30,7 @@ COMMANDS = {
     "demo": "run the gateway on a simulated site, with nothing to install",
     "ports": "list the serial ports, who has them, and which names stay",
     "scan": "find the Modbus devices on a port or at TCP addresses, and which profiles fit them",
+    "probe": "look at one Modbus unit: raw registers, what they may mean, and which profile fits",
     "read": "ask one device now, beside a running daemon or without one",
     "status": "show devices, points, alarms and backlog of the running daemon",
     "journal": "look into the journal: status, tail, gaps, verify, export, backup, restore",

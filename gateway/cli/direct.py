@@ -49,9 +49,9 @@ class Direct:
         registers: Registers = self.offer
         return registers.read(unit, table, address, count)
 
-    def write(self, unit: int, table: Table, address: int, values: Sequence[int]) -> None:
+    def write(self, unit: int, table: Table, address: int, values: Sequence[int], function: int | None = None) -> None:
         """Refused."""
-        del unit, table, address, values
+        del unit, table, address, values, function
         raise read_only()
 
     def wait(self, until: float) -> Sequence[Heard]:

@@ -28,7 +28,7 @@ class Reach(Protocol):
     def read(self, unit: int, table: Table, address: int, count: int) -> Sequence[int]:
         """Registers or bits, in one exchange; raises NoReply, Refused, LinkDown, or SitewardenError."""
 
-    def write(self, unit: int, table: Table, address: int, values: Sequence[int]) -> None:
+    def write(self, unit: int, table: Table, address: int, values: Sequence[int], function: int | None = None) -> None:
         """Refused: nothing is changed this way."""
 
     def passed(self) -> tuple[Passing, ...]:

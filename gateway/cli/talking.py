@@ -54,9 +54,9 @@ class Talking:
         found: Sequence[int] = self.ask({"read": asked})["found"]
         return found
 
-    def write(self, unit: int, table: Table, address: int, values: Sequence[int]) -> None:
+    def write(self, unit: int, table: Table, address: int, values: Sequence[int], function: int | None = None) -> None:
         """Refused."""
-        del unit, table, address, values
+        del unit, table, address, values, function
         raise read_only()
 
     def poll(self, device: str) -> Reading:

@@ -1,0 +1,202 @@
+"""`sitewarden probe`: registers, what they may mean, which profile fits, and a configuration that passes the check."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from daemon import Daemon
+from test_cli_read import running
+
+from gateway.cli import CANNOT_CREATE, FAILED, OK, main
+from gateway.config.installed import read_config
+from gateway.demo.bus import SimulatedBus
+
+SITE = """\
+site: {{id: dc3}}
+gateway: {{id: gw1}}
+links:
+  bus1: {{type: serial, port: {port}, baudrate: 9600}}
+devices:
+  meter-1: {{driver: modbus, link: bus1, unit: 1, profile: xy-md02, every: 1s, zone: hall}}
+"""
+
+
+@pytest.fixture
+def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "none"))
+    monkeypatch.chdir(tmp_path)
+    bus = SimulatedBus(tmp_path / "bus1")
+    bus.open()
+    yield tmp_path / "bus1"
+    bus.close()
+
+
+def probe(port: Path, unit: int, *more: object) -> int:
+    return main(["probe", "--port", str(port), "--unit", str(unit), *map(str, more)])
+
+
+def shown(port: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What was printed; the port's name and what is measured vary."""
+    text = capsys.readouterr().out.replace(str(port), "PORT")
+    text = re.sub(r"\d+\.\d (°C|%RH)", r"N \1", text)
+    return re.sub(r"^([12]        )[0-9A-F]{4}  .*$", r"\1...", text, flags=re.MULTILINE)
+
+
+KNOWN = """\
+unit 1 on PORT
+
+input registers: it does not have 0, 3
+ADDRESS  HEX   UINT16  OTHER  FLOAT32  INT32
+1        ...
+2        ...
+
+holding registers: the device has none of these
+none
+
+PROFILE  MODEL    FITS  IT WOULD SAY
+xy-md02  XY-MD02  fair  temperature N °C, humidity N %RH
+
+# site.yaml
+site: {id: my-site}        # for you to name: site and gateway stand in every topic
+gateway: {id: gw1}
+links:
+  bus1: {type: serial, port: "PORT", baudrate: 9600, parity: none, stopbits: 1}
+devices:
+  xy-md02-1:
+    driver: modbus
+    link: bus1
+    unit: 1
+    profile: xy-md02
+    every: 10s
+    zone: my-zone           # where it is, as in cold-store/room-1
+"""
+
+
+def test_a_known_sensor_is_recognised_and_its_configuration_shown(
+    port: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert probe(port, 1, "--count", 4) == OK
+    table = re.sub(r"OTHER .*INT32", "OTHER  FLOAT32  INT32", shown(port, capsys))
+    assert table == KNOWN
+
+
+def test_what_is_written_passes_the_check_and_can_be_read(
+    port: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert probe(port, 1, "--write", "site/my.yaml") == OK
+    assert capsys.readouterr().out.endswith("\nwritten: site/my.yaml\n")
+    assert main(["check", "site/my.yaml"]) == OK
+    assert main(["read", "xy-md02-1", "--config", "site/my.yaml"]) == OK
+    assert re.search(r"^temperature  \d+\.\d °C  +good$", capsys.readouterr().out, re.MULTILINE)
+    assert probe(port, 1, "--write", "site/my.yaml") == CANNOT_CREATE
+    expected = "sitewarden: site/my.yaml is there already (name another file with --write)\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_a_meter_without_a_profile_gets_one_to_start_from(port: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    point = ("--point", "voltage=0:float32:CDAB", "--point", "hours=2:uint32", "--point", "voltage-2=0:int16*0.1")
+    assert probe(port, 7, "--table", "holding", "--count", 10, *point, "--write", "site/my.yaml") == OK
+    told = capsys.readouterr().out
+    assert re.search(r"^0 .* CDAB 2[23]\d", told, re.MULTILINE), "voltage"
+    assert re.search(r"^2 .* ABCD 1234, ", told, re.MULTILINE), "hours"
+    assert re.search(r"^4        4D45  19781   ascii METER-7 +-  ", told, re.MULTILINE)
+    profile = Path("site/profiles/unit-7.yaml").read_text(encoding="utf-8")
+    assert profile.endswith(
+        """\
+model: "unit 7"              # what is printed on the device
+maker: unknown
+sources: [sitewarden probe]
+confidence: medium          # high: two sources agree, or you have seen it work
+bus: {baudrate: 9600, parity: none, stopbits: 1, unit: 7}
+points:
+  voltage: {kind: voltage, table: holding, address: 0, type: float32, order: CDAB}
+  hours: {kind: setting, table: holding, address: 2, type: uint32}
+  voltage-2: {kind: voltage, table: holding, address: 0, type: int16, scale: 0.1}
+"""
+    )
+    assert main(["check", "site/my.yaml"]) == OK
+    assert main(["read", "unit-7", "--config", "site/my.yaml"]) == OK
+    assert re.search(r"^hours +1234", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("unit", [3, 7])
+def test_without_a_choice_every_register_is_in_the_profile_and_it_passes_the_check(
+    port: Path, unit: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = ("--table", "discrete") if unit == 3 else ()
+    assert probe(port, unit, *tables, "--write", "site/my.yaml") == OK
+    assert "too little speaks for one of these to be suggested" in capsys.readouterr().out
+    assert main(["check", "site/my.yaml"]) == OK
+    points = read_config(Path("site/my.yaml")).devices[f"unit-{unit}"].built.points
+    assert len(points) == 8
+
+
+def test_a_profile_can_be_chosen(port: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = "--table", "discrete", "--profile"
+    assert probe(port, 3, *arguments, "wp8028adam", "--write", "site/my.yaml") == OK
+    assert main(["read", "wp8028adam-3", "--config", "site/my.yaml"]) == OK
+    assert re.search(r"^di1 +on +good$", capsys.readouterr().out, re.MULTILINE)
+    assert probe(port, 3, *arguments, "wp8028adan") == FAILED
+    assert capsys.readouterr().err == "sitewarden: there is no profile wp8028adan (did you mean wp8028adam?)\n"
+
+
+def test_with_a_link_of_the_configuration_only_the_device_is_shown(
+    port: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("site").mkdir()
+    Path("site/a.yaml").write_text(SITE.format(port=port), encoding="utf-8")
+    assert main(["probe", "--link", "bus1", "--config", "site/a.yaml", "--unit", "2", "--write", "site/b.yaml"]) == OK
+    assert Path("site/b.yaml").read_text(encoding="utf-8").startswith("devices:\n")
+    assert main(["check", "site"]) == OK
+    assert "unit 2" in capsys.readouterr().out
+
+
+def test_a_unit_that_does_not_answer_is_said_with_a_hint(port: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert probe(port, 9, "--timeout", "50ms") == FAILED
+    hint = "check that it has power, its unit id, the wiring (A/B), baud rate and parity"
+    assert capsys.readouterr().err == f"sitewarden: unit 9: no answer within 50 ms ({hint})\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (("--unit", "0"), "argument --unit: a unit id is 1 to 255, not '0'"),
+        (
+            ("--unit", "1", "--point", "x"),
+            "argument --point: write NAME=ADDRESS:TYPE[:ORDER][*SCALE], as in temperature=1:int16*0.1, not 'x'",
+        ),
+        (("--unit", "1", "--count", "0"), "argument --count: how many is 1 to 500, not '0'"),
+    ],
+)
+def test_what_is_written_wrong_is_refused_in_words(
+    written: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["probe", "--port", "x", *written])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"sitewarden probe: error: {said}"
+
+
+def test_a_program_gets_everything_as_json(port: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert probe(port, 7, "--table", "holding", "--count", 4, "--json") == OK
+    told = json.loads(capsys.readouterr().out)
+    assert told["ranges"][0]["raw"]["3"] == 1234
+    assert {"address": 2, "type": "uint32", "order": "ABCD", "value": 1234, "believable": True} in told["ranges"][0][
+        "decodings"
+    ]
+
+
+def test_beside_a_daemon_it_asks_through_it(port: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Daemon(tmp_path, SITE.format(port=port)) as daemon:
+        running(daemon)
+        arguments = "--count", 4, "--table", "input", "--state", daemon.state
+        assert probe(port, 2, *arguments) == OK
+        told = capsys.readouterr().out
+        assert told.splitlines()[0] == f"unit 2 on {port}, through the running daemon (process {daemon.pid}, link bus1)"
+        assert re.search(r"^renke-rs-ws-n01 .*humidity \d+\.\d %RH, temperature \d+\.\d °C$", told, re.MULTILINE)
+        failures = [it["failures"] for link in running(daemon)["health"]["links"] for it in link["devices"]]
+    assert not any(failures)
