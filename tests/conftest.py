@@ -37,6 +37,7 @@ SLOW_FILES = frozenset(
         "test_plan_end_to_end.py",
         "test_quality_end_to_end.py",
         "test_questions.py",
+        "test_replug.py",
         "test_scan.py",
         "test_shared_links.py",
         "test_texts_end_to_end.py",

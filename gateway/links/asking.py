@@ -19,6 +19,7 @@ from gateway.links.patience import patience_s
 from gateway.links.port import Metered
 from gateway.links.schedule import Schedule, Turn, Urgency
 from gateway.links.standing import Standing
+from gateway.links.suspicion import suspicion
 from gateway.model import Bad, Fact, Moment, Reason, Values
 
 _UNANSWERED = Bad(Reason.NO_REPLY)
@@ -183,10 +184,16 @@ class Asking:
         newly_lost = self._schedule.missed(each.device.id, now.mono, took_s=now.mono - asked_at, grave=bug)
         each.state = "lost" if self.lost(each) else "missing"
         if newly_lost and isinstance(error, SitewardenError):
-            self._standing.lost(each, error.what, error.hint)
+            self._standing.lost(each, error.what, self._suspicion(each) or error.hint)
         elif newly_lost:
             what = f"its driver failed: {type(error).__name__}"
             self._standing.lost(each, what, "see the log, and please report it")
+
+    def _suspicion(self, each: Attended) -> str:
+        """What a device on a line suffers from, by how the others do; on Modbus TCP nothing follows from them."""
+        if self.foresight is not None or not self.is_metered:
+            return ""
+        return suspicion(each.tally, (other.tally for other in self._devices.values() if other is not each))
 
 
 def _foresight(offers: Mapping[Family, Any]) -> Foresight | None:

@@ -12,6 +12,7 @@ from gateway.links.silence import Silence
 from gateway.links.standing import Standing
 from gateway.model import Fact, Moment, Reason
 
+_TALK = 32  # bytes; fewer may be the beginning of what would have been said
 _DEAF_S = 10.0  # how long a device is not listened to after its driver failed
 
 
@@ -28,6 +29,7 @@ class Hearing:
         self._standing = standing
         self._silences = {name: Silence(each.device.every, 0.0) for name, each in self._devices.items()}
         self._deaf_until: dict[str, float] = {}
+        self._unread = dict.fromkeys(self._devices, 0)  # bytes since something in them could be read
 
     @property
     def any(self) -> bool:
@@ -65,6 +67,8 @@ class Hearing:
             each.state = "missing"
             self._tell(each.bad(self._standing.faulty(each, error), at))
             return
+        if isinstance(heard.data, bytes):
+            self._unread[device.id] = 0 if readings else self._unread[device.id] + len(heard.data)
         for reading in readings:
             each.polls += 1
             self._tell(reading)
@@ -86,7 +90,15 @@ class Hearing:
             self._tell(each.bad(Reason.SILENT, self._clock.now()))
             if first:
                 each.tally.failed("silent")
-                self._standing.lost(each, "it says nothing any more", "check its power, its wiring and the baud rate")
+                self._say_silence(each)
+
+    def _say_silence(self, each: Attended) -> None:
+        unread = self._unread[each.device.id]
+        if unread >= _TALK:
+            what = f"it says nothing that can be read, in {unread} bytes"
+            self._standing.lost(each, what, "check `baudrate` and `parity` of its link, and that this is its driver")
+        else:
+            self._standing.lost(each, "it says nothing any more", "check its power, its wiring and the baud rate")
 
 
 def _is_for(heard: Heard, each: Attended) -> bool:

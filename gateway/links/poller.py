@@ -2,7 +2,7 @@
 
 - It touches neither disk nor broker. What it has to say is told as a fact, at once.
 - A link that is down is opened again for ever, after 1 to 30 s, and said lost once and back once. Its devices are bad
-  meanwhile, and a write to one fails at once.
+  meanwhile, and a write to one fails at once. A port that is plugged in again is opened within a second.
 - A link in good order is lent to a thread that serves many (shared.py), and comes back to this one, which waits for it,
   at the first trouble.
 - Writes overtake polls. An output is at its safe value when the link opens, before the link is said to be back, and
@@ -22,7 +22,7 @@ from gateway.clock import Clock
 from gateway.errors import LinkDown
 from gateway.links.attendance import Attendance
 from gateway.links.device import LinkDevice
-from gateway.links.port import Link, Watched
+from gateway.links.port import Link, Traced, Watched
 from gateway.links.questions import Questions
 from gateway.links.shared import SharedThread
 from gateway.model import Adjust, Fact, LinkBack, LinkLost, Moment, Question, Write
@@ -34,6 +34,7 @@ RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0)
 
 _STEADY_S = 60.0  # a link that was up for so long starts with the shortest pause again
 _HEALTH_S = 10.0
+_LOOK_S = 0.5  # how often it is seen whether a port that has gone is there again
 _LONGEST_WAIT_S = 60.0
 
 
@@ -76,6 +77,7 @@ class Poller:
         self._attempt = 0
         self._opens = 0
         self._health_due = 0.0
+        self._trace: tuple[object, ...] | None = None
 
     def post(self, wanted: Write | Adjust | Question) -> None:
         """Switch an output or write a setting, before the next poll; answer a question when the polls leave time."""
@@ -103,6 +105,7 @@ class Poller:
 
     def _open(self) -> None:
         """Open the link and have the outputs at their safe values; raises LinkDown."""
+        self._trace = self._look()
         self._link.open()
         self._opens += 1
         offers = {family: self._link.offer(family) for family in self._attendance.families}
@@ -173,12 +176,26 @@ class Poller:
         self._tell_health()
 
     def _pause(self) -> None:
-        """Wait before the next opening, a little longer each time."""
+        """Wait before the next opening, a little longer each time, or until the port's name leads to something else."""
         pause_s = self._retry_s[min(self._attempt, len(self._retry_s) - 1)] * (1 + random.random())  # noqa: S311 - jitter
         self._attempt += 1
         until = self._clock.mono() + pause_s
-        while (timeout_s := until - self._clock.mono()) > 0 and self._take_inbox(timeout_s):
-            pass
+        step_s = _LOOK_S if isinstance(self._link, Traced) else math.inf
+        while (left_s := until - self._clock.mono()) > 0:
+            if self._leads_elsewhere():
+                self._attempt = 0
+                return
+            if not self._take_inbox(min(left_s, step_s)):
+                return
+
+    def _leads_elsewhere(self) -> bool:
+        """Whether the port's name leads to something else than when it was looked at last."""
+        before, self._trace = self._trace, self._look()
+        return self._trace is not None and self._trace != before
+
+    def _look(self) -> tuple[object, ...] | None:
+        """What the port's name leads to, if the link has such a name."""
+        return self._link.trace if isinstance(self._link, Traced) else None
 
     def _take_inbox(self, timeout_s: float = 0.0) -> bool:
         """Do what was posted, waiting so long for the first; False when told to stop. Raises LinkDown."""

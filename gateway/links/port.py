@@ -82,6 +82,15 @@ class Tapped(Protocol):
         """Tell `tap` of everything that passes from now on; None: nobody."""
 
 
+@runtime_checkable
+class Traced(Protocol):
+    """A link whose other end can be seen without opening it: a port has a name below /dev."""
+
+    @property
+    def trace(self) -> tuple[object, ...] | None:
+        """What the name leads to; None if nothing is there."""
+
+
 class Port(Protocol):
     """Bytes to and from devices that answer when asked."""
 

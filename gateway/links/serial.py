@@ -5,22 +5,23 @@ pyserial opens and configures the port; bytes then go through its file descripto
 
 from __future__ import annotations
 
-import errno
 import os
 import termios
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 import serial
 
 from gateway.config import schema
 from gateway.driver import Family, Heard, Registers, Stream
-from gateway.errors import LinkDown
+from gateway.links.faults import unusable
 from gateway.links.port import Pace, Tap, Wire
 from gateway.wiretime import of_line
 
 _PARITY = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
+_LOOK_S = 2.0
 _GONE = "the adapter was unplugged or lost power: plug it in again; use its name under /dev/serial/by-id"
 
 
@@ -37,7 +38,12 @@ class SerialLine:
         self._line = line
         self._port: serial.Serial | None = None
         self._pace = pace(line)
-        self._wire = Wire(f"{name} ({line.port})", _GONE, self._pace.char_s)
+        self._wire: Wire = _Line(f"{name} ({line.port})", line.port, self._pace.char_s)
+
+    @property
+    def trace(self) -> Trace | None:
+        """What the port's name leads to; a change may mean that it can be opened again."""
+        return trace(self._line.port)
 
     @property
     def noise_bytes(self) -> int:
@@ -54,7 +60,7 @@ class SerialLine:
         try:
             port.open()
         except (OSError, serial.SerialException, termios.error, ValueError) as error:
-            raise _unusable(line, error) from error
+            raise unusable(line.port, error) from error
         self._port = port
         self._wire.attach(port.fileno())
 
@@ -78,6 +84,7 @@ class SerialLine:
     def wait(self, until: float) -> Sequence[Heard]:
         """What the device said by itself."""
         data = self._wire.wait(until)
+        self._wire.prepare()
         return (Heard(data, time.monotonic()),) if data else ()
 
     def wake(self) -> None:
@@ -89,28 +96,42 @@ class SerialLine:
         self._wire.tap = tap
 
 
-def _unusable(line: schema.SerialLink, error: Exception) -> LinkDown:
-    """Why the port cannot be opened, and what to do about it."""
-    port = line.port
-    code = error.errno if isinstance(error, OSError) else None  # SerialException is an OSError
-    if code == errno.ENOENT:
-        return LinkDown(f"there is no port {port}", _plugged_in())
-    if code in {errno.EACCES, errno.EPERM}:
-        return LinkDown(f"no permission to open {port}", "add the user to the group: sudo usermod -aG dialout <user>")
-    if code in {errno.EAGAIN, errno.EBUSY}:
-        return LinkDown(f"{port} is in use by another program", f"find it with: sudo fuser -v {port}")
-    if code in {errno.ENXIO, errno.ENODEV, errno.EIO}:
-        return LinkDown(f"{port} exists but nothing answers behind it ({os.strerror(code)})", _plugged_in())
-    if isinstance(error, ValueError):
-        return LinkDown(f"{port} does not accept these settings: {error}", "check baudrate, parity and stopbits")
-    return LinkDown(f"{port} cannot be opened as a serial port: {error}", "check that this is a serial port")
+class Trace(NamedTuple):
+    """What the name of a port leads to: the device file, and who may open it."""
+
+    device: tuple[int, int, int]
+    guard: tuple[int, int, int]
 
 
-def _plugged_in() -> str:
-    """The ports of this machine, by names that stay."""
-    from serial.tools.list_ports import comports  # noqa: PLC0415 - only for this message
+def trace(path: str) -> Trace | None:
+    """What `path` leads to; None if that is nothing."""
+    try:
+        it = os.stat(path)  # noqa: PTH116 - every few seconds, and while a port is missing
+    except OSError:
+        return None
+    return Trace((it.st_dev, it.st_ino, it.st_rdev), (it.st_mode, it.st_uid, it.st_gid))
 
-    names = sorted(port.device for port in comports(include_links=True))
-    stable = [name for name in names if name.startswith("/dev/serial/by-id/")]
-    found = ", ".join(stable or names)
-    return f"plugged in are: {found}" if found else "no serial port is plugged in: check the cable and the adapter"
+
+class _Line(Wire):
+    """The port's bytes; sees that its name has come to lead somewhere else, where nobody says that it has gone."""
+
+    def __init__(self, name: str, path: str, char_s: float) -> None:
+        super().__init__(name, _GONE, char_s)
+        self._path = path
+        self._opened: Trace | None = None
+        self._look_at = 0.0
+
+    def attach(self, fd: int) -> None:
+        """Use the opened `fd` from now on."""
+        super().attach(fd)
+        self._opened = trace(self._path)
+        self._look_at = time.monotonic() + _LOOK_S
+
+    def prepare(self) -> None:
+        """See now and then whether this is still the port that was meant; raises LinkDown."""
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + _LOOK_S
+        now = trace(self._path)
+        if now is not None and self._opened is not None and now.device != self._opened.device:
+            raise self._gone("this name leads to another device now")
