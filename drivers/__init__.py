@@ -24,6 +24,7 @@ OURS: Final[Mapping[str, str]] = {
     "modbus": "drivers.modbus_table:ModbusTable",
     "people_counter": "drivers.people_counter:PeopleCounter",
     "relay": "drivers.relay:Relay",
+    "serial_frames": "drivers.serial_frames:SerialFrames",
 }
 
 

@@ -33,7 +33,8 @@ _Schema: TypeAlias = dict[str, Any]
 PROFILE = "profile"
 """Marks an option that the configuration writes as a profile's name: `profile: Annotated[SomeDataclass, PROFILE]`.
 
-The configuration reads that YAML file, checks it against the dataclass and hands the driver an instance of it.
+The configuration reads that YAML file, checks it against the dataclass and hands the driver an instance of it. It looks
+in the folders of profiles, or below them in the folder that the dataclass names as its `profile_folder`.
 """
 
 
@@ -211,6 +212,14 @@ class Pushed(Driver):
 
     greeting: ClassVar[bytes] = b""
     """Sent when the link opens."""
+
+    @property
+    def request(self) -> bytes:
+        """Sent each `every`, to a device that speaks when it is asked."""
+        return b""
+
+    def opened(self) -> None:
+        """The link was opened: what was heard before does not go on. From the link's thread."""
 
     @abstractmethod
     def hear(self, heard: Heard) -> Iterable[Values]:

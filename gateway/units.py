@@ -31,6 +31,8 @@ KINDS: dict[str, Kind] = {
     "device_temperature": Kind(Form.GAUGE, "°C"),  # of the electronics, not of the place
     "pressure": Kind(Form.GAUGE, "hPa"),
     "concentration": Kind(Form.GAUGE, "ppm"),
+    "particles": Kind(Form.GAUGE, "µg/m³"),  # dust in the air, up to a size that the point's name says
+    "mass": Kind(Form.GAUGE, "kg"),
     "illuminance": Kind(Form.GAUGE, "lx"),
     "voltage": Kind(Form.GAUGE, "V"),
     "current": Kind(Form.GAUGE, "A"),

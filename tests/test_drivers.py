@@ -29,9 +29,16 @@ from gateway.units import KINDS, STATE_WORDS, Form
 HERE = Path(__file__).parent
 CAPTURES = sorted((HERE / "drivers").glob("*/*.capture"))
 ALL = (*drivers.OURS, "template")
-STREAMS = tuple(path for path in CAPTURES if path.parent.name in ("gps_nmea", "people_counter", "template"))
+STREAMS = tuple(
+    path for path in CAPTURES if path.parent.name in ("gps_nmea", "people_counter", "serial_frames", "template")
+)
 SOUND = {"unit": 1, "profile": "xy-md02"}
-OPTIONS: Mapping[str, Mapping[str, object]] = {"modbus": SOUND, "contact": {"pin": 17}, "relay": {"pin": 21}}
+OPTIONS: Mapping[str, Mapping[str, object]] = {
+    "modbus": SOUND,
+    "serial_frames": {"profile": "pms5003"},
+    "contact": {"pin": 17},
+    "relay": {"pin": 21},
+}
 
 
 def driver_class(name: str) -> type[Driver]:
@@ -258,9 +265,11 @@ SENTENCES = st.builds(
 COUNTS = st.builds(lambda body: b"PC" + body + bytes([crc8(b"PC" + body)]), st.binary(min_size=8, max_size=12))
 DISTANCES = st.builds(lambda body: b"DD" + body + bytes([crc8(b"DD" + body)]), st.binary(min_size=4, max_size=4))
 EXAMPLES = st.builds(lambda b: b"\xa5" + b + bytes([(0xA5 + sum(b)) % 256]), st.binary(min_size=3, max_size=3))
+DUST = st.builds(lambda b: b"BM\0\x1c" + b + (sum(b) + 0xAB).to_bytes(2), st.binary(min_size=26, max_size=26))
 WIRES = {
     "gps_nmea": st.lists(st.one_of(SENTENCES, st.binary(max_size=200))),
     "people_counter": st.lists(st.one_of(COUNTS, DISTANCES, st.binary(max_size=40))),
+    "serial_frames": st.lists(st.one_of(DUST, st.binary(max_size=40))),
     "template": st.lists(st.one_of(EXAMPLES, st.binary(max_size=40))),
     "contact": st.lists(st.binary(max_size=40)),
 }
@@ -286,7 +295,7 @@ def test_a_driver_keeps_little_of_much_noise_without_a_frame() -> None:
     for name in WIRES:
         driver = built(name, OPTIONS.get(name, {}))
         assert isinstance(driver, Pushed)
-        for byte in (b"$", b"D", b"P", b"\xa5", b"\x00"):
+        for byte in (b"$", b"D", b"P", b"B", b"\xa5", b"\x00"):
             for _ in range(8):
                 assert not list(driver.hear(Heard(byte * 4096, 0.0)))
             assert sum(len(kept) for kept in vars(driver).values() if isinstance(kept, bytes)) <= MEMORY

@@ -83,6 +83,7 @@ def test_the_wheel_carries_the_code_and_the_data(wheel: Path) -> None:
     own = TOP / "config" / "own-profile"
     wanted |= {f"gateway/examples/own-profile/{it.relative_to(own).as_posix()}" for it in own.rglob("*.*")}
     wanted |= {f"drivers/profiles/{path.name}" for path in (TOP / "drivers" / "profiles").glob("*.*")}
+    wanted |= {f"drivers/profiles/frames/{path.name}" for path in (TOP / "drivers" / "profiles" / "frames").glob("*.*")}
     wanted |= {f"gateway/contract/{path.name}" for path in (TOP / "gateway" / "contract").glob("*.*")}
     wanted |= {"gateway/py.typed", "drivers/py.typed"}
     assert wanted - contents(wheel) == set()

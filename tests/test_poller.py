@@ -45,13 +45,17 @@ from modbus_responder import (
     value_of,
 )
 
+from drivers import profile_folder
 from drivers.contact import Contact, ContactOptions
+from drivers.frame_profile import FrameProfile
 from drivers.modbus_point import RegisterPoint
 from drivers.modbus_profile import Profile
 from drivers.modbus_table import ModbusOptions, ModbusTable
 from drivers.relay import Relay, RelayOptions
+from drivers.serial_frames import SerialFrames, SerialFramesOptions
 from gateway.clock import SystemClock
 from gateway.config import schema
+from gateway.config.profiles import Profiles
 from gateway.driver import point
 from gateway.errors import LinkDown
 from gateway.links.choice import link as chosen
@@ -515,6 +519,45 @@ def test_a_device_that_talks_is_greeted_and_heard_without_losing_a_byte(tmp_path
         readings = [told.reading("counter") for _ in range(3)]
         assert [reading.values["people_in"] for reading in readings] == [123, 45, 67]
         assert all(sent <= reading.mono <= time.monotonic() for reading in readings)
+
+
+def frames(profile: str) -> SerialFrames:
+    found = Profiles((profile_folder(),)).get(profile, FrameProfile)
+    assert found is not None
+    return SerialFrames(SerialFramesOptions(found))
+
+
+CO2_ASKED, CO2 = bytes.fromhex("FF0186000000000079"), bytes.fromhex("FF8601C13C043CC17B")
+
+
+def test_a_device_that_speaks_when_asked_is_asked_each_time_and_heard(tmp_path: Path) -> None:
+    with talking(tmp_path) as (fd, link), polling(link, device("co2", frames("mh-z19"), 0.1)) as told:
+        for _ in range(3):
+            assert os.read(fd, 9) == CO2_ASKED
+            os.write(fd, CO2)
+            assert told.reading("co2").values == {"co2": 449}
+        assert os.read(fd, 9) == CO2_ASKED, "and again, though it has not answered the last time"
+        assert not [fact for fact in told.all() if isinstance(fact, Reading) and fact.bad], "not silent for long yet"
+
+
+def test_a_line_in_the_middle_of_which_the_link_opened_is_no_value(tmp_path: Path) -> None:
+    with RtuDevices(tmp_path) as far:
+        pass
+    far.plug()
+    scale = device("scale", frames("and-balance"), 60.0)
+    with polling(serial_line(far.path), scale, retry_s=(0.05,)) as told:
+        told.next(LinkBack)
+        os.write(far._fd, b"ST,+00345.6  g\r\nST,+00123.45  g\r\nST,+001")
+        assert told.reading("scale").values == {"mass": 0.12345, "stable": "on"}
+        far.unplug()
+        told.next(LinkLost)
+        far.plug()
+        told.next(LinkBack)
+        os.write(far._fd, b"00.00  g\r\nST,+00124.45  g\r\n")
+        told.first(lambda fact: isinstance(fact, Reading) and fact.values == {"mass": 0.12445, "stable": "on"})
+        masses = [fact.values.get("mass") for fact in told.facts if isinstance(fact, Reading) and fact.values]
+        assert masses == [0.12345, 0.12445]
+    far.unplug()
 
 
 def test_the_bug_of_a_driver_that_listens_stays_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

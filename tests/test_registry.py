@@ -14,6 +14,8 @@ from typing import get_args
 import pytest
 
 import drivers
+from drivers.frame_checksum import Checksum
+from drivers.frame_profile import Frame, FramePoint, FrameProfile, SerialSettings
 from drivers.modbus_point import Order, RegisterPoint, TableName, TypeName
 from drivers.modbus_profile import Bus, Profile
 from drivers.template import Template
@@ -139,16 +141,29 @@ def test_the_page_explains_each_key_of_a_profile(field: Field[object]) -> None:
     assert f"`{field.name}`" in explained
 
 
+@pytest.mark.parametrize(
+    "field",
+    [*fields(FrameProfile), *fields(Frame), *fields(Checksum), *fields(FramePoint), *fields(SerialSettings)],
+    ids=lambda it: it.name,
+)
+def test_the_page_explains_each_key_of_a_profile_of_frames(field: Field[object]) -> None:
+    explained = README.partition("## Add a device that says lines or frames")[2].partition("\n## ")[0]
+    assert re.search(rf"`{field.name}(: [a-z]+)?`", explained)
+
+
 @pytest.mark.parametrize("written", [*get_args(TypeName), *get_args(Order), *get_args(TableName)])
 def test_the_page_explains_each_word_of_a_profile(written: str) -> None:
     assert f"`{written}`" in README
 
 
 def test_the_examples_of_the_page_are_right(tmp_path: Path) -> None:
-    profile, device = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    profile, device, frames = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "example.yaml").write_text(frames, encoding="utf-8")
     (tmp_path / "example.yaml").write_text(profile, encoding="utf-8")
     profiles = Profiles((tmp_path,))
     assert profiles.get("example", Profile), profiles.problems
+    assert profiles.get("example", FrameProfile), profiles.problems
     (tmp_path / "site.yaml").write_text(
         "site: {id: a}\ngateway: {id: b}\nuplinks: {p: {url: 'mqtt://localhost:1883'}}\n"
         "links: {bus1: {type: serial, port: /dev/ttyUSB0}}\ndevices:\n" + indent(device, "  ") + "    zone: dock\n",

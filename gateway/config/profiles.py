@@ -28,15 +28,16 @@ class Profiles:
         self._known: dict[tuple[str, type], object] = {}
         self.problems: list[Problem] = []
 
-    def names(self) -> set[str]:
-        """The profiles that there are."""
-        return {path.stem for folder in self._folders for path in folder.glob("*.yaml")}
+    def names(self, kind: type = object) -> set[str]:
+        """The profiles of a kind that there are."""
+        return {path.stem for folder in self._folders for path in (folder / _below(kind)).glob("*.yaml")}
 
     def get(self, name: str, kind: type[T]) -> T | None:
         """The profile as an instance of the dataclass `kind`; None with `problems`; LookupError if there is none."""
-        paths = self._files(name)
+        paths = self._files(name, kind)
         if not paths:
-            raise LookupError(f"there is no profile {name}; {suggestion(name, self.names())}")
+            where = f" in the folder profiles/{_below(kind)}" if _below(kind) else ""
+            raise LookupError(f"there is no profile {name}{where}; {suggestion(name, self.names(kind))}")
         if (name, kind) not in self._known:
             tree = read(paths[0], _BEGIN)
             self._known[name, kind] = None if tree.problems else typed(kind, tree, (), tree.value)
@@ -45,14 +46,14 @@ class Profiles:
 
     def replaced(self) -> Iterator[str]:
         """Which of those that were asked for stand in the place of others of the same name, in words."""
-        for name in sorted({name for name, _ in self._known}):
-            first, *others = self._files(name)
+        for name, kind in sorted(self._known, key=lambda known: known[0]):
+            first, *others = self._files(name, kind)
             if others:
                 yield f"profile {name} is {first}, in place of the one that comes along"
 
-    def _files(self, name: str) -> list[Path]:
+    def _files(self, name: str, kind: type) -> list[Path]:
         """The files of that name, the one that counts first."""
-        paths = [folder / f"{name}.yaml" for folder in self._folders]
+        paths = [folder / _below(kind) / f"{name}.yaml" for folder in self._folders]
         return [path for path in paths if os.path.isfile(path)]  # noqa: PTH113 - is_file() can raise
 
 
@@ -65,3 +66,8 @@ def read_profile(path: Path, kind: type[T]) -> T:
     if found is None or tree.problems:
         raise refusal(tree.problems)
     return found
+
+
+def _below(kind: type) -> str:
+    """The folder in which profiles of this kind are, below the others'; "" for most."""
+    return str(getattr(kind, "profile_folder", ""))

@@ -84,7 +84,10 @@ class Asking:
         if turn is None:
             return False
         each = self.admitted(turn, now)
-        if each is not None:
+        if each is not None and each.talks:
+            each.request(self._offers[each.device.driver.family])
+            self._schedule.answered(each.device.id, now)  # whether it speaks is the business of Hearing
+        elif each is not None:
             self.ask(each, now, self._tell)
         return True
 
@@ -108,7 +111,8 @@ class Asking:
             self.held += 1
             self._schedule.skip(turn.device, now)
             return None
-        each.tally.turn(now)
+        if not each.talks:
+            each.tally.turn(now)
         return each
 
     def ask(self, each: Attended, asked_at: float, tell: Callable[[Fact], None], arrived: Moment | None = None) -> None:

@@ -49,8 +49,10 @@ class Attendance:
         self.writing.begin(offers)
         for each in self._devices.values():
             driver = each.device.driver
-            if isinstance(driver, Pushed) and driver.greeting:
-                offers[Family.STREAM].write(driver.greeting)
+            if isinstance(driver, Pushed):
+                driver.opened()
+                if driver.greeting:
+                    offers[Family.STREAM].write(driver.greeting)
         now = self._clock.mono()
         self.asking.begin(offers, now)
         self._busy = (now, sum(each.tally.busy_s for each in self._devices.values()))

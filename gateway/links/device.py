@@ -56,6 +56,8 @@ class Attended:
         if isinstance(driver, Polled):
             unread = isinstance(driver, Output) and bool(driver.unread)
             self.ask = self._poll_and_write_again if unread else driver.poll
+        elif isinstance(driver, Pushed) and driver.request:
+            self.ask = self.request
         elif isinstance(driver, Output) and not self.talks:
             self.ask = self._write_again
 
@@ -125,6 +127,12 @@ class Attended:
         if not isinstance(driver, Polled):
             return ()
         return tuple(ReadNow(it.table.value, it.address, it.size, it.points, it.used) for it in driver.reads)
+
+    def request(self, link: Any) -> Values:  # noqa: ANN401 - the Protocol of its family
+        """Have a talking device speak; what it says is heard when it comes."""
+        if isinstance(self.device.driver, Pushed):
+            link.write(self.device.driver.request)
+        return {}
 
     def _write_again(self, link: Any) -> Values:  # noqa: ANN401 - the Protocol of its family
         values: dict[str, Value | Bad] = {}

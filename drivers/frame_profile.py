@@ -1,0 +1,266 @@
+r"""A device that says frames or lines on a serial line, as data: `drivers/profiles/frames/*.yaml` (drivers/README.md).
+
+Invariants: a profile that could be built can be used on any bytes, in time that grows with their number. What
+contradicts itself is refused with a ValueError that names the key, when the configuration is loaded.
+
+Bytes are written as ASCII text; those that cannot be printed as \r, \n, \t, \0 or \xNN, and a backslash as two.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import ClassVar, Literal, TypeAlias
+
+from drivers.frame_checksum import CHECKED, Checksum
+from drivers.frame_pattern import group_names
+from gateway.units import KINDS, STATE_WORDS, Form
+
+TypeName: TypeAlias = Literal["int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "bit"]
+CODES: Mapping[TypeName, str] = {
+    "int8": "b",
+    "uint8": "B",
+    "int16": "h",
+    "uint16": "H",
+    "int32": "i",
+    "uint32": "I",
+    "float32": "f",
+    "bit": "B",
+}
+"""The types of binary frames, as module struct calls them."""
+
+_ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|[rnt0\\])")
+_CONTROLS = {"r": "\r", "n": "\n", "t": "\t", "0": "\0", "\\": "\\"}
+
+LONGEST = 1024  # bytes of a frame
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_MOST = 1e9  # of a scale or an offset
+
+
+def octets(text: str) -> bytes:
+    """The bytes that a profile writes as text; ValueError if it writes none."""
+    plain = _ESCAPE.sub("", text)
+    if not plain.isascii() or "\\" in plain:
+        raise ValueError(
+            f"{text!r} is not all bytes; write ASCII, and \\r, \\n, \\t, \\0, \\\\ or \\xNN for the others"
+        )
+    return _ESCAPE.sub(_meant, text).encode("latin-1")
+
+
+def _meant(escape: re.Match[str]) -> str:
+    return chr(int(escape[1][1:], 16)) if escape[1][0] == "x" else _CONTROLS[escape[1]]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How a frame is found among the bytes: by its start, and by its end or its length."""
+
+    __pydantic_config__ = CHECKED
+
+    start: str = ""  # how each frame begins; part of the frame
+    end: str = ""  # what follows each frame, as \r\n; no part of it
+    length: int | None = None  # bytes of each frame, where all have as many
+    length_at: int | None = None  # the place of the byte that says how long it is, from 0
+    length_adds: int = 0  # what to add to that byte for the length of the whole frame
+    longest: int = 120  # bytes; a frame that is longer is none
+
+    def __post_init__(self) -> None:
+        """Refuse what does not tell where a frame begins and ends."""
+        for name in ("start", "end"):
+            try:
+                octets(getattr(self, name))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        ways = (bool(self.end), self.length is not None, self.length_at is not None)
+        if sum(ways) != 1:
+            raise ValueError("end: how does a frame end? Say one of end, length and length_at")
+        if not self.end and not self.start:
+            raise ValueError("start: a frame without an end needs one; else nobody knows where it begins")
+        if not 1 <= self.longest <= LONGEST:
+            raise ValueError(f"longest: from 1 to {LONGEST} bytes, not {self.longest}")
+        if self.length is not None and not len(octets(self.start)) < self.length <= LONGEST:
+            raise ValueError(f"length: more than the start, at most {LONGEST} bytes, not {self.length}")
+        if self.length_at is not None and not 0 <= self.length_at < self.longest:
+            raise ValueError(f"length_at: a place in the frame, not {self.length_at}")
+        if not -255 <= self.length_adds <= LONGEST or (self.length_adds and self.length_at is None):
+            raise ValueError(f"length_adds: with length_at, from -255 to {LONGEST}, not {self.length_adds}")
+
+    @property
+    def most(self) -> int:
+        """Bytes of the longest frame."""
+        return self.length or self.longest
+
+
+@dataclass(frozen=True, slots=True)
+class GroupScale:
+    """A scale that stands in the line itself, as its unit: the text of a group, and the scale that it means."""
+
+    __pydantic_config__ = CHECKED
+
+    group: str
+    scales: Mapping[str, float] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FramePoint:
+    """One quantity: where it stands in a frame, and what `value = number * scale + offset` must look like."""
+
+    __pydantic_config__ = CHECKED
+
+    kind: str  # a key of units.KINDS; fixes the unit
+    group: str = ""  # of the pattern; left out: the one with the point's name
+    at: int | None = None  # without a pattern: its place in the frame, from 0
+    type: TypeName | None = None  # without a pattern
+    bit: int | None = None  # with type bit: which, 0 the least
+    order: Literal["big", "little"] = "big"
+    scale: float = 1.0
+    scale_by: GroupScale | None = None
+    offset: float = 0.0
+    decimals: int | None = None
+    sentinels: tuple[int | str, ...] = ()  # numbers (without a pattern) or texts that say: no sensor
+    faults: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # group -> texts with which it is no value
+    minimum: float | None = None
+    maximum: float | None = None
+    words: Mapping[str, str] = field(default_factory=dict)  # of a state, with a pattern: text -> word
+    inverted: bool = False  # of a state, without a pattern: the bit is 1 at rest
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself."""
+        for problem in (*_kind_problems(self), *_number_problems(self)):
+            raise ValueError(problem)
+
+    @property
+    def is_state(self) -> bool:
+        """Whether the value is a word."""
+        return KINDS[self.kind].form is Form.STATE
+
+    @property
+    def place(self) -> Struct:
+        """How it is read from a binary frame."""
+        sign = ">" if self.order == "big" else "<"
+        return Struct(sign + CODES[self.type or "uint8"])
+
+
+@dataclass(frozen=True, slots=True)
+class SerialSettings:
+    """How the device leaves the factory."""
+
+    __pydantic_config__ = CHECKED
+
+    baudrate: int = 9600
+    databits: Literal[7, 8] = 8
+    parity: Literal["none", "even", "odd"] = "none"
+    stopbits: Literal[1, 2] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FrameProfile:
+    """One model: what it is, how its frames look, and its points by name."""
+
+    __pydantic_config__ = CHECKED
+    profile_folder: ClassVar[str] = "frames"
+    """Below the folders of profiles; where the configuration looks for it."""
+
+    model: str
+    maker: str
+    sources: tuple[str, ...]
+    confidence: Literal["high", "medium"]
+    frame: Frame
+    points: Mapping[str, FramePoint]
+    checksum: Checksum | None = None
+    pattern: str = ""  # of a text: a regular expression for the whole frame, with a named group for each point
+    ask: str = ""  # what makes the device speak, sent each `every`; left out: it talks by itself
+    bus: SerialSettings | None = None
+    wiring: str = ""
+    quirks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself."""
+        for problem in _profile_problems(self):
+            raise ValueError(problem)
+
+
+def _profile_problems(profile: FrameProfile) -> Iterator[str]:
+    if not profile.points:
+        yield "points: a profile needs at least one"
+    for name in profile.points:
+        if not _NAME.fullmatch(name):
+            yield f"points: {name!r} is no name: a-z, 0-9, _ and -, 64 at most, beginning with a-z or 0-9"
+    try:
+        if len(octets(profile.ask)) > LONGEST:
+            yield f"ask: at most {LONGEST} bytes"
+    except ValueError as error:
+        yield f"ask: {error}"
+    checksum = profile.checksum
+    if checksum is not None and checksum.least > profile.frame.most:
+        yield f"checksum: it takes {checksum.least} bytes at least, and a frame has {profile.frame.most}"
+    yield from _text_problems(profile) if profile.pattern else _binary_problems(profile)
+
+
+def _text_problems(profile: FrameProfile) -> Iterator[str]:
+    try:
+        groups = group_names(profile.pattern)
+    except ValueError as error:
+        yield f"pattern: {error}"
+        return
+    for name, point in profile.points.items():
+        if point.at is not None or point.type is not None or point.inverted:
+            yield f"points: {name}: at, type, bit and inverted are of frames without a pattern"
+        asked = [point.group or name, *point.faults, *([point.scale_by.group] if point.scale_by else [])]
+        for group in asked:
+            if group not in groups:
+                yield f"points: {name}: the pattern has no group {group!r}; it has {', '.join(groups) or 'none'}"
+        if point.is_state and not point.words:
+            yield f"points: {name}: words: which text means which of {' and '.join(STATE_WORDS[point.kind])}?"
+        if any(isinstance(sentinel, int) for sentinel in point.sentinels):
+            yield f"points: {name}: sentinels: texts, in quotes, where there is a pattern"
+
+
+def _binary_problems(profile: FrameProfile) -> Iterator[str]:
+    if profile.frame.end:
+        yield "pattern: a frame that ends with certain bytes is a text, and needs one"
+    for name, point in profile.points.items():
+        if point.at is None or point.type is None:
+            yield f"points: {name}: at and type: where it stands in the frame, and what it is; or say a pattern"
+            return
+        if point.group or point.faults or point.scale_by or point.words:
+            yield f"points: {name}: group, faults, scale_by and words are of frames with a pattern"
+        if not 0 <= point.at <= profile.frame.most - point.place.size:
+            yield f"points: {name}: at: a place in the frame, not {point.at}"
+        if (point.type == "bit") != (point.bit is not None) or not 0 <= (point.bit or 0) <= 7:
+            yield f"points: {name}: bit: from 0 to 7 with type bit, not {point.bit} with {point.type}"
+        if any(isinstance(sentinel, str) for sentinel in point.sentinels):
+            yield f"points: {name}: sentinels: numbers, where there is no pattern"
+
+
+def _kind_problems(point: FramePoint) -> Iterator[str]:
+    kind = KINDS.get(point.kind)
+    if kind is None:
+        yield f"kind: {point.kind!r} is none of {', '.join(KINDS)}"
+        return
+    if kind.form not in (Form.GAUGE, Form.COUNTER, Form.STATE):
+        yield f"kind: a {point.kind} is no number and no state"
+    if kind.form is not Form.STATE and (point.words or point.inverted or point.type == "bit"):
+        yield f"kind: {point.kind} is a number; words, inverted and type bit are of a state"
+    if kind.form is Form.STATE:
+        if point.type not in (None, "bit"):
+            yield f"type: {point.kind} is a bit, not {point.type}"
+        for word in point.words.values():
+            if word not in STATE_WORDS[point.kind]:
+                yield f"words: {point.kind} is {' or '.join(STATE_WORDS[point.kind])}, not {word!r}"
+
+
+def _number_problems(point: FramePoint) -> Iterator[str]:
+    scales = point.scale_by.scales.values() if point.scale_by else ()
+    for scale in (point.scale, *scales):
+        if not 1 / _MOST <= abs(scale) <= _MOST:
+            yield f"scale: from 1e-9 to 1e9, not {scale}"
+    if not (math.isfinite(point.offset) and abs(point.offset) <= _MOST):
+        yield f"offset: up to 1e9, not {point.offset}"
+    if point.decimals is not None and not 0 <= point.decimals <= 9:
+        yield f"decimals: from 0 to 9, not {point.decimals}"
+    if point.minimum is not None and point.maximum is not None and point.minimum > point.maximum:
+        yield f"minimum: {point.minimum} is above the maximum {point.maximum}"
