@@ -141,15 +141,15 @@ def test_a_line_that_is_busy_for_more_than_60_percent_is_worth_a_look(tmp_path: 
     assert loaded(tmp_path, *meters).notes == ()
     (note,) = loaded(tmp_path, *(f"{meter}, every: 1500ms" for meter in meters)).notes
     assert note == (
-        f"{tmp_path}/site.yaml:4:3: links.bus1: reading its devices takes 67% of its time, and a fault makes polls"
-        " late; raise the `baudrate` (it is 9600), set a longer `every`, read fewer points, or use another port too"
-        " (most is taken by d0 11%, d1 11% and d2 11%)"
+        f"{tmp_path}/site.yaml:4:3: links.bus1: reading its devices takes at least 67% of its time, and a fault makes"
+        " polls late; raise the `baudrate` (it is 9600), set a longer `every`, read fewer points, or use another port"
+        " too (most is taken by d0 11%, d1 11% and d2 11%)"
     )
 
 
 def test_what_cannot_be_read_so_often_is_worth_a_look_and_no_refusal(tmp_path: Path) -> None:
     (note,) = loaded(tmp_path, f"unit: 1, {METER}, every: 100ms").notes
-    assert "takes 167% of its time, so not everything is read as often as it should be; raise" in note
+    assert "takes at least 167% of its time, so not everything is read as often as it should be; raise" in note
 
 
 def test_nothing_is_said_of_networks_of_recordings_and_of_what_is_off(tmp_path: Path) -> None:
@@ -173,7 +173,9 @@ def test_check_says_how_busy_each_link_is_and_what_is_worth_a_look(
         "  bus1: serial port /dev/ttyUSB0, 9600 baud, parity none, 1 stop bit; reading takes 67% of its time" in lines
     )
     assert lines[-2] == "Worth a look"
-    assert lines[-1].startswith(f"  {path}:4:3: links.bus1: reading its devices takes 67% of its time, and a fault")
+    assert lines[-1].startswith(
+        f"  {path}:4:3: links.bus1: reading its devices takes at least 67% of its time, and a fault"
+    )
 
 
 def test_check_refuses_with_the_exit_code_of_a_configuration(

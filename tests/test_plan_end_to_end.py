@@ -11,7 +11,7 @@ import pytest
 from daemon import Daemon
 from modbus_responder import RtuDevices, about, exception
 
-from gateway.cli import OK, main
+from gateway.cli import FAILED, OK, main
 
 PROFILE = """\
 model: Test device
@@ -57,8 +57,13 @@ def test_a_busy_line_is_logged_at_start_and_the_plan_has_the_ranges_that_the_dae
             assert [(it["address"], it["count"], it["unit"]) for it in learned[1]["reads"]] == [(0, 1, 2), (9, 1, 2)]
             assert not learned[0]["learned"]
             assert main(["plan", str(daemon.config), "--state", str(daemon.state)]) == OK
+            other = tmp_path / "other.yaml"
+            other.write_text(daemon.config.read_text().replace("hall", "yard"))
+            assert main(["plan", str(other), "--state", str(daemon.state)]) == FAILED
             assert daemon.stop() == OK
-    lines = capsys.readouterr().out.splitlines()
+    told = capsys.readouterr()
+    assert "runs with another configuration" in told.err
+    lines = told.out.splitlines()
     assert lines[5:8] == [
         "  one     1     3 holding  0        10     8       43.4 ms  a, b",
         "  two     2     3 holding  0        1      0       24.6 ms  a",
@@ -66,4 +71,6 @@ def test_a_busy_line_is_logged_at_start_and_the_plan_has_the_ranges_that_the_dae
     ]
     assert lines[-1] == "  two     100ms  2      49.3 ms  49%   learned from its answers"
     (note,) = [line for line in daemon.log.read_text().splitlines() if "of its time" in line]
-    assert note.startswith(f"WARNING sitewarden: {daemon.config}:5:3: links.bus1: reading its devices takes 87% of its")
+    assert note.startswith(
+        f"WARNING sitewarden: {daemon.config}:5:3: links.bus1: reading its devices takes at least 87% of its"
+    )

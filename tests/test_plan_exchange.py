@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from modbus_responder import Devices, RtuDevices, TcpDevices, about, exception, silent, value_of
+from modbus_responder import Devices, RtuDevices, Script, TcpDevices, about, exception, mbap, silent, value_of
 
 from gateway.config.installed import read_config
 from gateway.driver import Family, Polled
@@ -77,10 +77,25 @@ def test_gaps_are_read_over_in_one_request_and_every_value_is_its_own(serial: Si
     assert serial.poll() == RIGHT
 
 
-def test_a_faster_line_and_a_network_read_over_the_same_gaps(tmp_path: Path) -> None:
+def test_a_network_reads_over_the_same_gaps(tmp_path: Path) -> None:
     with TcpDevices() as peer:
         site = Site(tmp_path, f"{{type: tcp, host: 127.0.0.1, port: {peer.port}, timeout: 500ms}}", peer)
         assert site.asked() == [(0, 15)]
+        assert site.poll() == RIGHT
+        site.link.close()
+
+
+def test_what_a_device_behind_a_network_refuses_is_split_as_well(tmp_path: Path) -> None:
+    def refusing(request: bytes, reply: bytes) -> Script:
+        first, count = int.from_bytes(request[8:10]), int.from_bytes(request[10:12])
+        refused = mbap(int.from_bytes(request[:2]), 1, b"\x83\x02")
+        return [(0.0, refused if first <= 5 < first + count else reply)]
+
+    with TcpDevices() as peer:
+        peer.always[1] = refusing
+        site = Site(tmp_path, f"{{type: tcp, host: 127.0.0.1, port: {peer.port}, timeout: 500ms}}", peer)
+        assert site.asked() == [(0, 15), (0, 2), (9, 6)]
+        assert site.asked() == [(0, 2), (9, 6)]
         assert site.poll() == RIGHT
         site.link.close()
 

@@ -24,6 +24,7 @@ from gateway.config.wires import FAR_BAUDRATE, DeviceLoad, LinkLoad, load_of, sh
 from gateway.config.written import duration_text
 from gateway.control import ask
 from gateway.driver import PlannedRead, Table
+from gateway.errors import SitewardenError
 from gateway.wiretime import WireTime
 
 FUNCTIONS = {Table.COIL: 1, Table.DISCRETE: 2, Table.HOLDING: 3, Table.INPUT: 4}
@@ -56,13 +57,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the plan; ConfigError or SitewardenError where there is none."""
     config = read_config(args.config or default_config(), read_settings(dict(args.set)))
-    now = {} if args.state is None else reads_now(ask(args.state, {"ask": "status"}))
+    now = {} if args.state is None else reads_now(_status(args.state, config))
     plans = list(link_plans(config, now))
     if args.json:
         print(json.dumps({"links": [_as_json(plan) for plan in plans]}, indent=2, ensure_ascii=False))
     else:
         print("\n".join(lines(plans)) or "there is no link with Modbus devices")
     return OK
+
+
+def _status(state_dir: Path, config: Config) -> Mapping[str, Any]:
+    """That of the daemon there, if it runs with this configuration; else SitewardenError."""
+    status = ask(state_dir, {"ask": "status"})
+    if status["about"]["config"] != config.hash:
+        what = f"the daemon of {state_dir} runs with another configuration, {status['about']['config']}"
+        raise SitewardenError(
+            what, f"this one is {config.hash}; name that one's file, or restart the daemon with this one"
+        )
+    return status
 
 
 def reads_now(status: Mapping[str, Any]) -> dict[str, tuple[PlannedRead, ...]]:

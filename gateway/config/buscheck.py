@@ -81,8 +81,9 @@ def _note_load(draft: Draft, name: str, link: SerialLink, load: LinkLoad) -> Non
     late = "so not everything is read as often as it should be" if load.share > 1 else "and a fault makes polls late"
     draft.tree.note_key(
         ("links", name),
-        f"reading its devices takes {load.share:.0%} of its time, {late}; raise the `baudrate` (it is {link.baudrate}),"
-        f" set a longer `every`, read fewer points, or use another port too (most is taken by {shares})",
+        f"reading its devices takes at least {load.share:.0%} of its time, {late}; raise the `baudrate`"
+        f" (it is {link.baudrate}), set a longer `every`, read fewer points, or use another port too"
+        f" (most is taken by {shares})",
     )
 
 
