@@ -202,5 +202,5 @@ def test_every_key_says_what_it_is_for_in_the_schema_and_in_the_table() -> None:
 
 
 def test_every_kind_is_listed_with_its_unit() -> None:
-    rows = re.findall(r"^\| (\w+) \| (\S+) \|", PAGE.split("### The kinds")[1], re.MULTILINE)
+    rows = re.findall(r"^\| (\w+) \| (\S+) \|", PAGE.split("### The kinds")[1].split("\n## ")[0], re.MULTILINE)
     assert dict(rows[1:]) == {name: kind.unit or "-" for name, kind in KINDS.items()}
