@@ -193,7 +193,10 @@ def test_health_validates_before_and_after_the_rooms_have_spoken() -> None:
     full = check("health", contract.health(replace(report, links=(link,), journal=journal, uplinks=uplinks)))
     told = full["links"][0]
     assert told["load"] == 0.123
-    assert told["failures"] == {"silent": 1}
+    assert (told["requests"], told["failures"]) == (7, {"silent": 1})
+    alone = check("health", contract.health(replace(report, links=(replace(link, devices=(cold,)),))))["links"][0]
+    assert "requests" not in alone, "they are those of its only device"
+    assert alone["devices"][0]["requests"] == 7
     assert told["devices"][0] == {
         "device": "cold-1",
         "state": "ok",

@@ -267,11 +267,10 @@ def _link(link: LinkHealth) -> Json:
         "late": link.late,
         "held": link.held,
         "noise_bytes": link.noise_bytes,
-        "requests": link.requests,
-        "failures": dict(link.failures),
-        **_responses(link),
         "devices": [_device(device) for device in link.devices],
     }
+    if len(link.devices) > 1:  # those of the only one are the link's: at metered sites each byte of this counts
+        fields |= {"requests": link.requests, "failures": dict(link.failures), **_responses(link)}
     if link.load is not None:
         fields["load"] = round(link.load, 3)
     return fields
