@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Generator, Iterator
 
+import libmodbus_devices
 import pytest
 from payloads import Payloads
 
@@ -74,6 +75,8 @@ def _every_payload_validates(payloads: Payloads) -> Iterator[None]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("libmodbus") and not libmodbus_devices.is_installed():
+        pytest.skip("libmodbus is not installed: sudo apt install libmodbus5")
     if item.get_closest_marker("mosquitto") and shutil.which("mosquitto") is None:
         pytest.skip("mosquitto is not installed: sudo apt install mosquitto")
 
