@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import product
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.model import AlarmState
-from gateway.rules.condition import Above, Below, Equals, Outside, SilentFor
+from gateway.rules.condition import Above, AtLeast, Below, Equals, Outside, SilentFor, Term
 from gateway.rules.judge import Rule, deadline, elapse, fresh, judge, unknown
 from gateway.rules.lifecycle import ACTIVE, Change, after, refusal
 
@@ -225,3 +226,15 @@ def test_an_alarm_that_comes_now_and_then_is_not_held() -> None:
     rule = Rule("r", Above(8, 8))
     changes = story(rule, [(at, 9.0 if at % 62 == 0 else 7.0) for at in range(0, 310, 31)])
     assert [change for _, change in changes] == [Change.RAISED, Change.CLEARED] * 5
+
+
+@given(st.lists(st.sampled_from([True, False, None]), min_size=1, max_size=6), st.integers(1, 6))
+def test_several_conditions_hold_as_far_as_what_is_unknown_leaves_it_certain(
+    holding: list[bool | None], count: int
+) -> None:
+    """Against all that the unknown ones may be."""
+    needed = min(count, len(holding))
+    condition = AtLeast(needed, tuple(Term("d", str(n), Above(0, 0)) for n in range(len(holding))))
+    choices = product(*([each] if each is not None else [True, False] for each in holding))
+    possible = {sum(choice) >= needed for choice in choices}
+    assert condition.verdict(holding) is (possible.pop() if len(possible) == 1 else None)

@@ -26,10 +26,11 @@ from gateway.config.schema import (
     Rule,
     SerialLink,
     TcpLink,
+    Term,
     Uplink,
 )
 from gateway.config.sources import read_settings
-from gateway.config.targets import targets
+from gateway.config.targets import group, targets
 from gateway.config.wires import load_of, share_text
 from gateway.config.written import duration_text, rate_text, size_text
 from gateway.errors import ConfigError
@@ -171,10 +172,7 @@ def _device(device: Device) -> str:
 
 
 def _rule(rule: Rule, devices: Mapping[str, Device]) -> str:
-    about = targets(rule, devices)
-    unit = about[0][1].unit
-    which = " or ".join(f"{device}.{point.name}" for device, point in about)
-    words = f"{rule.priority} alarm when {which} {_condition(rule, unit)}"
+    words = f"{rule.priority} alarm when {_when(rule, devices)}"
     if rule.during:
         words += f" during {rule.during}"
     if rule.not_during:
@@ -188,7 +186,18 @@ def _rule(rule: Rule, devices: Mapping[str, Device]) -> str:
     return words + (f"; then {rule.response}" if rule.response else "")
 
 
-def _condition(rule: Rule, unit: str) -> str:
+def _when(term: Term, devices: Mapping[str, Device]) -> str:
+    made_of = group(term) if isinstance(term, Rule) else None
+    if made_of is not None:
+        terms = "; ".join(_when(each, devices) for each in made_of.terms)
+        count = {None: "all", 1: "any"}.get(made_of.needed, f"at least {made_of.needed}")
+        return f"{count} of this holds: {terms}"
+    about = targets(term, devices)
+    which = " or ".join(f"{device}.{point.name}" for device, point in about)
+    return f"{which} {_condition(term, about[0][1].unit)}"
+
+
+def _condition(rule: Term, unit: str) -> str:
     low, high = rule.outside or (rule.below, rule.above)
     sides = []
     if low is not None:
@@ -197,7 +206,7 @@ def _condition(rule: Rule, unit: str) -> str:
         sides.append(f"is above {_number(high, unit)}" + _end(rule.clear_below, unit))
     if sides:
         return " or ".join(sides)
-    if rule.silent_for is not None:
+    if isinstance(rule, Rule) and rule.silent_for is not None:
         return f"has no good value for {duration_text(rule.silent_for)}"
     return f"is {str(rule.equals).lower() if isinstance(rule.equals, bool) else rule.equals}"
 

@@ -7,8 +7,8 @@ from dataclasses import fields
 from gateway.config.draft import Draft
 from gateway.config.points import KindPart, PointPart
 from gateway.config.problems import Where, shown, suggestion
-from gateway.config.schema import Rule
-from gateway.config.targets import targets
+from gateway.config.schema import Term
+from gateway.config.targets import parts, targets
 from gateway.config.written import duration_text
 from gateway.model import Point
 from gateway.units import KINDS, Form
@@ -30,10 +30,11 @@ def check_points(draft: Draft) -> None:
             else:
                 draft.tree.blame_key(where, f"{name} has no point {shown(own)}; {suggestion(own, known)}")
     for name, rule in draft.rules.items():
-        for own, point in targets(rule, draft.devices):
-            said = draft.devices[own].points.get(point.name)
-            if said is not None and said.range is not None and said.range[0] < said.range[1]:
-                _check_rule(draft, ("rules", name), rule, f"{own}.{point.name}", said.range)
+        for term, place in parts(rule, ("rules", name)):
+            for own, point in targets(term, draft.devices):
+                said = draft.devices[own].points.get(point.name)
+                if said is not None and said.range is not None and said.range[0] < said.range[1]:
+                    _check_rule(draft, place, term, f"{own}.{point.name}", said.range)
 
 
 def _check(draft: Draft, where: Where, point: Point, part: PointPart) -> None:
@@ -74,7 +75,7 @@ def _check_watch(draft: Draft, where: Where, stuck_after: float | None, every: f
         draft.tree.blame(where, f"{told}; write {duration_text(10 * every)}, for instance")
 
 
-def _check_rule(draft: Draft, where: Where, rule: Rule, called: str, believed: tuple[float, float]) -> None:
+def _check_rule(draft: Draft, where: Where, rule: Term, called: str, believed: tuple[float, float]) -> None:
     """What is beyond the range is bad, and no rule ever sees it."""
     low, high = believed
     below, above = rule.outside or (rule.below, rule.above)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from gateway.config.draft import Draft
+from gateway.config.groupcheck import check_group
 from gateway.config.problems import Where, listed, shown, suggestion
-from gateway.config.schema import Rule
-from gateway.config.targets import in_zone, targets, writable
+from gateway.config.schema import Rule, Term
+from gateway.config.targets import in_zone, parts, targets, writable
 from gateway.config.written import duration_text
 from gateway.model import Point
 from gateway.rules.hours import stretch
@@ -20,11 +23,9 @@ def check_rules(draft: Draft) -> None:
         where = ("rules", name)
         _check_response(draft, rule, where)
         _check_hours_of(draft, rule, where)
-        if _has_one_condition(draft, rule, where):
-            _check_limits(draft, rule, where)
-        if _has_one_subject(draft, rule, where):
-            for device, point in targets(rule, draft.devices):
-                _check_judgement(draft, rule, where, device, point)
+        check_group(draft, rule, where)
+        for term, place in parts(rule, where):
+            _check_term(draft, term, place)
 
 
 def check_hours(draft: Draft) -> None:
@@ -66,6 +67,14 @@ def _outputs_hint(draft: Draft) -> str:
     return f"outputs are at {listed(devices)}" if devices else "add a relay first"
 
 
+def _check_term(draft: Draft, term: Term, where: Where) -> None:
+    if _has_one_condition(draft, term, where):
+        _check_limits(draft, term, where)
+    if _has_one_subject(draft, term, where):
+        for device, point in targets(term, draft.devices):
+            _check_judgement(draft, term, where, device, point)
+
+
 def _check_response(draft: Draft, rule: Rule, where: Where) -> None:
     known = draft.tree.section("responses")
     if rule.response is not None and rule.response not in known:
@@ -87,10 +96,10 @@ def _check_hours_of(draft: Draft, rule: Rule, where: Where) -> None:
         draft.tree.blame_key(where, "has during and not_during; keep one of the two")
 
 
-def _has_one_condition(draft: Draft, rule: Rule, where: Where) -> bool:
-    found = [name for name in CONDITIONS if getattr(rule, name) is not None]
+def _has_one_condition(draft: Draft, rule: Term, where: Where) -> bool:
+    found = [name for name in CONDITIONS if getattr(rule, name, None) is not None]
     if not found:
-        draft.tree.blame_key(where, f"has no condition; add one of {listed(CONDITIONS)}")
+        draft.tree.blame_key(where, f"has no condition; add one of {listed(_conditions(rule))}")
     elif found[:2] == ["above", "below"]:
         draft.tree.blame_key(where, "has above and below; write one of them, or both as `outside: [low, high]`")
     elif len(found) > 1:
@@ -98,7 +107,11 @@ def _has_one_condition(draft: Draft, rule: Rule, where: Where) -> bool:
     return len(found) == 1
 
 
-def _check_limits(draft: Draft, rule: Rule, where: Where) -> None:
+def _conditions(rule: Term) -> Iterator[str]:
+    return (name for name in CONDITIONS if hasattr(rule, name))
+
+
+def _check_limits(draft: Draft, rule: Term, where: Where) -> None:
     """The alarm's end must be possible, and not before its beginning."""
     low, high = rule.outside or (rule.below, rule.above)
     if low is not None and high is not None and low >= high:
@@ -126,7 +139,7 @@ def _check_limits(draft: Draft, rule: Rule, where: Where) -> None:
         draft.tree.blame_key(where, told)
 
 
-def _has_one_subject(draft: Draft, rule: Rule, where: Where) -> bool:
+def _has_one_subject(draft: Draft, rule: Term, where: Where) -> bool:
     """Whether the rule is about points that there are."""
     tree = draft.tree
     if rule.zone is not None and rule.kind is None:
@@ -163,7 +176,7 @@ def _points_hint(draft: Draft, device: str) -> str:
     return "; write " + listed((f"{device}.{point.name}" for point in draft.devices[device].built.points), "or")
 
 
-def _has_kind(draft: Draft, rule: Rule, kind: str, where: Where) -> bool:
+def _has_kind(draft: Draft, rule: Term, kind: str, where: Where) -> bool:
     if kind not in KINDS:
         draft.tree.blame((*where, "kind"), f"there is no kind {shown(kind)}; {suggestion(kind, KINDS)}")
         return False
@@ -186,7 +199,7 @@ def _has_kind(draft: Draft, rule: Rule, kind: str, where: Where) -> bool:
     return True
 
 
-def _check_judgement(draft: Draft, rule: Rule, where: Where, device: str, point: Point) -> None:
+def _check_judgement(draft: Draft, rule: Term, where: Where, device: str, point: Point) -> None:
     """The condition must be able to judge this point."""
     called = f"{device}.{point.name}"
     for limit in ("above", "below", "outside"):
@@ -194,8 +207,8 @@ def _check_judgement(draft: Draft, rule: Rule, where: Where, device: str, point:
             draft.tree.blame_key((*where, limit), f"{called} is no number{_state_hint(point)}")
     if rule.equals is not None:
         _check_word(draft, rule.equals, (*where, "equals"), called, point)
-    every = draft.devices[device].every
-    if rule.silent_for is not None and rule.silent_for <= every:
+    every, silent_for = draft.devices[device].every, getattr(rule, "silent_for", None)
+    if silent_for is not None and silent_for <= every:
         told = f"must be longer than the {duration_text(every)} between readings of {device}"
         draft.tree.blame((*where, "silent_for"), f"{told}; write {duration_text(3 * every)}, for instance")
 

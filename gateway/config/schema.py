@@ -230,10 +230,9 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Term:
     """A condition on one point (`point: device.point`), or on all points of a kind (`kind`, and `zone` if not all)."""
 
-    enabled: Annotated[bool, Doc("false: checked, but not used")] = True
     point: Annotated[Text | None, Doc("The one point that it is about: device.point")] = None
     kind: Annotated[Text | None, Doc("The kind of points that it is about, as in smoke")] = None
     zone: Annotated[ZonePath | None, Doc("With kind: only points in this zone and the zones in it")] = None
@@ -241,11 +240,22 @@ class Rule:
     below: Annotated[float | None, Doc("Alarm while the value is less")] = None
     outside: Annotated[tuple[float, float] | None, Doc("Alarm below the first or above the second")] = None
     equals: Annotated[bool | int | float | str | None, Doc("Alarm while the value is this, as in open or alarm")] = None
+    clear_below: Annotated[float | None, Doc("With above or outside: the alarm ends at this value, not before")] = None
+    clear_above: Annotated[float | None, Doc("With below or outside: the alarm ends at this value, not before")] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule(Term):
+    """A condition, or one made of several, and what follows from it."""
+
+    enabled: Annotated[bool, Doc("false: checked, but not used")] = True
     silent_for: Annotated[
         Annotated[Duration, Within(gt=0)] | None, Doc("Alarm when no good value came for so long")
     ] = None
-    clear_below: Annotated[float | None, Doc("With above or outside: the alarm ends at this value, not before")] = None
-    clear_above: Annotated[float | None, Doc("With below or outside: the alarm ends at this value, not before")] = None
+    all_of: Annotated[tuple[Term, ...], Doc("One alarm while all of these hold")] = ()
+    any_of: Annotated[tuple[Term, ...], Doc("One alarm while one of these holds")] = ()
+    at_least: Annotated[int | None, Within(ge=1), Doc("With of: one alarm while at least so many of these hold")] = None
+    of: Annotated[tuple[Term, ...], Doc("What at_least counts; all points of a kind count one by one")] = ()
     for_: Annotated[Duration, Within(ge=0), Doc("How long the condition must hold before the alarm (on-delay)")] = 0.0
     clear_for: Annotated[
         Duration, Within(ge=0), Doc("How long it must have ended before the alarm does (off-delay)")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
+from typing import NamedTuple
 
-from gateway.config.schema import Device, Rule
+from gateway.config.problems import Where
+from gateway.config.schema import Device, Rule, Term
 from gateway.driver import Output
 from gateway.model import Point
 
@@ -14,15 +17,48 @@ def in_zone(zone: str, around: str) -> bool:
     return zone == around or zone.startswith(around + "/")
 
 
-def targets(rule: Rule, devices: Mapping[str, Device]) -> tuple[tuple[str, Point], ...]:
-    """The points that a rule is about, as (device, point): the one it names, or all of its kind (in its zone)."""
-    device, _, name = (rule.point or "").partition(".")
+GROUPS = ("all_of", "any_of", "of")
+"""The keys of a rule that make one condition of several."""
+
+
+class Group(NamedTuple):
+    """Terms of which `needed` points, at least, have to hold; None: all."""
+
+    key: str
+    terms: tuple[Term, ...]
+    needed: int | None
+
+
+def group(rule: Rule) -> Group | None:
+    """What a rule makes one condition of; None if it has one of its own."""
+    counts = {"all_of": None, "any_of": 1, "of": rule.at_least or 1}
+    return next((Group(key, terms, counts[key]) for key in GROUPS if (terms := getattr(rule, key))), None)
+
+
+def parts(rule: Rule, where: Where) -> tuple[tuple[Term, Where], ...]:
+    """The conditions of a rule, each with its place: its own, or its terms."""
+    made_of = group(rule)
+    if made_of is None:
+        return ((rule, where),)
+    return tuple((term, (*where, made_of.key, number)) for number, term in enumerate(made_of.terms))
+
+
+def targets(term: Term, devices: Mapping[str, Device]) -> tuple[tuple[str, Point], ...]:
+    """The points that a condition is about, as (device, point): the one it names, or all of its kind (in its zone).
+
+    Of a rule that is made of several conditions the points of all; none, if one of them has none.
+    """
+    made_of = group(term) if isinstance(term, Rule) else None
+    if made_of is not None:
+        found = [targets(each, devices) for each in made_of.terms]
+        return tuple(dict.fromkeys(chain.from_iterable(found))) if all(found) else ()
+    device, _, name = (term.point or "").partition(".")
     return tuple(
         (own, point)
         for own, about in devices.items()
         for point in about.built.points
         if (own == device and point.name == name)
-        or (rule.kind == point.kind and (rule.zone is None or in_zone(about.zone, rule.zone)))
+        or (term.kind == point.kind and (term.zone is None or in_zone(about.zone, term.zone)))
     )
 
 

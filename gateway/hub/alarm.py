@@ -7,13 +7,13 @@ alarm of the device looks at its value.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from operator import ge, le
 from typing import NamedTuple, cast
 
 from gateway.model import AlarmState, AlarmView, Value
-from gateway.rules.condition import EVERYWHERE, NOWHERE
+from gateway.rules.condition import EVERYWHERE, NOWHERE, AtLeast
 from gateway.rules.judge import Life, Rule
 from gateway.rules.lifecycle import ACTIVE
 from gateway.rules.overlay import NOTHING, Overlay
@@ -55,6 +55,29 @@ class Alarm:
             self.of_device.calm = None
 
 
+@dataclass(slots=True, eq=False)
+class Group:
+    """An alarm on several points: which of its condition's terms hold, as far as is known."""
+
+    alarm: Alarm
+    condition: AtLeast
+    holding: list[bool | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is known yet."""
+        self.holding = [None] * len(self.condition.terms)
+
+    def take(self, number: int, value: Value | None) -> None:
+        """A value for a term; None: it is bad."""
+        condition, standing = self.condition.terms[number].condition, self.holding[number] is True
+        self.holding[number] = None if value is None else condition.holds(value, standing)
+
+    @property
+    def verdict(self) -> bool | None:
+        """Whether the alarm should stand."""
+        return self.condition.verdict(self.holding)
+
+
 class _Calm(NamedTuple):
     """The points of a device with limits, and from where to where the number of each changes nothing.
 
@@ -81,6 +104,7 @@ class OfDevice:
         self.all: dict[str, list[Alarm]] = {}
         self.limited: dict[str, list[Alarm]] = {}
         self.restless: dict[str, list[Alarm]] = {}
+        self.groups: dict[str, list[tuple[Group, int]]] = {}  # of which terms a point is part
         self.calm: _Calm | None = None  # None: to be found out
 
     def add(self, alarm: Alarm) -> None:
@@ -119,6 +143,11 @@ def view_of(rule: Rule, target: Target, responses: Mapping[str, Response]) -> Al
         seq=0,
         run="",
         value=None,
-        text=rule.text or f"{target.device}.{target.point} {rule.condition}",
+        text=rule.text or _words(rule, target),
         say=response.say if response is not None else "",
     )
+
+
+def _words(rule: Rule, target: Target) -> str:
+    of_several = isinstance(rule.condition, AtLeast)
+    return str(rule.condition) if of_several else f"{target.device}.{target.point} {rule.condition}"

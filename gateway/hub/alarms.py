@@ -11,12 +11,12 @@ from dataclasses import replace
 from math import inf
 from typing import NamedTuple
 
-from gateway.hub.alarm import Alarm, OfDevice, Target, view_of
+from gateway.hub.alarm import Alarm, Group, OfDevice, Target, view_of
 from gateway.hub.alarm_text import restored, stored, trouble_of
 from gateway.hub.own import Trouble
 from gateway.model import AlarmState, AlarmView, Moment, Reading, Reason, StateChange, Value
-from gateway.rules.condition import Told
-from gateway.rules.judge import Rule, deadline, elapse, fresh, judge, set_aside, taken_up, unknown
+from gateway.rules.condition import AtLeast, Told
+from gateway.rules.judge import Rule, deadline, elapse, fresh, judge, set_aside, settle, taken_up, unknown
 from gateway.rules.lifecycle import ACTIVE, Change, after, refusal
 from gateway.rules.overlay import NOBODY, Act, Note, covered
 from gateway.rules.responses import Response
@@ -55,8 +55,11 @@ class Alarms:
                 alarm = Alarm(rule, target, fresh(now.mono), view_of(rule, target, responses), of_device)
                 alarm.applies = rule.applies(now)
                 alarm.live(alarm.life)
-                of_device.add(alarm)
                 self._alarms[target.alarm] = alarm
+                if isinstance(rule.condition, AtLeast):
+                    self._add_group(Group(alarm, rule.condition))
+                else:
+                    of_device.add(alarm)
         self._by_hours = tuple(alarm for alarm in self._alarms.values() if alarm.rule.hours is not None)
         self._turn = _next_minute(now) if self._by_hours else inf
         self.wake = self._next_deadline()
@@ -77,12 +80,43 @@ class Alarms:
                 change = self._judge(alarm, value, reading.mono)
                 if change is not None:
                     changes.append(self._change(alarm, change, reading.mono, reading.ts, value))
+        if reading.bad:
+            self._take_bad(of_device, reading)
+        if of_device.groups:
+            changes += self._take_groups(of_device, reading)
+        return changes
+
+    def _take_bad(self, of_device: OfDevice, reading: Reading) -> None:
         for name, reason in reading.bad.items():
             if reason is Reason.TOO_FAST:
                 continue  # the next reading decides, and a delay that is running is not begun anew by a disturbance
             for alarm in of_device.all.get(name, ()):
                 alarm.live(unknown(alarm.rule, alarm.life))
-        return changes
+
+    def _take_groups(self, of_device: OfDevice, reading: Reading) -> Iterator[Changed]:
+        """The transitions of alarms on several points."""
+        concerned = {}
+        for name, terms in of_device.groups.items():
+            if name not in reading.values and reading.bad.get(name, Reason.TOO_FAST) is Reason.TOO_FAST:
+                continue
+            for group, number in terms:
+                group.take(number, reading.values.get(name))
+                concerned[group.alarm.target.alarm] = group.alarm, group.verdict, reading.values.get(name)
+        for alarm, verdict, value in concerned.values():
+            if not alarm.applies:
+                continue
+            before = alarm.life
+            life, change = settle(alarm.rule, before, verdict, reading.mono)
+            if life is not before:
+                alarm.live(life)
+                self._note_deadline(alarm)
+            if change is not None:
+                yield self._change(alarm, change, reading.mono, reading.ts, value)
+
+    def _add_group(self, group: Group) -> None:
+        for number, term in enumerate(group.condition.terms):
+            of_device = self._by_device.setdefault(term.device, OfDevice())
+            of_device.groups.setdefault(term.point, []).append((group, number))
 
     def _judge(self, alarm: Alarm, value: Value, mono: float) -> Change | None:
         before = alarm.life

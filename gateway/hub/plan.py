@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from gateway import __version__
 from gateway.config.schema import Config, Device, Report
 from gateway.config.schema import Rule as RuleOptions
-from gateway.config.targets import targets
+from gateway.config.schema import Term as TermOptions
+from gateway.config.targets import group, targets
 from gateway.driver import Adjustable, Output
 from gateway.hub import pointplan
 from gateway.hub.alarm import Target
@@ -22,7 +23,7 @@ from gateway.hub.writes import Setting, SettingPoint
 from gateway.model import About, DeviceAbout, Point, RuleAbout, Value
 from gateway.refine.exception import Limit, Sending
 from gateway.refine.quality import Check
-from gateway.rules.condition import Above, Below, Condition, Equals, Outside, SilentFor
+from gateway.rules.condition import Above, AtLeast, Below, Condition, Equals, Outside, SilentFor, Term
 from gateway.rules.hours import Hours, stretch
 from gateway.rules.judge import Rule
 from gateway.rules.responses import OutputPoint, Response
@@ -139,7 +140,7 @@ def _rule(rule_id: str, options: RuleOptions, config: Config) -> Rule:
         hours=_hours(options.during or options.not_during, config),
         during=options.not_during is None,
         id=rule_id,
-        condition=_condition(options),
+        condition=_group(options, config.devices) or _condition(options),
         on_delay_s=options.for_,
         off_delay_s=options.clear_for,
         priority=options.priority,
@@ -159,7 +160,22 @@ def _zone(name: str) -> tzinfo:
     return UTC if name == "UTC" else ZoneInfo(name)  # a machine without time zone data knows no other
 
 
+def _group(options: RuleOptions, devices: Mapping[str, Device]) -> AtLeast | None:
+    """What a rule on several points counts; None for a rule on one."""
+    made_of = group(options)
+    if made_of is None:
+        return None
+    terms = tuple(
+        Term(device, point.name, _limits_of(term)) for term in made_of.terms for device, point in targets(term, devices)
+    )
+    return AtLeast(len(terms) if made_of.needed is None else made_of.needed, terms)
+
+
 def _condition(options: RuleOptions) -> Condition:
+    return _limits_of(options) if options.silent_for is None else SilentFor(options.silent_for)
+
+
+def _limits_of(options: TermOptions) -> Above | Below | Outside | Equals:
     if options.above is not None:
         return Above(options.above, _or(options.clear_below, options.above))
     if options.below is not None:
@@ -167,8 +183,6 @@ def _condition(options: RuleOptions) -> Condition:
     if options.outside is not None:
         low, high = options.outside
         return Outside(Below(low, _or(options.clear_above, low)), Above(high, _or(options.clear_below, high)))
-    if options.silent_for is not None:
-        return SilentFor(options.silent_for)
     if options.equals is None:
         raise ValueError("a rule without a condition passed the check of the configuration")
     return Equals(options.equals)
@@ -180,21 +194,31 @@ def _or(given: float | None, otherwise: float) -> float:
 
 def _targets(rule_id: str, options: RuleOptions, devices: Mapping[str, Device]) -> Iterator[Target]:
     """The points that a rule is on, each with its alarm: of one point the rule's own, of a kind one for each point."""
-    for device_id, point in targets(options, devices):
+    about = targets(options, devices)
+    if group(options) is not None:  # one alarm, shown at the first of its points
+        device_id, point = about[0]
+        kind = "smoke" if any(each.kind == "smoke" for _, each in about) else point.kind
+        yield Target(rule_id, device_id, point.name, devices[device_id].zone, kind)
+        return
+    for device_id, point in about:
         alarm = rule_id if options.point is not None else f"{rule_id}@{device_id}.{point.name}"
         yield Target(alarm, device_id, point.name, devices[device_id].zone, point.kind)
 
 
 def _watched(config: Config, rules: tuple[tuple[Rule, tuple[Target, ...]], ...]) -> Iterator[tuple[str, Watched]]:
     """What rules are about, by device; but for rules on silence, which say by themselves that nothing comes."""
-    targets = [(rule, target) for rule, on in rules for target in on]
-    silent = {(target.device, target.point) for rule, target in targets if isinstance(rule.condition, SilentFor)}
+    judged = {place for rule, on in rules for place in _places(rule, on)}
+    silent = {place for rule, on in rules if isinstance(rule.condition, SilentFor) for place in _places(rule, on)}
     for device_id, device in config.devices.items():
-        points = {target.point for _, target in targets if target.device == device_id} - {
-            point for own, point in silent if own == device_id
-        }
+        points = {name for own, name in judged - silent if own == device_id}
         if points:
             yield device_id, Watched(device.link, tuple(sorted(points)), _patience_s(device), _has(device, "smoke"))
+
+
+def _places(rule: Rule, on: tuple[Target, ...]) -> Iterator[tuple[str, str]]:
+    """The points that a rule is about, as (device, point)."""
+    about = rule.condition.terms if isinstance(rule.condition, AtLeast) else on
+    return ((each.device, each.point) for each in about)
 
 
 def _patience_s(device: Device) -> float:
@@ -225,10 +249,10 @@ def _about(config: Config, rules: tuple[tuple[Rule, tuple[Target, ...]], ...]) -
             zone=device.zone,
             points=device.built.points,
             rules=tuple(
-                RuleAbout(rule.id, target.point, str(rule.condition), rule.priority)
-                for rule, targets in rules
-                for target in targets
-                if target.device == device_id
+                RuleAbout(rule.id, point, str(rule.condition), rule.priority)
+                for rule, on in rules
+                for own, point in _places(rule, on)
+                if own == device_id
             ),
             calibrations=pointplan.calibrations(device),
         )

@@ -7,6 +7,7 @@ A limit is exceeded by being beyond it, not by reaching it. An alarm that stands
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, nextafter
 from typing import TypeAlias
@@ -131,4 +132,46 @@ class Told:
         return "told by the gateway"
 
 
-Condition: TypeAlias = Above | Below | Outside | Equals | SilentFor | Told
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A condition on one point of a device, as a part of another."""
+
+    device: str
+    point: str
+    condition: Above | Below | Outside | Equals
+
+    def __str__(self) -> str:
+        return f"{self.device}.{self.point} {self.condition}"
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """True while at least `count` of the terms hold; judged by all of them together, never by one value."""
+
+    count: int
+    terms: tuple[Term, ...]
+
+    def verdict(self, holding: Sequence[bool | None]) -> bool | None:
+        """Whether the alarm should stand, by which terms hold; what is not known (None) may hold or not."""
+        sure = sum(each is True for each in holding)
+        possible = sure + sum(each is None for each in holding)
+        if sure >= self.count:
+            return True
+        return False if possible < self.count else None
+
+    def holds(self, value: Value, standing: bool) -> bool | None:  # noqa: ARG002 - it takes all terms
+        """None."""
+        return None
+
+    def calm(self, standing: bool) -> tuple[float, float]:  # noqa: ARG002 - no number by itself changes anything
+        """All."""
+        return EVERYWHERE
+
+    def __str__(self) -> str:
+        terms = "; ".join(map(str, self.terms))
+        if self.count == len(self.terms):
+            return f"all of: {terms}"
+        return f"any of: {terms}" if self.count == 1 else f"at least {self.count} of: {terms}"
+
+
+Condition: TypeAlias = Above | Below | Outside | Equals | SilentFor | Told | AtLeast

@@ -70,10 +70,15 @@ def fresh(mono: float) -> Life:
 
 def judge(rule: Rule, life: Life, value: Value, mono: float) -> tuple[Life, Change | None]:
     """What a good value at monotonic time `mono` makes of the alarm."""
-    standing = life.state in ACTIVE
-    holds = rule.condition.holds(value, standing)
+    holds = rule.condition.holds(value, life.state in ACTIVE)
     if isinstance(rule.condition, SilentFor):
         life = life._replace(heard=mono)
+    return settle(rule, life, holds, mono)
+
+
+def settle(rule: Rule, life: Life, holds: bool | None, mono: float) -> tuple[Life, Change | None]:
+    """What it makes of the alarm that its condition holds at monotonic time `mono`, or does not; None: not known."""
+    standing = life.state in ACTIVE
     if holds is None or holds == standing:
         return (life if life.pending is None else life._replace(pending=None)), None
     if life.pending is None:
