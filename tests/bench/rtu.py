@@ -37,6 +37,7 @@ from gateway.links.port import Wire
 from gateway.links.schedule import Urgency
 from gateway.links.serial import SerialLine, pace
 from gateway.model import Fact, Reading
+from gateway.wiretime import of_line
 
 UNITS = 10
 EVERY_S = 0.001  # far more often than the line can: who was asked longest ago is next
@@ -98,10 +99,12 @@ def spread(times: Sequence[float]) -> str:
     return f"{statistics.median(times):.2f} / {statistics.quantiles(times, n=100)[-1]:.2f}"
 
 
-def device(unit: int, addresses: Sequence[int]) -> LinkDevice:
+def device(unit: int, addresses: Sequence[int], baudrate: int) -> LinkDevice:
     points = {f"t{at}": RegisterPoint("temperature", "holding", at, "uint16", scale=0.1) for at in addresses}
     profile = Profile("Bench", "tests", ("made up",), "high", points)
-    return LinkDevice(f"d{unit}", ModbusTable(ModbusOptions(unit, profile)), EVERY_S, Urgency.MEASUREMENT)
+    driver = ModbusTable(ModbusOptions(unit, profile))
+    driver.meet(of_line(baudrate))
+    return LinkDevice(f"d{unit}", driver, EVERY_S, Urgency.MEASUREMENT)
 
 
 def limit_ms(baudrate: int, addresses: Sequence[int]) -> float:
@@ -120,7 +123,7 @@ def run(baudrate: int, addresses: Sequence[int], seconds: float) -> Found:
         link._wire = wire
         told: list[Fact] = []
         poller = Poller(
-            "bus", link, [device(unit, addresses) for unit in range(1, UNITS + 1)], SystemClock(), told.append
+            "bus", link, [device(unit, addresses, baudrate) for unit in range(1, UNITS + 1)], SystemClock(), told.append
         )
         thread = threading.Thread(target=poller.run)
         thread.start()
