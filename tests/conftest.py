@@ -32,6 +32,7 @@ SLOW_FILES = frozenset(
         "test_mosquitto_access.py",
         "test_no_silent_skips.py",
         "test_own_alarms_end_to_end.py",
+        "test_cli_capture.py",
         "test_cli_probe.py",
         "test_cli_read.py",
         "test_packaging.py",

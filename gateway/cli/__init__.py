@@ -31,6 +31,7 @@ COMMANDS = {
     "ports": "list the serial ports, who has them, and which names stay",
     "scan": "find the Modbus devices on a port or at TCP addresses, and which profiles fit them",
     "probe": "look at one Modbus unit: raw registers, what they may mean, and which profile fits",
+    "capture": "record what passes on a wire, or an exchange with a device, as a file that can be played",
     "read": "ask one device now, beside a running daemon or without one",
     "status": "show devices, points, alarms and backlog of the running daemon",
     "journal": "look into the journal: status, tail, gaps, verify, export, backup, restore",
