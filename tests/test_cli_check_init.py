@@ -9,9 +9,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from machine_tree import MachineTree
 
 from gateway.cli import CANNOT_CREATE, CONFIG, OK, main
-from gateway.cli.init import gateway_id, serial_ports, starter
+from gateway.cli.init import adapters, gateway_id, starter
 
 FTDI = "/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A10KLMNO-if00-port0"
 CH340 = "/dev/serial/by-id/usb-1a86_USB_Serial-if00-port0"
@@ -177,11 +178,22 @@ def test_a_hostname_becomes_an_id(hostname: str, expected: str) -> None:
     assert gateway_id(hostname) == expected
 
 
-def test_serial_ports_are_found_by_their_lasting_names(tmp_path: Path) -> None:
-    for name in ("usb-b", "usb-a", "usb-\x07", "usb-ü"):
-        (tmp_path / name).symlink_to("/dev/null")
-    assert serial_ports(tmp_path) == [str(tmp_path / "usb-a"), str(tmp_path / "usb-b")]
-    assert serial_ports(tmp_path / "none") == []
+def test_serial_adapters_are_found_by_their_lasting_names(tmp_path: Path) -> None:
+    tree = MachineTree(tmp_path)
+    says = {"idVendor": "1a86", "idProduct": "7523", "product": "USB Serial"}
+    tree.usb("ttyUSB0", "1-1.2", {**says, "serial": "A"}, "ch341", by_id="usb-b")
+    tree.usb("ttyUSB1", "1-1.3", {**says, "serial": "B"}, "ch341", by_id="usb-a")
+    tree.usb("ttyUSB2", "1-1.4", {**says, "serial": "C"}, "ch341", by_id="usb-\x01")
+    tree.usb("ttyUSB3", "1-1.5", says, "ch341", by_id="usb-same", by_path="socket-5")
+    tree.usb("ttyUSB4", "1-1.6", says, "ch341", by_id="usb-same", by_path="socket-6")
+    tree.own("ttyAMA0", "uart-pl011", alias="serial0")
+    assert adapters(tmp_path) == [
+        "/dev/serial/by-id/usb-a",
+        "/dev/serial/by-id/usb-b",
+        "/dev/serial/by-path/socket-5",
+        "/dev/serial/by-path/socket-6",
+    ]
+    assert adapters(tmp_path / "none") == []
 
 
 def test_values_are_set_from_the_command_line_as_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

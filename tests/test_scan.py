@@ -342,7 +342,7 @@ def test_the_json_is_for_programs(bus: Bus, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        (["--units", "0-300"], "argument --units: numbers from 0 to 255, the lower one first, not 0-300"),
+        (["--units", "0-300"], "argument --units: numbers from 1 to 255, the lower one first, not 0-300"),
         (["--parities", "some"], "argument --parities: write parities as in none,even,odd, not 'some'"),
         (["--stopbits", "3"], "argument --stopbits: numbers from 1 to 2, the lower one first, not 3"),
         (["--tcp", "10.0.0.1-99"], "argument --tcp: at most 64 peers at once, not 99"),
@@ -420,3 +420,19 @@ def test_a_port_that_another_program_holds_is_told_with_its_name(
     assert main(["scan", "--port", str(bus.path), "--state", str(tmp_path)]) == FAILED
     os.close(port)
     assert "is in use" in capsys.readouterr().err
+
+
+def test_of_a_range_of_addresses_those_without_a_device_are_told_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with TcpDevices() as peer:
+        command = ["scan", "--tcp", f"127.0.0.1-3:{peer.port}", "--units", "1", "--state", str(tmp_path)]
+        assert main(command) == OK
+        port = peer.port
+    told = capsys.readouterr()
+    assert told.err.startswith("scanning 3 TCP peers: 1 unit id (1) x 2 questions, 9.0 s if nobody answers")
+    assert told.out.splitlines()[1].split()[:3] == [f"127.0.0.1:{port}", "1", "-"]
+    assert (
+        f"  127.0.0.2:{port}, 127.0.0.3:{port}: the connection was refused "
+        "(the host runs: check `port`, and its Modbus service)"
+    ) in told.out.splitlines()

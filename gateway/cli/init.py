@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gateway.cli import CANNOT_CREATE, OK, default_config
+from gateway.links.adapters import ROOT, serial_ports
 
-SERIAL_PORTS = Path("/dev/serial/by-id")
 GPIO_CHIPS = "gpiochip[0-9]*"
 
 _HEAD = """\
@@ -46,7 +46,7 @@ links:
 """
 
 _NO_PORT = """\
-  # No serial port was found under {folder}. With an adapter plugged in, it is written like this:
+  # No USB serial adapter was found. With one plugged in, `sitewarden ports` tells its name; it is written like this:
   # bus1:
   #   type: serial
   #   port: /dev/serial/by-id/usb-...
@@ -171,7 +171,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the file and say what was found; 73 if it cannot be written or is there already."""
     path: Path = args.file or default_config()
-    ports = serial_ports(SERIAL_PORTS)
+    ports = adapters(ROOT)
     gpio = any(Path("/dev").glob(GPIO_CHIPS))
     text = starter(str(path), ports, gpio, gateway_id(socket.gethostname()))
     if path.exists() and not args.force:
@@ -191,9 +191,10 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-def serial_ports(folder: Path) -> list[str]:
-    """The serial adapters in `folder` by the names that stay the same, sorted; odd names are left out."""
-    return sorted(str(port) for port in folder.glob("*") if str(port).isascii() and str(port).isprintable())
+def adapters(root: Path) -> list[str]:
+    """The USB adapters below `root` by the names that stay the same, sorted; odd names are left out."""
+    names = sorted(port.stable for port in serial_ports(root) if port.usb is not None)
+    return [name for name in names if name.isascii() and name.isprintable()]
 
 
 def gateway_id(hostname: str) -> str:
@@ -216,7 +217,7 @@ def starter(file: str, ports: Iterable[str], gpio: bool, gateway: str) -> str:
     return "".join(
         [
             _HEAD.format(file=file, gateway=gateway),
-            *(links or [_NO_PORT.format(folder=SERIAL_PORTS)]),
+            *(links or [_NO_PORT]),
             _GPIO,
             "" if gpio else _NO_GPIO,
             _DEVICES,

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--parities", type=_listed(_parities), default=PARITIES[:2], metavar="LIST", help="default: none,even"
     )
     parser.add_argument("--stopbits", type=_listed(_stopbits), default=(1,), metavar="LIST", help="default: 1")
-    units = _listed(lambda text: numbers(text, 0, 255))
+    units = _listed(lambda text: numbers(text, 1, 255))
     parser.add_argument("--units", type=units, default=tuple(range(1, 33)), metavar="LIST", help="default: 1-32")
     parser.add_argument("--framing", choices=("tcp", "rtu"), default="tcp", help="rtu: a serial server; default: tcp")
     parser.add_argument("--echo", action="store_true", help="the adapter hears what it sends")

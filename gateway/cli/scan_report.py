@@ -65,8 +65,15 @@ def to_know(results: Results, scope: Scope) -> Iterator[str]:
     for peer in {it.where for it in results.found if it.settings is None}:
         if len(scope.units) >= _INDIFFERENT and sum(it.where == peer for it in results.found) == len(scope.units):
             yield f"{peer}: it answers to every unit id that was asked, so it is one device that does not look at it"
-    for name, why in results.unusable.items():
-        yield f"{name}: {why}"
+    for why in dict.fromkeys(map(_reason, results.unusable.items())):
+        names = [name for name, told in results.unusable.items() if _reason((name, told)) == why]
+        yield f"{', '.join(names)}: {why}"
+
+
+def _reason(unusable: tuple[str, str]) -> str:
+    """Why it could not be used, without its name: many peers have one reason."""
+    name, why = unusable
+    return why.replace(f"wire ({name}): ", "")
 
 
 def _garbled_hints(results: Results) -> Iterator[str]:
