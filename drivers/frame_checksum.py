@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from operator import xor
-from typing import Literal
+from typing import Annotated, Literal
+
+from gateway.driver import Doc
 
 CHECKED: Mapping[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 """How the configuration builds these dataclasses: it reads this under the name `__pydantic_config__`."""
@@ -28,16 +30,16 @@ class Checksum:
 
     __pydantic_config__ = CHECKED
 
-    kind: Kind  # twos8: what makes the sum 0 modulo 256
-    first: int = 0  # bytes at the beginning of the frame that it does not cover
-    gap: int = 0  # bytes between what it covers and itself, as 1 for the * of NMEA
-    behind: int = 0  # bytes behind it, before the frame's end
-    written: Literal["bytes", "hex"] = "bytes"  # hex: as hexadecimal digits, in letters of either size
-    order: Literal["big", "little"] = "big"  # of the two bytes of sum16 and crc16
-    polynomial: int | None = None  # of a CRC; left out: 0x07 of crc8, 0x8005 of crc16
-    initial: int | None = None  # left out: 0 of crc8, 0xFFFF of crc16
-    reflected: bool | None = None  # left out: false of crc8, true of crc16
-    final: int = 0  # exclusive or at the end
+    kind: Annotated[Kind, Doc("twos8 is what makes the sum 0 modulo 256")]
+    first: Annotated[int, Doc("Bytes at the beginning of the frame that it does not cover")] = 0
+    gap: Annotated[int, Doc("Bytes between what it covers and itself, as 1 for the * of NMEA")] = 0
+    behind: Annotated[int, Doc("Bytes behind it, before the frame's end")] = 0
+    written: Annotated[Literal["bytes", "hex"], Doc("hex: as digits, in letters of either size")] = "bytes"
+    order: Annotated[Literal["big", "little"], Doc("Of the two bytes of sum16 and crc16")] = "big"
+    polynomial: Annotated[int | None, Doc("Of a CRC; left out: 0x07 of crc8, 0x8005 of crc16")] = None
+    initial: Annotated[int | None, Doc("Of a CRC; left out: 0 of crc8, 0xFFFF of crc16")] = None
+    reflected: Annotated[bool | None, Doc("Of a CRC; left out: false of crc8, true of crc16")] = None
+    final: Annotated[int, Doc("Of a CRC: exclusive or at the end")] = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""

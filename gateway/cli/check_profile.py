@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import drivers
+from drivers.frame_profile import FramePoint, FrameProfile, SerialSettings
 from drivers.modbus_point import RegisterPoint
 from drivers.modbus_profile import Bus, Profile
 from gateway.config.profiles import read_profile
@@ -14,33 +16,49 @@ from gateway.units import KINDS
 _PLACES = {"coil": "coil", "discrete": "discrete input", "holding": "holding register", "input": "input register"}
 
 
+PROFILES: Mapping[str, type[Any]] = {"modbus": Profile, "serial_frames": FrameProfile}
+"""By driver, the dataclass of its profiles."""
+
+
 def profile_in_words(named: Path) -> Iterator[str]:
     """The profile in the file `named`, or of ours with that name, line by line; ConfigError with every problem."""
     ours = drivers.profile_folder() / f"{named}.yaml"
     path = ours if not named.exists() and ours.is_file() else named
-    profile = read_profile(path, Profile)
+    profile = _read(path)
     yield f"{path}: all right"
-    yield f"{profile.model} by {profile.maker}, {'beta' if profile.beta else 'stable'}"
-    yield from (f"  {what}" for what in (profile.verified, profile.wiring, *profile.quirks) if what)
+    yield f"{profile.model} by {profile.maker}, {'stable' if profile.confidence == 'high' else 'beta'}"
+    verified = profile.verified if isinstance(profile, Profile) else ""
+    yield from (f"  {what}" for what in (verified, profile.wiring, *profile.quirks) if what)
     if profile.bus is not None:
         yield f"  From the factory: {_bus(profile.bus)}"
     yield ""
     yield "Points"
-    yield from (f"  {name}: {_point(point)}" for name, point in profile.points.items())
+    yield from (f"  {name}: {_point(name, point)}" for name, point in profile.points.items())
     yield ""
     yield "A device with it, in a configuration beside the folder of the profile"
     yield f"  my-device: {{{', '.join(_device(path.stem, profile))}}}"
 
 
-def _bus(bus: Bus) -> str:
-    doubt = "" if bus.verified else "; from memory, look at the device"
-    if bus.tcp_port is not None:
-        return f"TCP port {bus.tcp_port}, unit {bus.unit}{doubt}"
+def _read(path: Path) -> Profile | FrameProfile:
+    if path.parent.name == FrameProfile.profile_folder:
+        return read_profile(path, FrameProfile)
+    return read_profile(path, Profile)
+
+
+def _bus(bus: Bus | SerialSettings) -> str:
     stop = f"{bus.stopbits} stop bit{'s' if bus.stopbits > 1 else ''}"
-    return f"{bus.baudrate} baud, parity {bus.parity}, {stop}, unit {bus.unit}{doubt}"
+    line = f"{bus.baudrate} baud, parity {bus.parity}, {stop}"
+    if isinstance(bus, SerialSettings):
+        return line + (", 7 data bits" if bus.databits == 7 else "")
+    doubt = "" if bus.verified else "; from memory, look at the device"
+    return f"{line if bus.tcp_port is None else f'TCP port {bus.tcp_port}'}, unit {bus.unit}{doubt}"
 
 
-def _point(point: RegisterPoint) -> str:
+def _point(name: str, point: RegisterPoint | FramePoint) -> str:
+    if isinstance(point, FramePoint):
+        in_text = f"the group {point.group or name} of the pattern"
+        where = in_text if point.at is None else f"byte {point.at}, {point.type}"
+        return ", ".join(part for part in (point.kind, where, _limits(point)) if part)
     where = f"{_PLACES[point.table]} {point.address}"
     if point.width > 1:
         where = f"{_PLACES[point.table]}s {point.address} to {point.address + point.width - 1}"
@@ -52,7 +70,7 @@ def _point(point: RegisterPoint) -> str:
     return ", ".join(parts)
 
 
-def _limits(point: RegisterPoint) -> str:
+def _limits(point: RegisterPoint | FramePoint) -> str:
     """What it can measure, and in which unit."""
     unit = KINDS[point.kind].unit
     least, most = point.minimum, point.maximum
@@ -76,11 +94,13 @@ def _spelling(point: RegisterPoint) -> str:
     return told + (f" plus {point.offset:g}" if point.offset else "")
 
 
-def _device(name: str, profile: Profile) -> Iterator[str]:
-    yield f"driver: modbus, link: my-link, unit: {profile.bus.unit if profile.bus else 1}, profile: {name}"
-    if profile.beta:
+def _device(name: str, profile: Profile | FrameProfile) -> Iterator[str]:
+    if isinstance(profile, FrameProfile):
+        yield f"driver: serial_frames, link: my-link, profile: {name}"
+    else:
+        yield f"driver: modbus, link: my-link, unit: {profile.bus.unit if profile.bus else 1}, profile: {name}"
+    if profile.confidence != "high":
         yield "accept_beta: true"
-    unread = [own for own, point in profile.points.items() if not point.readable]
-    if unread:
+    if isinstance(profile, Profile) and (unread := [own for own, it in profile.points.items() if not it.readable]):
         yield f"outputs: [{', '.join(unread)}]"
     yield "zone: my-zone"

@@ -54,8 +54,8 @@ def profile_schema(kind: type[Any]) -> JsonSchema:
     defs: JsonSchema = {}
     own = _schema_of(kind, "profile", defs)
     for part in defs.values():
-        measured = part.get("properties", {}).get("kind")
-        if measured is not None:
+        measured = part.get("properties", {}).get("kind", {"enum": ()})
+        if "enum" not in measured:  # of a point, not of a checksum
             measured["enum"] = list(KINDS)
     points = own["properties"]["points"]
     points |= {"propertyNames": {"pattern": written.ID_PATTERN}, "minProperties": 1}
