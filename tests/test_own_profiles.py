@@ -158,7 +158,7 @@ def test_a_profile_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.Capt
 def test_the_schema_that_is_shipped_is_the_one_that_check_prints(
     driver: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """After a change of keys: sitewarden check --profile-schema DRIVER > drivers/profiles/[frames/]profile.schema.json."""
+    """After a change of keys: sitewarden check --profile-schema DRIVER > the file of that folder."""
     assert main(["check", "--profile-schema", driver]) == OK
     assert capsys.readouterr().out == (FOLDERS[driver] / SCHEMA).read_text(encoding="utf-8")
 
