@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import pytest
 from gpiozero import Device
@@ -24,6 +24,7 @@ from gateway.errors import LinkDown
 from gateway.links.choice import link as chosen
 from gateway.links.gpio import GpioHeader, mock_pin
 from gateway.links.port import Link
+from gateway.links.serial import rs485
 
 SLACK_S = 0.25
 """How much later than promised a test machine may be."""
@@ -335,6 +336,25 @@ def test_what_is_no_serial_port_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for port in (tmp_path / "file", tmp_path, "/dev/null"):
         assert "cannot be opened as a serial port" in why_not(serial_part(port), tmp_path).what
+
+
+def test_a_port_that_cannot_switch_direction_says_what_to_leave_out(terminal: str, tmp_path: Path) -> None:
+    why = why_not(replace(serial_part(terminal), direction=schema.Direction()), tmp_path)
+    assert "cannot switch direction by RTS" in why.what
+    assert "leave out `direction`" in why.hint
+    plain = chosen("again", serial_part(terminal), (), tmp_path)
+    plain.open()  # it was left closed
+    plain.close()
+
+
+@pytest.mark.parametrize(("rts", "sending", "receiving"), [("high", True, False), ("low", False, True)])
+def test_the_driver_is_asked_to_switch_direction_by_rts(
+    rts: Literal["high", "low"], sending: bool, receiving: bool
+) -> None:
+    asked = rs485(schema.Direction(rts=rts, before=0.001, after=0.029), echo=True)
+    assert (asked.rts_level_for_tx, asked.rts_level_for_rx, asked.loopback) == (sending, receiving, True)
+    delays_s = (asked.delay_before_tx, asked.delay_before_rx)
+    assert [int(1000 * (delay_s or 0.0)) for delay_s in delays_s] == [1, 29]  # as pyserial cuts them
 
 
 def test_every_setting_opens(terminal: str, tmp_path: Path) -> None:

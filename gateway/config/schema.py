@@ -110,6 +110,17 @@ class Uplink:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Direction:
+    """How the RTS line of a port switches an RS-485 transceiver between sending and receiving."""
+
+    rts: Annotated[Literal["high", "low"], Doc("The level of RTS while sending; the other one while receiving")] = (
+        "high"
+    )
+    before: Annotated[Duration, Within(ge=0, le=0.1), Doc("From switching to the first bit, in whole ms")] = 0.0
+    after: Annotated[Duration, Within(ge=0, le=0.1), Doc("From the last bit to switching back, in whole ms")] = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SerialLink:
     """A serial port: one RS-485 bus, or one device that talks by itself."""
 
@@ -127,6 +138,10 @@ class SerialLink:
         Duration, Within(ge=0, le=1), Doc("Silence before a request, beyond 3.5 characters, for slow devices")
     ] = 0.0
     echo: Annotated[bool, Doc("true: the adapter hears what it sends")] = False
+    direction: Annotated[
+        Direction | None,
+        Doc("For a port whose driver switches the transceiver by RTS; without it the adapter does so by itself"),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

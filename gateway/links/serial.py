@@ -1,6 +1,8 @@
 """Serial lines: an RS-485 bus or one device that talks by itself; the only user of pyserial.
 
 pyserial opens and configures the port; bytes then go through its file descriptor, without its own waiting.
+
+Not tried on a real UART: `direction`. That the driver is asked for it, and a port that has none refuses, is tested.
 """
 
 from __future__ import annotations
@@ -13,15 +15,22 @@ from contextlib import suppress
 from typing import NamedTuple
 
 import serial
+from serial.rs485 import RS485Settings
 
 from gateway.config import schema
 from gateway.driver import Family, Heard, Registers, Stream
+from gateway.errors import LinkDown
 from gateway.links.faults import unusable
 from gateway.links.port import Pace, Tap, Wire
 from gateway.wiretime import of_line
 
 _PARITY = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
 _LOOK_S = 2.0
+_A_BIT_MORE_S = 1e-6  # pyserial cuts to whole milliseconds, and 29 of them are 28.999...
+_NO_RTS = (
+    "leave out `direction` if the adapter switches by itself, as nearly all on USB do; else the port's own driver has "
+    "to know RS-485 (on a Raspberry Pi: its UART with the right overlay)"
+)
 _GONE = "the adapter was unplugged or lost power: plug it in again; use its name under /dev/serial/by-id"
 
 
@@ -29,6 +38,13 @@ def pace(line: schema.SerialLink) -> Pace:
     """Character time and gap of `line`."""
     wire = of_line(line.baudrate, line.parity, line.stopbits, line.guard, line.timeout)
     return Pace(wire.character_s, wire.silence_s + wire.guard_s, line.timeout, line.echo)
+
+
+def rs485(direction: schema.Direction, *, echo: bool) -> RS485Settings:
+    """What the kernel's driver is asked for (TIOCSRS485); it keeps the delays in whole ms."""
+    high = direction.rts == "high"
+    before_s, after_s = (delay_s + _A_BIT_MORE_S for delay_s in (direction.before, direction.after))
+    return RS485Settings(high, not high, echo, before_s, after_s)
 
 
 class SerialLine:
@@ -62,7 +78,17 @@ class SerialLine:
         except (OSError, serial.SerialException, termios.error, ValueError) as error:
             raise unusable(line.port, error) from error
         self._port = port
+        if line.direction is not None:
+            self._switch(port, line.direction)
         self._wire.attach(port.fileno())
+
+    def _switch(self, port: serial.Serial, direction: schema.Direction) -> None:
+        """Have the port's driver switch between sending and receiving; raises LinkDown where it cannot."""
+        try:
+            port.rs485_mode = rs485(direction, echo=self._line.echo)
+        except (OSError, ValueError, NotImplementedError) as error:
+            self.close()
+            raise LinkDown(f"the driver of {self._line.port} cannot switch direction by RTS", _NO_RTS) from error
 
     def close(self) -> None:
         """Close the port."""
