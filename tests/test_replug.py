@@ -8,18 +8,22 @@ import logging
 import os
 import pty
 import pwd
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 import tty
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from daemon import Daemon, write_profile
 from link_scene import Lines, Thermometer, Told, device, polling, serial_line
 from modbus_responder import RtuDevices, bad_crc, instead
 from test_poller import talking
+from uplink_scene import until
 
 from gateway.links.device import LinkDevice
 from gateway.links.faults import unusable
@@ -159,9 +163,9 @@ def test_a_device_that_talks_is_heard_again_after_its_port_came_back(tmp_path: P
         os.write(fd, b"4\n")  # it is still there, so it is still heard
         assert told.reading("counter").values == {"people_in": 4}
         told.poller._link.wake()
-        until = time.monotonic() + 5
+        deadline = time.monotonic() + 5
         while not any(isinstance(fact, LinkLost) for fact in told.all()):
-            assert time.monotonic() < until
+            assert time.monotonic() < deadline
             os.write(fd, b"5\n")
             told.reading("counter")
         told.next(LinkBack)
@@ -293,3 +297,38 @@ def test_a_talker_at_a_wrong_baud_rate_is_not_told_to_be_silent(tmp_path: Path) 
 def test_a_talker_that_says_nothing_is(tmp_path: Path) -> None:
     with talking(tmp_path) as (_, link), polling(link, device("counter", Lines(), 0.1)) as told:
         assert told.next(DeviceLost, within_s=8).what == "it says nothing any more"
+
+
+SITE = """\
+site: {{id: dc3}}
+gateway: {{id: gw1}}
+links:
+  bus1: {{type: serial, port: {port}, baudrate: 115200, timeout: 50ms}}
+devices:
+  cold-1: {{driver: modbus, link: bus1, unit: 1, profile: test, every: 100ms, zone: cold}}
+  cold-2: {{driver: modbus, link: bus1, unit: 2, profile: test, every: 100ms, zone: cold}}
+"""
+
+
+def test_the_running_daemon_says_that_a_link_is_lost_once_and_back_once(bus: Adapter, tmp_path: Path) -> None:
+    write_profile(tmp_path, "test", 2)
+
+    def qualities() -> set[str]:
+        status = daemon.status()
+        return {point["quality"] for point in status["points"]} if status else set()
+
+    with Daemon(tmp_path, SITE.format(port=bus.path)) as daemon:
+        until(lambda: qualities() == {"good"})
+        bus.do(bus.unplug)
+        taken = pty.openpty()
+        until(lambda: qualities() == {"link_down"})
+        bus.do(bus.plug)
+        plugged = time.monotonic()
+        until(lambda: qualities() == {"good"})
+        assert time.monotonic() - plugged < 2.0
+        assert daemon.stop() == 0
+    with closing(sqlite3.connect(daemon.state / "journal.db")) as journal:
+        events = [event for (event,) in journal.execute("SELECT event FROM events")]
+    assert [event for event in events if event.startswith("link")] == ["link_lost", "link_back"]
+    for fd in taken:
+        os.close(fd)
