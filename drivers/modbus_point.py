@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Annotated, Literal, TypeAlias
 
 from drivers.modbus_writing import Writing
@@ -192,6 +191,8 @@ def _text_problems(point: RegisterPoint) -> Iterator[str]:
 def _kind_problems(point: RegisterPoint) -> tuple[str, ...]:
     kind = KINDS.get(point.kind)
     if kind is None:
+        from difflib import get_close_matches  # noqa: PLC0415 - a daemon that runs has no use for it
+
         close = get_close_matches(point.kind[:80], KINDS, n=1)
         hint = f"did you mean {close[0]}?" if close else "the kinds are listed in drivers/README.md"
         return (f"kind: there is no kind {point.kind[:80]!r}; {hint}",)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import NamedTuple, TypeAlias
 
 from gateway.errors import ConfigError
@@ -138,6 +137,8 @@ def dotted(where: Where) -> str:
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """What may have been meant by `word`, or what there is to choose from."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only where something is wrong, never while the daemon runs
+
     names = sorted(known)
     close = get_close_matches(word[:80], names, n=1)
     if close:
