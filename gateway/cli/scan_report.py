@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gateway.cli.status import duration, table, value_text
 from gateway.commissioning.matching import Match, alike
-from gateway.commissioning.scanning import Found, Results, Scope, where
+from gateway.commissioning.scanning import Found, Garbled, Results, Scope, where
 from gateway.commissioning.survey import Settings, Sign, words
 
 _SHOWN = 3  # profiles for each unit
@@ -78,16 +78,19 @@ def _reason(unusable: tuple[str, str]) -> str:
 
 def _garbled_hints(results: Results) -> Iterator[str]:
     right = {(it.where, it.settings) for it in results.found}
-    units: dict[tuple[str, Settings | None], list[int]] = {}
+    seen: dict[tuple[str, Settings | None], list[Garbled]] = {}
     for it in results.garbled:
-        units.setdefault((it.where, it.settings), []).append(it.unit)
-    for (place, settings), garbled in units.items():
-        who = f"unit{'s' if len(garbled) > 1 else ''} {words(garbled)}"
-        if settings is None or (place, settings) in right:
-            yield f"{who}{_at(settings)}: garbled each time: two devices with one id, or a bad cable"
+        seen.setdefault((it.where, it.settings), []).append(it)
+    for (place, settings), garbled in seen.items():
+        who = f"unit{'s' if len(garbled) > 1 else ''} {words([it.unit for it in garbled])}"
+        what = garbled[0].detail.partition(": ")[2]
+        if settings is None:
+            yield f"{place}, {who}: something else than an answer, again and again ({what}): check --framing"
+        elif (place, settings) in right:
+            yield f"{who} at {settings}: garbled each time ({what}): two devices with one id, or a bad cable"
         else:
             other = "another baud rate or parity, a device that talks by itself, or another master on the line"
-            yield f"{settings}: bytes came that are no reply, when asking {who}: {other}"
+            yield f"{settings}: bytes came that are no reply, when asking {who} ({what}): {other}"
 
 
 def _reaction(it: Found) -> str:
@@ -135,7 +138,10 @@ def as_json(results: Results, took_s: float, *, stopped: bool) -> dict[str, obje
     """All that was found."""
     return {
         "found": [_found_json(it) for it in results.found],
-        "garbled": [{"where": it.where, **_settings_json(it.settings), "unit": it.unit} for it in results.garbled],
+        "garbled": [
+            {"where": it.where, **_settings_json(it.settings), "unit": it.unit, "detail": it.detail}
+            for it in results.garbled
+        ],
         "unusable": results.unusable,
         "requests": results.requests,
         "seconds": round(took_s, 1),

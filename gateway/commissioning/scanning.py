@@ -29,6 +29,8 @@ Part: TypeAlias = SerialLink | TcpLink
 
 _PATIENT_S = 1.0  # for a unit that has said something, if nothing useful
 _PATIENT_TIMES = 3
+_REQUEST = 8  # bytes of each question, which an adapter may hear itself say
+_SAID = 4  # bytes; fewer are what drivers of a line make when they are switched
 _SHORT_REPLY = 17  # characters of a request for one register, its reply, and two more
 
 
@@ -46,6 +48,7 @@ class Garbled(NamedTuple):
     where: str
     settings: Settings | None
     unit: int
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,20 +171,20 @@ class Scan:
             seen = self._ask(line, unit)
             if seen.sign in PRESENT:
                 self._keep(line, part, settings, unit, seen)
-            elif seen.sign is Sign.GARBLED or line.link.noise_bytes > noise:
+            elif _has_spoken(line.link.noise_bytes - noise):
                 suspects.append(unit)
             if self.over:
                 break
         return suspects
 
-    def _ask(self, line: Line, unit: int) -> Reaction:
+    def _ask(self, line: Line, unit: int, *, again: bool = False) -> Reaction:
         """What the unit does, to the first question that it reacts to."""
         worst = Reaction(Sign.SILENT, "", 0.0)
         for number, question in enumerate(self._scope.questions, 1):
             seen = self._put(line, unit, question)
-            self._pass(1)
+            self._pass(0 if again else 1)
             if seen.sign in PRESENT:
-                self._pass(len(self._scope.questions) - number)
+                self._pass(0 if again else len(self._scope.questions) - number)
                 return seen
             worst = seen if seen.sign is Sign.GARBLED else worst
         return worst
@@ -199,24 +202,27 @@ class Scan:
 
     def _look_again(self, part: Part, settings: Settings | None, unit: int) -> None:
         """Ask a unit that said something with more patience; one that is garbled even then is noted."""
-        garbled = False
+        garbled = ""
         with opened(replace(part, timeout=_PATIENT_S)) as line:
-            for question in (*self._scope.questions,) * _PATIENT_TIMES:
-                seen = self._put(line, unit, question)
+            for _ in range(_PATIENT_TIMES):
+                seen = self._ask(line, unit, again=True)
                 if seen.sign in PRESENT:
                     is_late = seen.reply_s > (part.timeout or _PATIENT_S)
                     self._keep(line, part, settings, unit, seen._replace(sign=Sign.LATE) if is_late else seen)
                     return
-                garbled = garbled or seen.sign is Sign.GARBLED
+                if seen.sign is Sign.SILENT:
+                    break
+                garbled = seen.detail
         if garbled:
-            self.results.garbled.append(Garbled(where(part), settings, unit))
+            self.results.garbled.append(Garbled(where(part), settings, unit, garbled))
 
     def _keep(self, line: Line, part: Part, settings: Settings | None, unit: int, seen: Reaction) -> None:
         """Note a unit that is there, and whether more than one reply comes to a question, which shows with the next."""
         noise = line.link.noise_bytes
         for _ in range(2):
             self._put(line, unit, self._scope.questions[0])
-        self.results.found.append(Found(where(part), unit, settings, seen, line.link.noise_bytes > noise))
+        doubled = _has_spoken(line.link.noise_bytes - noise)
+        self.results.found.append(Found(where(part), unit, settings, seen, doubled))
 
     def _identify(self, part: Part, place: int) -> None:
         """Hold the profiles against a unit that was found."""
@@ -246,6 +252,11 @@ class Scan:
     def _pass(self, questions: int) -> None:
         self._done += questions
         self._show(self._done / self._scope.requests)
+
+
+def _has_spoken(noise_bytes: int) -> bool:
+    """Whether bytes that were no reply come from a device, and are not only the echo of what was asked."""
+    return noise_bytes >= _SAID and noise_bytes % _REQUEST != 0
 
 
 def where(part: Part) -> str:
