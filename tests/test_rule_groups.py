@@ -91,3 +91,11 @@ def test_an_alarm_on_several_points_is_shown_at_the_first_and_smoke_makes_it_one
 def test_check_says_in_words_what_has_to_hold(tmp_path: Path) -> None:
     said = "\n".join(summary(site(tmp_path, "{at_least: 2, of: [{kind: smoke, equals: alarm}], priority: high}")))
     assert "fire: high alarm when at least 2 of this holds: smoke-1.smoke or smoke-2.smoke is alarm\n" in said
+
+
+def test_a_rule_on_changes_sees_a_slow_rise_within_its_time_and_ends_when_that_has_passed(tmp_path: Path) -> None:
+    judged = Judged(site(tmp_path, "{point: cold-1.temperature, changes_faster_than: 5/min}"))
+    changes = [judged.read("cold-1", temperature=second / 10) for second in range(60)]
+    assert changes.index(["fire raised"]) == 51
+    calm = [judged.read("cold-1", temperature=5.9) for _ in range(62)]
+    assert calm.index(["fire cleared"]) in {9, 10, 11}, "its last tenth is a minute old"

@@ -17,6 +17,7 @@ from gateway.model import AlarmState
 from gateway.rules.condition import Above, AtLeast, Below, Equals, Outside, SilentFor, Term
 from gateway.rules.judge import Rule, deadline, elapse, fresh, judge, unknown
 from gateway.rules.lifecycle import ACTIVE, Change, after, refusal
+from gateway.rules.window import Window
 
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "alarm_occupancy.json").read_text())
 CHANGES = {
@@ -238,3 +239,22 @@ def test_several_conditions_hold_as_far_as_what_is_unknown_leaves_it_certain(
     choices = product(*([each] if each is not None else [True, False] for each in holding))
     possible = {sum(choice) >= needed for choice in choices}
     assert condition.verdict(holding) is (possible.pop() if len(possible) == 1 else None)
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 30.0), st.floats(-50, 50)), min_size=1, max_size=60))
+def test_a_change_is_measured_against_what_was_furthest_away_in_the_window(steps: list[tuple[float, float]]) -> None:
+    """A window is cut into sixty slices: what is up to one of them older may still count."""
+    window, said, mono = Window(60.0), [], 0.0
+    for passed, value in steps:
+        mono += passed
+        said.append((mono, value))
+        change = window.take(value, mono)
+        within, around = ([abs(value - old) for at, old in said if mono - at <= seconds] for seconds in (60.0, 62.0))
+        assert max(within) <= change <= max(around)
+
+
+def test_a_window_keeps_little_however_fast_values_come() -> None:
+    window = Window(600.0)
+    changes = [window.take(float(n), n / 100) for n in range(100_000)]
+    assert changes[-1] == pytest.approx(60_000, rel=0.02)
+    assert len(window._slices) <= 62

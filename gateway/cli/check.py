@@ -209,6 +209,8 @@ def _condition(rule: Term, unit: str) -> str:
         sides.append(f"is above {_number(high, unit)}" + _end(rule.clear_below, unit))
     if sides:
         return " or ".join(sides)
+    if isinstance(rule, Rule) and rule.changes_faster_than is not None:
+        return f"changes by more than {rate_text(rule.changes_faster_than, unit)}"
     if isinstance(rule, Rule) and rule.silent_for is not None:
         return f"has no good value for {duration_text(rule.silent_for)}"
     return f"is {str(rule.equals).lower() if isinstance(rule.equals, bool) else rule.equals}"

@@ -14,7 +14,7 @@ from gateway.model import Point
 from gateway.rules.hours import stretch
 from gateway.units import KINDS, STATE_WORDS, Form
 
-CONDITIONS = ("above", "below", "outside", "equals", "silent_for")
+CONDITIONS = ("above", "below", "outside", "equals", "changes_faster_than", "silent_for")
 
 
 def check_rules(draft: Draft) -> None:
@@ -202,12 +202,16 @@ def _has_kind(draft: Draft, rule: Term, kind: str, where: Where) -> bool:
 def _check_judgement(draft: Draft, rule: Term, where: Where, device: str, point: Point) -> None:
     """The condition must be able to judge this point."""
     called = f"{device}.{point.name}"
-    for limit in ("above", "below", "outside"):
-        if getattr(rule, limit) is not None and point.form not in {Form.GAUGE, Form.COUNTER}:
+    for limit in ("above", "below", "outside", "changes_faster_than"):
+        if getattr(rule, limit, None) is not None and point.form not in {Form.GAUGE, Form.COUNTER}:
             draft.tree.blame_key((*where, limit), f"{called} is no number{_state_hint(point)}")
     if rule.equals is not None:
         _check_word(draft, rule.equals, (*where, "equals"), called, point)
     every, silent_for = draft.devices[device].every, getattr(rule, "silent_for", None)
+    rate = rule.changes_faster_than if isinstance(rule, Rule) else None
+    if rate is not None and rate.per_s <= every:
+        told = f"{device} is read every {duration_text(every)}, so nothing shorter can be seen"
+        draft.tree.blame((*where, "changes_faster_than"), f"{told}; take a longer time, or read it more often")
     if silent_for is not None and silent_for <= every:
         told = f"must be longer than the {duration_text(every)} between readings of {device}"
         draft.tree.blame((*where, "silent_for"), f"{told}; write {duration_text(3 * every)}, for instance")

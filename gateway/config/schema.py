@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
 from gateway.config.points import KindPart, PointPart
-from gateway.config.written import Duration, Filled, Id, OneOrMore, Size, Text, Within, ZonePath
+from gateway.config.written import Duration, Filled, Id, OneOrMore, PerTime, Size, Text, Within, ZonePath
 from gateway.driver import Doc, Driver
 from gateway.model import Priority
 
@@ -264,6 +264,7 @@ class Rule(Term):
     """A condition, or one made of several, and what follows from it."""
 
     enabled: Annotated[bool, Doc("false: checked, but not used")] = True
+    changes_faster_than: Annotated[PerTime | None, Doc("Alarm while it has changed by more, as in 5/10min")] = None
     silent_for: Annotated[
         Annotated[Duration, Within(gt=0)] | None, Doc("Alarm when no good value came for so long")
     ] = None

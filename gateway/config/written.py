@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from operator import itemgetter
 from typing import Annotated, Any, TypeAlias
 
 from gateway.refine.quality import Rate
@@ -23,8 +24,8 @@ DURATION_HINT = "a duration needs a number and a unit, as in 200ms, 10s, 5m, 2h 
 SIZE_HINT = "a size needs a number and a unit, as in 64kB, 500MB or 2GB"
 DAY_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 DAY_HINT = "write year, month and day, as in 2027-03-31"
-RATE_PATTERN = r"^([0-9]{1,9}(?:\.[0-9]{1,9})?)\s?/\s?(s|min|h)$"
-RATE_HINT = "a rate needs a number and a time, as in 5/min, 0.5/s or 20/h"
+RATE_PATTERN = r"^([0-9]{1,9}(?:\.[0-9]{1,9})?)\s?/\s?([1-9][0-9]{0,3})?\s?(s|min|h)$"
+RATE_HINT = "a rate needs a number and a time, as in 5/min, 0.5/s or 5/10min"
 _RATE_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _BYTES = {"GB": 1_000_000_000, "MB": 1_000_000, "kB": 1_000}
@@ -71,17 +72,18 @@ def day(written: object) -> date:
 
 
 def rate(written: object) -> Rate:
-    """The rate `written` as "5/min", "0.5/s" or "20/h"; else QuantityError."""
+    """The rate `written` as "5/min", "0.5/s" or "5/10min"; else QuantityError."""
     match = re.fullmatch(RATE_PATTERN, written) if isinstance(written, str) else None
     if match is None or float(match[1]) == 0:
         raise QuantityError("a rate", RATE_HINT)
-    return Rate(float(match[1]), _RATE_SECONDS[match[2]])
+    return Rate(float(match[1]), int(match[2] or 1) * _RATE_SECONDS[match[3]])
 
 
 def rate_text(rate_: Rate, of: str = "") -> str:
     """The rate as it is written, or with the unit `of` its point."""
-    unit = next(unit for unit, seconds_ in _RATE_SECONDS.items() if seconds_ == rate_.per_s)
-    return f"{rate_.amount:g} {of}".strip() + f"/{unit}"
+    units = {unit: rate_.per_s / seconds_ for unit, seconds_ in _RATE_SECONDS.items() if rate_.per_s % seconds_ == 0}
+    unit, count = min(units.items(), key=itemgetter(1))
+    return f"{rate_.amount:g} {of}".strip() + (f"/{unit}" if count == 1 else f"/{count:g}{unit}")
 
 
 def duration_text(seconds_: float) -> str:

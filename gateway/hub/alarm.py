@@ -18,6 +18,9 @@ from gateway.rules.judge import Life, Rule
 from gateway.rules.lifecycle import ACTIVE
 from gateway.rules.overlay import NOTHING, Overlay
 from gateway.rules.responses import Response
+from gateway.rules.window import Window
+
+_NUMBER = (float, int)  # by itself, since `float | int` would be made anew for each value
 
 
 class Target(NamedTuple):
@@ -41,8 +44,15 @@ class Alarm:
     of_device: OfDevice
     overlay: Overlay = NOTHING
     applies: bool = True  # false outside of its rule's hours
+    window: Window | None = None  # of a rule on changes
     low: float = inf  # from here to `high` a number changes nothing
     high: float = -inf
+
+    def judged_by(self, value: Value, mono: float) -> Value:
+        """What of `value` the rule is about: itself, or by how much it has changed."""
+        if self.window is None or not isinstance(value, _NUMBER):
+            return value
+        return self.window.take(value, mono)
 
     def live(self, life: Life) -> None:
         """Go on with this life."""

@@ -15,11 +15,12 @@ from gateway.hub.alarm import Alarm, Group, OfDevice, Target, view_of
 from gateway.hub.alarm_text import restored, stored, trouble_of
 from gateway.hub.own import Trouble
 from gateway.model import AlarmState, AlarmView, Moment, Reading, Reason, StateChange, Value
-from gateway.rules.condition import AtLeast, Told
+from gateway.rules.condition import AtLeast, Changes, Told
 from gateway.rules.judge import Rule, deadline, elapse, fresh, judge, set_aside, settle, taken_up, unknown
 from gateway.rules.lifecycle import ACTIVE, Change, after, refusal
 from gateway.rules.overlay import NOBODY, Act, Note, covered
 from gateway.rules.responses import Response
+from gateway.rules.window import Window
 
 STATE_PREFIX = "alarm/"
 _NUMBER = (float, int)  # by itself, since `float | int` in the loop is made anew for each value
@@ -54,6 +55,8 @@ class Alarms:
                 of_device = self._by_device.setdefault(target.device, OfDevice())
                 alarm = Alarm(rule, target, fresh(now.mono), view_of(rule, target, responses), of_device)
                 alarm.applies = rule.applies(now)
+                if isinstance(rule.condition, Changes):
+                    alarm.window = Window(rule.condition.within_s)
                 alarm.live(alarm.life)
                 self._alarms[target.alarm] = alarm
                 if isinstance(rule.condition, AtLeast):
@@ -120,7 +123,7 @@ class Alarms:
 
     def _judge(self, alarm: Alarm, value: Value, mono: float) -> Change | None:
         before = alarm.life
-        life, change = judge(alarm.rule, before, value, mono)
+        life, change = judge(alarm.rule, before, alarm.judged_by(value, mono), mono)
         if life is not before:
             alarm.live(life)
             self._note_deadline(alarm)

@@ -23,7 +23,7 @@ from gateway.hub.writes import Setting, SettingPoint
 from gateway.model import About, DeviceAbout, Point, RuleAbout, Value
 from gateway.refine.exception import Limit, Sending
 from gateway.refine.quality import Check
-from gateway.rules.condition import Above, AtLeast, Below, Condition, Equals, Outside, SilentFor, Term
+from gateway.rules.condition import Above, AtLeast, Below, Changes, Condition, Equals, Outside, SilentFor, Term
 from gateway.rules.hours import Hours, stretch
 from gateway.rules.judge import Rule
 from gateway.rules.responses import OutputPoint, Response
@@ -172,7 +172,11 @@ def _group(options: RuleOptions, devices: Mapping[str, Device]) -> AtLeast | Non
 
 
 def _condition(options: RuleOptions) -> Condition:
-    return _limits_of(options) if options.silent_for is None else SilentFor(options.silent_for)
+    if options.silent_for is not None:
+        return SilentFor(options.silent_for)
+    if options.changes_faster_than is not None:
+        return Changes(*options.changes_faster_than)
+    return _limits_of(options)
 
 
 def _limits_of(options: TermOptions) -> Above | Below | Outside | Equals:

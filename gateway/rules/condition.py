@@ -99,6 +99,25 @@ class Equals:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """True while the value has changed by more than `by` within the last `within_s` seconds (window.py)."""
+
+    by: float
+    within_s: float
+
+    def holds(self, value: Value, standing: bool) -> bool | None:  # noqa: ARG002 - it has no way back
+        """Whether the alarm should stand, `value` being the change; None for what is no number."""
+        return value > self.by if isinstance(value, int | float) else None
+
+    def calm(self, standing: bool) -> tuple[float, float]:  # noqa: ARG002 - every value may be a change
+        """None."""
+        return NOWHERE
+
+    def __str__(self) -> str:
+        return f"changes by more than {self.by:g} within {self.within_s:g} s"
+
+
+@dataclass(frozen=True, slots=True)
 class SilentFor:
     """True while the point has had no good value for `seconds`; judged by time alone."""
 
@@ -174,4 +193,4 @@ class AtLeast:
         return f"any of: {terms}" if self.count == 1 else f"at least {self.count} of: {terms}"
 
 
-Condition: TypeAlias = Above | Below | Outside | Equals | SilentFor | Told | AtLeast
+Condition: TypeAlias = Above | Below | Outside | Equals | Changes | SilentFor | Told | AtLeast
