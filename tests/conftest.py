@@ -29,6 +29,8 @@ SLOW_FILES = frozenset(
         "test_journal_budget.py",
         "test_journal_local.py",
         "test_lost_devices.py",
+        "test_modbus_faults.py",
+        "test_modbus_independent.py",
         "test_mosquitto_access.py",
         "test_no_silent_skips.py",
         "test_own_alarms_end_to_end.py",

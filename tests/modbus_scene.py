@@ -19,7 +19,7 @@ from gateway.links.port import Pace
 from gateway.links.serial import SerialLine
 from gateway.links.tcp import TcpPeer
 
-TIMEOUT_S = 0.1
+TIMEOUT_S = 0.2
 FUNCTION = {Table.COIL: 1, Table.DISCRETE: 2, Table.HOLDING: 3, Table.INPUT: 4}
 
 WireName: TypeAlias = Literal["rtu", "rtu over tcp", "tcp"]

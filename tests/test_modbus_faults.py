@@ -38,12 +38,13 @@ from gateway.driver import Table
 from gateway.errors import LinkDown, NoReply, Refused
 from gateway.links.foresight import Foresight
 from gateway.links.framing import Read
+from gateway.links.tally import Tally
 from gateway.links.tcp import TcpPeer
 
 Change: TypeAlias = Callable[[int, bytes], tuple[int, bytes]]
 """From unit and PDU of the right reply to those of another, whose frame is right."""
 
-LONG_S = 0.3
+LONG_S = 0.4
 RTU, TCP, SOCKETS = ("rtu", "rtu over tcp"), ("tcp",), ("rtu over tcp", "tcp")
 
 
@@ -161,11 +162,15 @@ def leisurely(wire: WireName, tmp_path: Path) -> Iterator[Scene]:
 
 @pytest.mark.parametrize(("wire", "row"), on_each_wire(LOST_POLLS))
 def test_a_fault_has_its_name_and_costs_one_poll(at: Scene, row: Row) -> None:
+    counted = Tally()
+    at.registers.count_for(counted)
     at.devices.then(right, fault_on(at, row))
     assert read_is_right(at.registers)
     assert fault_of(lambda: at.registers.read(1, Table.HOLDING, 100, 4)) == row.name
     for address in (200, 300, 400):
         assert read_is_right(at.registers, address=address)
+    assert counted.failures == {row.name: 1}
+    assert counted.requests == len(at.devices.asked) == 5
 
 
 @pytest.mark.parametrize(("wire", "row"), on_each_wire(HARMLESS))
