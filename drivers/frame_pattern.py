@@ -92,8 +92,10 @@ def _begin_of(node: _Node, follow: Chars) -> _Begin:
         case _Repeated(body, least, most):
             again = most is None or most > 1
             own = _begin_of(body, follow | _begin_of(body, frozenset()).chars if again else follow)
-            if own.empty and again:
-                raise ValueError("what is repeated may be nothing, which has no end; make it at least one character")
+            if own.empty and (least, most) != (1, 1):
+                raise ValueError(
+                    "what is repeated or left out may be nothing by itself; make it at least one character"
+                )
             if least != most:
                 _refuse_common(own.chars, follow, "a repetition may contain what may also follow it")
             return _Begin(own.chars, own.empty or least == 0)
