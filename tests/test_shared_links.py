@@ -16,7 +16,19 @@ from queue import Empty, SimpleQueue
 from typing import Any, ClassVar, Self, TypeVar
 
 import pytest
-from modbus_responder import Script, TcpDevices, late, mbap, right, silent, value_of, values_of
+from modbus_responder import (
+    Fault,
+    Script,
+    TcpDevices,
+    forget,
+    hang_up,
+    late,
+    mbap,
+    right,
+    silent,
+    value_of,
+    values_of,
+)
 
 from gateway.clock import SystemClock
 from gateway.config import schema
@@ -529,6 +541,18 @@ def test_a_peer_that_closes_an_idle_connection_has_not_gone() -> None:
             site.good("mate0", 2)
         assert not any(reading.bad for reading in site.readings["mate0"])
         assert peers[0].connections >= 4
+
+
+@pytest.mark.parametrize("end", [hang_up, forget])
+def test_a_connection_that_ends_under_a_poll_costs_that_poll_alone(end: Fault) -> None:
+    with mates() as (site, peers, meters), site:
+        all_shared(site, meters)
+        for _ in range(3):
+            peers[0].then(end)
+            site.bad("mate0", Reason.NO_REPLY)
+            settle(site, "mate0", meters[0])
+        readings = list(site.readings["mate0"])
+    assert [reason for reading in readings for reason in reading.bad.values()] == [Reason.NO_REPLY] * 3
 
 
 def test_a_write_does_not_wait_for_the_next_poll() -> None:
