@@ -57,6 +57,8 @@ def test_a_busy_line_is_logged_at_start_and_the_plan_has_the_ranges_that_the_dae
             assert [(it["address"], it["count"], it["unit"]) for it in learned[1]["reads"]] == [(0, 1, 2), (9, 1, 2)]
             assert not learned[0]["learned"]
             assert main(["plan", str(daemon.config), "--state", str(daemon.state)]) == OK
+            failures = [it["failures"] for it in (daemon.status() or {})["health"]["links"][0]["devices"]]
+            assert all("refused" not in counted for counted in failures)
             other = tmp_path / "other.yaml"
             other.write_text(daemon.config.read_text().replace("hall", "yard"))
             assert main(["plan", str(other), "--state", str(daemon.state)]) == FAILED
