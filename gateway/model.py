@@ -672,6 +672,17 @@ class Decision(NamedTuple):
     replies: tuple[tuple[Callable[[Reply], None], Reply], ...] = ()
     questions: tuple[Question, ...] = ()
 
+    def then(self, other: Decision) -> Decision:
+        """Both, in this order; with all they lead to."""
+        return Decision(
+            self.records + other.records,
+            self.state + other.state,
+            self.writes + other.writes,
+            self.notices + other.notices,
+            self.replies + other.replies,
+            self.questions + other.questions,
+        )
+
 
 # ---------------------------------------------------------------- between the journal and the senders
 

@@ -1,0 +1,148 @@
+"""From readings, the passing of time and acts of people to alarms, with their events, their state and their outputs.
+
+Whatever changes an alarm or an output leaves in the same Decision as its event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from gateway import records
+from gateway.hub.acts import done
+from gateway.hub.alarms import STATE_PREFIX, Alarms, Changed
+from gateway.hub.numbering import Numbering
+from gateway.hub.outputs import Outputs, Switch
+from gateway.hub.own import Troubles
+from gateway.hub.plan import Plan
+from gateway.model import (
+    AlarmsKnown,
+    AlarmView,
+    Command,
+    Decision,
+    Moment,
+    Notice,
+    Reading,
+    Record,
+    StateChange,
+    Write,
+)
+from gateway.refine.exception import Reporter
+from gateway.rules.lifecycle import Change
+
+
+class Alarming:
+    """The alarms and outputs of one run. Owned and changed by the hub alone; `elapse` is due at `wake` (monotonic)."""
+
+    def __init__(self, plan: Plan, numbering: Numbering, now: Moment) -> None:
+        self._plan = plan
+        self._numbering = numbering
+        self._alarms = Alarms(plan.rules, plan.responses, now, plan.own, plan.boot)
+        self._outputs = Outputs(plan.outputs)
+        self._reporters = {device: Reporter(limits, plan.every_s[device]) for device, limits in plan.limits.items()}
+
+    @property
+    def wake(self) -> float:
+        """When (monotonic) `elapse` may lead to something."""
+        return min(self._alarms.wake, self._outputs.wake)
+
+    @property
+    def standing(self) -> tuple[AlarmView, ...]:
+        """The alarms that are not at rest."""
+        return self._alarms.standing()
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """`device.point` -> what the output should be."""
+        return self._outputs.wanted()
+
+    def take(self, reading: Reading, now: Moment) -> Decision:
+        """What of a reading is recorded, and what follows from it."""
+        made: list[Record] = []
+        reporter = self._reporters.get(reading.device)
+        changes = self._alarms.take(reading)
+        self._urge(changes)
+        if reporter is not None:
+            made += self._numbering.readings(reporter.worth(reading), now)
+        for switch in self._outputs.failed(reading):
+            made.append(self._output_event(switch, "failed", now))
+        decision = Decision(tuple(made))
+        return decision.then(self._changed(changes, now)) if changes else decision
+
+    def elapse(self, now: Moment) -> Decision:
+        """What follows from the passing of time alone."""
+        changes = tuple(self._alarms.elapse(now))
+        self._urge(changes)
+        return self._changed(changes, now).then(Decision(writes=self._outputs.due_retries(now.mono)))
+
+    def act(self, command: Command, now: Moment) -> tuple[Decision, str]:
+        """What a person's command about an alarm leads to, and why it is refused ("" if it is not)."""
+        changed = done(self._alarms, command, now)
+        return (Decision(), changed) if isinstance(changed, str) else (self._changed((changed,), now), "")
+
+    def tell(self, troubles: Troubles, now: Moment) -> Decision:
+        """What this means for the gateway's own alarms."""
+        told = (self._alarms.tell(alarm, trouble, now.mono, now.ts) for alarm, trouble in troubles.items())
+        return self._changed((changed for changed in told if changed is not None), now)
+
+    def restore(self, stored: Mapping[str, str], now: Moment) -> Decision:
+        """The alarms of the run before are merged."""
+        made: list[Record] = []
+        state: list[StateChange] = []
+        notices: list[Notice] = []
+        writes: list[Write] = []
+        for restored in self._alarms.restore(stored, now):
+            if isinstance(restored, StateChange):
+                state.append(restored)
+                alarm = restored.key.removeprefix(STATE_PREFIX)
+                if not self._alarms.has(alarm):
+                    made.append(self._numbering.event(records.event("alarm_removed", alarm=alarm), now))
+                continue
+            notices.append(restored)
+            for switch in self._respond(restored, now):
+                writes.append(switch.write)
+                made.append(self._output_event(switch, "switched", now))
+        return Decision(tuple(made), tuple(state), tuple(writes), (*notices, AlarmsKnown()))
+
+    def correct(self, is_in_era: Callable[[str, int], bool], by_ms: int, now: Moment) -> Decision:
+        """The clock was wrong by `by_ms` when these events (run, seq) were made: the views that show such a time."""
+        views = tuple(self._alarms.corrected(is_in_era, by_ms))
+        return Decision(state=tuple(self._alarms.numbered(view, now) for view in views), notices=views)
+
+    def reopened(self, link: str) -> Decision:
+        """What has to be written on a link that was just opened, where all outputs are at their safe values."""
+        return Decision(writes=self._outputs.reopened(link))
+
+    def _urge(self, changes: Iterable[Changed]) -> None:
+        """The value that an alarm was raised or cleared by is sent; where time alone has done that, the next one."""
+        for changed in changes:
+            reporter = self._reporters.get(changed.view.device)
+            if reporter is not None and changed.change in {Change.RAISED, Change.CLEARED}:
+                reporter.urge(changed.view.point)
+
+    def _changed(self, changes: Iterable[Changed], now: Moment) -> Decision:
+        made: list[Record] = []
+        state: list[StateChange] = []
+        writes: list[Write] = []
+        notices: list[Notice] = []
+        for changed in changes:
+            text = records.alarm(changed.view, changed.change, *changed.note)
+            event = self._numbering.event(text, now, (changed.mono, changed.ts))
+            since = event.ts if changed.view.since == changed.ts else changed.view.since
+            view = replace(changed.view, since=since, seq=event.seq, run=self._plan.run)
+            made.append(event)
+            state.append(self._alarms.numbered(view, now))
+            notices.append(view)
+            for switch in self._respond(view, now):
+                writes.append(switch.write)
+                made.append(self._output_event(switch, "switched", now))
+        return Decision(tuple(made), tuple(state), tuple(writes), tuple(notices)) if made else Decision()
+
+    def _respond(self, view: AlarmView, now: Moment) -> list[Switch]:
+        response_id = self._alarms.response(view.alarm)
+        if response_id is None:
+            return []
+        return self._outputs.respond(view, self._plan.responses[response_id], now.mono)
+
+    def _output_event(self, switch: Switch, result: str, now: Moment) -> Record:
+        return self._numbering.event(records.output(switch.write, result, switch.why), now)
