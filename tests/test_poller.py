@@ -63,6 +63,7 @@ from gateway.links.device import LinkDevice
 from gateway.links.gpio import WiredPin, mock_pin
 from gateway.links.poller import Poller
 from gateway.links.port import Link
+from gateway.links.schedule import Urgency
 from gateway.model import (
     Adjust,
     Adjusted,
@@ -118,6 +119,16 @@ def test_polls_keep_the_ticks_of_the_monotonic_clock(bus: RtuDevices, line: Link
     for asked in ticks.values():
         assert all(at % 1 < 0.5 for at in asked[1:])
         assert [round(b - a) for a, b in itertools.pairwise(asked[1:])] == [1] * (len(asked) - 2)
+
+
+def test_who_is_due_with_others_is_asked_by_what_it_tells_of(bus: RtuDevices, line: Link) -> None:
+    order = (Urgency.METER, Urgency.MEASUREMENT, Urgency.CONTACT, Urgency.SMOKE)
+    devices = [device(f"d{unit}", Thermometer(unit), 0.2, urgency=it) for unit, it in enumerate(order, start=1)]
+    with polling(line, *devices) as told:
+        for _ in range(3):
+            told.reading("d1")
+    units = [request[0] for _, request in bus.asked]
+    assert units[4:12] == [4, 3, 2, 1] * 2
 
 
 def test_a_fault_makes_the_device_bad_and_the_next_poll_is_right(bus: RtuDevices, line: Link) -> None:
