@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
+import resource
 import socket
 import threading
 import time
@@ -23,7 +25,7 @@ from gateway.driver import Edge, Family, Heard, PinUse, Pull
 from gateway.errors import LinkDown
 from gateway.links.choice import link as chosen
 from gateway.links.gpio import GpioHeader, mock_pin
-from gateway.links.port import Link
+from gateway.links.port import Link, Wire
 from gateway.links.serial import rs485
 
 SLACK_S = 0.25
@@ -355,6 +357,26 @@ def test_the_driver_is_asked_to_switch_direction_by_rts(
     assert (asked.rts_level_for_tx, asked.rts_level_for_rx, asked.loopback) == (sending, receiving, True)
     delays_s = (asked.delay_before_tx, asked.delay_before_rx)
     assert [int(1000 * (delay_s or 0.0)) for delay_s in delays_s] == [1, 29]  # as pyserial cuts them
+
+
+def test_a_line_is_waited_for_whatever_number_its_file_descriptor_has(terminal: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1500), hard))  # what select can watch ends at 1023
+    line = os.open(terminal, os.O_RDWR | os.O_NOCTTY)
+    high = fcntl.fcntl(line, fcntl.F_DUPFD, 1400)
+    try:
+        wire = Wire("line", "")
+        wire.attach(high)
+        assert wire.receive(time.monotonic() + 0.01) == b""
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        os.close(line)
+        os.close(high)
+
+
+def test_a_line_that_was_closed_is_not_waited_for() -> None:
+    with pytest.raises(LinkDown, match="closed"):
+        Wire("line", "").receive(time.monotonic() + 60)
 
 
 def test_every_setting_opens(terminal: str, tmp_path: Path) -> None:

@@ -252,6 +252,8 @@ class Wire:
 
     def _wait_for_bytes(self, until: float) -> list[tuple[int, int]]:
         """What poll says of the file descriptor, by then. A short wait, as for the gap on a line, is exact."""
+        if self._fd < 0:
+            raise self._gone("the connection has been closed")
         wait_s = max(0.0, until - time.monotonic())
         if 0.0 < wait_s < _SHORT_S and self._fd < _MOST_SELECTED:
             select.select((self._fd,), (), (), wait_s)
