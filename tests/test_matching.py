@@ -191,7 +191,7 @@ def test_a_line_set_as_the_device_leaves_the_factory_counts() -> None:
     factory = match("renke", KNOWN["renke-rs-ws-n01"], seen, Bus(baudrate=4800))
     other = match("renke", KNOWN["renke-rs-ws-n01"], seen, Bus(baudrate=9600))
     assert factory.score > other.score
-    assert factory.why == "2 of 2 believable, the line is set as it leaves the factory"
+    assert factory.why == "2 of 2 believable, at its factory settings"
 
 
 def test_a_probe_that_is_not_connected_is_no_contradiction() -> None:

@@ -445,7 +445,7 @@ def test_of_a_range_of_addresses_those_without_a_device_are_told_together(
         assert main(command) == OK
         port = peer.port
     told = capsys.readouterr()
-    assert told.err.startswith("scanning 3 TCP peers: 1 unit id (1) x 2 questions, 9.0 s if nobody answers")
+    assert told.err.startswith("scanning 3 TCP peers: 1 unit id (1) x 2 questions, 9.0 s, and seconds more")
     assert told.out.splitlines()[1].split()[:3] == [f"127.0.0.1:{port}", "1", "-"]
     assert (
         f"  127.0.0.2:{port}, 127.0.0.3:{port}: the connection was refused "

@@ -24,9 +24,8 @@ def planned(scope: Scope) -> str:
     settings = f"{_count(len(scope.settings), 'setting')} x " if scope.settings else ""
     units = f"{_count(len(scope.units), 'unit id')} ({words(scope.units)})"
     questions = _count(len(scope.questions), "question")
-    most = duration(scope.estimate_s)
-    most = duration(scope.estimate_s)
-    return f"scanning {what}: {settings}{units} x {questions}, {most} if nobody answers; Ctrl-C ends it"
+    time = f"{duration(scope.estimate_s)}, and seconds more for each that answers"
+    return f"scanning {what}: {settings}{units} x {questions}, {time}; Ctrl-C ends it"
 
 
 def lines(results: Results, scope: Scope, took_s: float, *, stopped: bool) -> Iterator[str]:

@@ -165,7 +165,7 @@ class Match(NamedTuple):
         }
         told = [f"{count} of {len(self.points)} {words[verdict]}" for verdict, count in counts.items() if count]
         if self.settings_fit:
-            told.append("the line is set as it leaves the factory")
+            told.append("at its factory settings")
         if self.fits and self.score < _FAIR_BITS:
             told.append("bits and zeros say little about the model")
         return ", ".join(told)
