@@ -149,7 +149,7 @@ def test_every_point_is_read_as_the_list_says(name: str) -> None:
         scale = point.scale if point.scale_by is None else point.scale_by.scales[0]
         assert scale == pytest.approx(it["scale"] * {"Wh": 0.001}.get(it.get("unit"), 1)), own
         assert point.inverted == it.get("invert", False), own
-        assert point.writable == ("write_fc" in it), own
+        assert point.writable == ("write_fc" in it or it.get("access") == "rw"), own
         assert set(point.sentinels) == sentinels(it.get("sentinel", ())), own
         if "map" in it:
             assert point.write == Writing(it["write_fc"], it["map"]["on"], it["map"]["off"]), own

@@ -66,7 +66,7 @@ def _point(name: str, point: RegisterPoint | FramePoint) -> str:
     if limits := _limits(point):
         parts.append(limits)
     if point.writable:
-        parts.append("can be switched")
+        parts.append("can be switched" if point.is_state else "can be set")
     return ", ".join(parts)
 
 
