@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from config_site import Talker, TalkerOptions
 
 from gateway.cli import CONFIG, OK, main
 from gateway.config.installed import read_config
 from gateway.config.schema import Config
+from gateway.config.smoke import is_looked_at, usual_every_s
 from gateway.config.wires import load_of, share_text
-from gateway.driver import Polled
+from gateway.driver import Polled, point
 from gateway.errors import ConfigError
+from gateway.model import Point
 
 INPUTS = "unit: 1, profile: wp8028adam, accept_beta: true, kinds: {di1: smoke}"
 METER = "profile: eastron-sdm630"
@@ -90,6 +93,28 @@ def test_smoke_that_is_looked_at_less_than_every_five_seconds_is_refused_even_if
     told = "smoke has to be looked at every 5s at least, not every 6s; leave it out for every 2s"
     assert refused(tmp_path, f"{INPUTS}, every: 6s") == [f"6:125: devices.d0.every: {told}"]
     assert refused(tmp_path, f"{INPUTS}, every: 6s, enabled: false") == [f"6:125: devices.d0.every: {told}"]
+
+
+class Detector(Talker):
+    """It says lines about smoke."""
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        return (point("smoke", "smoke"),)
+
+
+class AskedDetector(Detector):
+    """It says them when it is asked."""
+
+    @property
+    def request(self) -> bytes:
+        return b"?"
+
+
+def test_what_only_talks_by_itself_says_when_it_likes() -> None:
+    talks, asked = Detector(TalkerOptions()), AskedDetector(TalkerOptions())
+    assert (is_looked_at(talks), usual_every_s(talks)) == (False, 10.0)
+    assert (is_looked_at(asked), usual_every_s(asked)) == (True, 2.0)
 
 
 # ---------------------------------------------------------------- how long smoke can have to wait

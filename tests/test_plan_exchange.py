@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from modbus_responder import Devices, RtuDevices, Script, TcpDevices, about, exception, mbap, silent, value_of
 
 from gateway.config.installed import read_config
-from gateway.driver import Family, Polled
+from gateway.config.wires import load_of
+from gateway.driver import Family, Polled, Registers, Table
 from gateway.errors import NoReply
 from gateway.links.choice import link as chosen
 from gateway.links.port import Link
@@ -38,14 +40,14 @@ class Site:
         path = folder / "site.yaml"
         device = f"{{driver: modbus, link: bus1, unit: 1, profile: test, zone: hall{option}}}"
         path.write_text(f"site: {{id: a}}\ngateway: {{id: b}}\nlinks:\n  bus1: {link}\ndevices:\n  one: {device}\n")
-        config = read_config(path)
-        driver = config.devices["one"].built
+        self.config = read_config(path)
+        driver = self.config.devices["one"].built
         assert isinstance(driver, Polled)
         self.driver = driver
         self.devices = devices
-        self.link: Link = chosen("bus1", config.links["bus1"], (), folder)
+        self.link: Link = chosen("bus1", self.config.links["bus1"], (), folder)
         self.link.open()
-        self.registers = self.link.offer(Family.REGISTERS)
+        self.registers: Registers = self.link.offer(Family.REGISTERS)  # type: ignore[assignment]
 
     def poll(self) -> Values:
         return self.driver.poll(self.registers)
@@ -123,6 +125,26 @@ def test_a_range_about_which_the_device_keeps_silent_is_split_after_three_polls(
             serial.poll()
     assert serial.poll() == RIGHT
     assert serial.asked() == [(0, 2), (9, 1), (14, 1)]
+
+
+def test_a_device_without_an_answer_keeps_the_next_waiting_as_long_as_the_configuration_counts_for_it(
+    bus: RtuDevices, tmp_path: Path
+) -> None:
+    link = f"{{type: serial, port: {bus.path}, baudrate: 9600, timeout: 100ms}}"
+    site = Site(tmp_path, link, bus, ", max_gap: 0")
+    load = load_of(site.config.links["bus1"], site.config.devices)
+    assert load is not None
+    counted_s = load.devices["one"].absent_s
+    assert counted_s == pytest.approx(0.4, abs=0.01)
+    bus.deaf.add(1)
+    began = time.monotonic()
+    with pytest.raises(NoReply):
+        site.poll()
+    site.registers.read(2, Table.HOLDING, 0, 1)
+    took_s = time.monotonic() - began
+    assert len(bus.asked) == 3
+    assert counted_s - 0.02 < took_s < counted_s + 0.15
+    site.link.close()
 
 
 def test_a_device_that_is_away_for_long_is_read_as_planned_when_it_is_back(serial: Site, bus: RtuDevices) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.driver import Driver, Family
+from gateway.driver import Driver, Family, Polled, Pushed
 
 SMOKE_EVERY_S = 2.0
 """What is usual where the configuration does not say."""
@@ -17,8 +17,9 @@ def tells_of_smoke(driver: Driver) -> bool:
 
 
 def is_looked_at(driver: Driver) -> bool:
-    """Whether it is asked, or its pins are: what talks by itself says when it likes."""
-    return driver.family is not Family.STREAM
+    """Whether it is asked, or its pins are: what only talks by itself says when it likes."""
+    asked = isinstance(driver, Polled) or (isinstance(driver, Pushed) and bool(driver.request))
+    return asked or driver.family is Family.PINS
 
 
 def usual_every_s(driver: Driver) -> float:
