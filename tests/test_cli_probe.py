@@ -21,7 +21,7 @@ gateway: {{id: gw1}}
 links:
   bus1: {{type: serial, port: {port}, baudrate: 9600}}
 devices:
-  meter-1: {{driver: modbus, link: bus1, unit: 1, profile: xy-md02, every: 1s, zone: hall}}
+  meter-1: {{driver: modbus, link: bus1, unit: 2, profile: renke-rs-ws-n01, every: 1s, zone: hall}}
 """
 
 
@@ -135,6 +135,24 @@ def test_without_a_choice_every_register_is_in_the_profile_and_it_passes_the_che
     assert len(points) == 8
 
 
+def test_of_several_profiles_that_fit_none_is_taken_for_granted(port: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert probe(port, 2, "--count", 2) == OK
+    shown = capsys.readouterr().out
+    assert "(the registers do not tell kincony-sht30 and r444a01 and renke-rs-ws-n01 apart: see what" in shown
+    what, hint = (
+        "which profile is for this device is not told by its registers",
+        "see its label, then add --profile NAME",
+    )
+    assert shown.endswith(f"\n{what}: {hint}\n")
+    assert probe(port, 2, "--count", 2, "--write", "my.yaml") == FAILED
+    assert capsys.readouterr().err == f"sitewarden: nothing is written: {what} ({hint})\n"
+    assert not Path("my.yaml").exists()
+    assert probe(port, 2, "--count", 2, "--profile", "renke-rs-ws-n01", "--write", "my.yaml") == OK
+    assert main(["read", "renke-rs-ws-n01-2", "--config", "my.yaml"]) == OK
+    humidity, temperature = re.findall(r"(\d+\.\d) (?:%RH|°C)", capsys.readouterr().out.partition("POINT ")[2])
+    assert float(temperature) < 30 < float(humidity)
+
+
 def test_a_profile_can_be_chosen(port: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = "--table", "discrete", "--profile"
     assert probe(port, 3, *arguments, "wp8028adam", "--write", "site/my.yaml") == OK
@@ -149,10 +167,10 @@ def test_with_a_link_of_the_configuration_only_the_device_is_shown(
 ) -> None:
     Path("site").mkdir()
     Path("site/a.yaml").write_text(SITE.format(port=port), encoding="utf-8")
-    assert main(["probe", "--link", "bus1", "--config", "site/a.yaml", "--unit", "2", "--write", "site/b.yaml"]) == OK
+    assert main(["probe", "--link", "bus1", "--config", "site/a.yaml", "--unit", "1", "--write", "site/b.yaml"]) == OK
     assert Path("site/b.yaml").read_text(encoding="utf-8").startswith("devices:\n")
     assert main(["check", "site"]) == OK
-    assert "unit 2" in capsys.readouterr().out
+    assert "unit 1" in capsys.readouterr().out
 
 
 def test_a_unit_that_does_not_answer_is_said_with_a_hint(port: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -194,9 +212,9 @@ def test_beside_a_daemon_it_asks_through_it(port: Path, tmp_path: Path, capsys: 
     with Daemon(tmp_path, SITE.format(port=port)) as daemon:
         running(daemon)
         arguments = "--count", 4, "--table", "input", "--state", daemon.state
-        assert probe(port, 2, *arguments) == OK
+        assert probe(port, 1, *arguments) == OK
         told = capsys.readouterr().out
-        assert told.splitlines()[0] == f"unit 2 on {port}, through the running daemon (process {daemon.pid}, link bus1)"
-        assert re.search(r"^renke-rs-ws-n01 .*humidity \d+\.\d %RH, temperature \d+\.\d °C$", told, re.MULTILINE)
+        assert told.splitlines()[0] == f"unit 1 on {port}, through the running daemon (process {daemon.pid}, link bus1)"
+        assert re.search(r"^xy-md02 .*temperature \d+\.\d °C, humidity \d+\.\d %RH$", told, re.MULTILINE)
         failures = [it["failures"] for link in running(daemon)["health"]["links"] for it in link["devices"]]
     assert not any(failures)

@@ -143,6 +143,22 @@ def test_what_cannot_be_read_is_said(scene: Scene, capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == f"sitewarden: {error}\n"
 
 
+CALIBRATED = "zone: hall, points: {r0: {calibration: {offset: -14}}}}"
+
+
+def test_a_calibrated_value_is_shown_as_rules_see_it(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    first, _, rest = scene.config().partition("zone: hall}")
+    text = first + CALIBRATED + rest
+    scene.file.write_text(text)
+    expected = f"r0     {values(1)[0] - 14}.0 1  good, calibrated\n"
+    assert main(["read", "meter-1", "--config", str(scene.file)]) == OK
+    assert expected in capsys.readouterr().out
+    with Daemon(scene.folder, text) as daemon:
+        running(daemon)
+        assert main(["read", "meter-1", "--state", str(daemon.state)]) == OK
+    assert expected in capsys.readouterr().out
+
+
 def test_a_contact_is_read_from_its_pin(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["read", "door-1", "--config", str(scene.file)]) == OK
     expected = """\

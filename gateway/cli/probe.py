@@ -7,26 +7,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import drivers
 from drivers.modbus_profile import Bus, Profile
 from gateway.cli import FAILED, OK, default_config
 from gateway.cli.progress import Bar
 from gateway.cli.reach import reach
 from gateway.cli.status import table, value_text
-from gateway.cli.wire import Wire, add_wire_arguments, chosen_wire
+from gateway.cli.wire import Part, Wire, add_wire_arguments, chosen_wire
 from gateway.commissioning import snippet
 from gateway.commissioning.answers import Answers
 from gateway.commissioning.decodings import Decoding, decodings
 from gateway.commissioning.matching import Match, Verdict, alike, candidates
 from gateway.commissioning.ranges import Range, read_range
+from gateway.config.installed import known_profiles
 from gateway.config.problems import suggestion
-from gateway.config.profiles import Profiles
 from gateway.config.schema import SerialLink
 from gateway.driver import Registers, Table
 from gateway.errors import CannotCreate, SitewardenError
@@ -72,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
         points = [snippet.chosen(written, tables[-1]) for written in args.point]
     except ValueError as error:
         args.wrong_usage(f"argument --point: {error}")
-    profiles = _profiles((args.config or default_config()).parent)
+    profiles, problems = known_profiles((args.config or default_config()).parent)
+    print("\n".join(problems), end="\n" if problems else "", file=sys.stderr)
     if args.profile is not None and args.profile not in profiles:
         raise SitewardenError(f"there is no profile {args.profile}", suggestion(args.profile, profiles))
     try:
@@ -113,17 +114,6 @@ def _probed(
 def _settings(wire: Wire, unit: int) -> Bus | None:
     part = wire.part
     return Bus(part.baudrate, part.parity, part.stopbits, unit) if isinstance(part, SerialLink) else None
-
-
-def _profiles(folder: Path) -> dict[str, Profile]:
-    """Those that come along and those beside the configuration; one that is wrong is left to `check`."""
-    known = Profiles((folder / "profiles", drivers.profile_folder()))
-    found = {}
-    for name in sorted(known.names()):
-        profile = known.get(name, Profile)
-        if profile is not None:
-            found[name] = profile
-    return found
 
 
 # ---------------------------------------------------------------- in words
@@ -207,11 +197,14 @@ def _suggest(
     profiles: Mapping[str, Profile],
 ) -> None:
     """Show, or write, a configuration for the device, and a profile where none fits or points were chosen."""
+    target: Path | None = args.write
     name = args.profile or next((it.profile for it in probed.matches if it.strength in _ENOUGH), "")
-    part = None if args.link is not None else wire.part
+    if name and not (args.profile or points) and alike(probed.matches):
+        _leave_open(target)
+        return
+    part = None if args.link is not None else _anywhere(wire.part)
     link = args.link or "bus1"
     files: dict[Path, str] = {}
-    target: Path | None = args.write
     if points or not name:
         name = f"unit-{args.unit}"
         device = snippet.Device(name, link, part, args.unit, name, beta=True)
@@ -226,6 +219,22 @@ def _suggest(
             print(f"\n# {file}\n{text}", end="")
         else:
             _write(file, text)
+
+
+def _leave_open(target: Path | None) -> None:
+    """A configuration with the wrong one of several profiles would show wrong values as good ones."""
+    what, hint = (
+        "which profile is for this device is not told by its registers",
+        "see its label, then add --profile NAME",
+    )
+    if target is not None:
+        raise SitewardenError(f"nothing is written: {what}", hint)
+    print(f"\n{what}: {hint}")
+
+
+def _anywhere(part: Part) -> Part:
+    """The port by a name that holds in every folder."""
+    return replace(part, port=os.path.abspath(part.port)) if isinstance(part, SerialLink) else part  # noqa: PTH100 - keeps links
 
 
 def _every(ranges: Iterable[Range]) -> tuple[snippet.Chosen, ...]:

@@ -26,7 +26,9 @@ from gateway.config.installed import read_config
 from gateway.config.schema import Config, Device, SerialLink, TcpLink
 from gateway.driver import Polled, Pushed
 from gateway.errors import LinkDown, SitewardenError
-from gateway.model import Passing, Point, Reading, Value
+from gateway.hub.pointplan import calibrations as calibrations_of
+from gateway.model import Calibration, Passing, Point, Reading, Value
+from gateway.refine.quality import calibrated
 from gateway.units import KINDS
 
 LISTEN_S = 10.0
@@ -95,7 +97,8 @@ def _of_daemon(name: str, state_dir: Path, status: Mapping[str, Any]) -> Found:
             if "cannot be asked" in fault.what:  # it talks by itself: what it said last is known
                 return _last_said(name, head, points, status)
             return Found(name, head, points, {}, {}, exchanges(talk.passed()), fault)
-        return _as_read(head, points, said, talk.passed())
+        calibrations = {point: Calibration(**told) for point, told in device.get("calibrations", {}).items()}
+        return _as_read(head, points, said, calibrations, talk.passed())
 
 
 def _last_said(name: str, head: str, points: tuple[Point, ...], status: Mapping[str, Any]) -> Found:
@@ -129,7 +132,8 @@ def _of_config(name: str, config: Config, state_dir: Path | None) -> Found:
             raise
         except SitewardenError as fault:
             return Found(name, head, device.built.points, {}, {}, exchanges(devices.passed()), fault)
-        return _as_read(head, device.built.points, reading(name, device.built, values), devices.passed())
+        said = reading(name, device.built, values)
+        return _as_read(head, device.built.points, said, calibrations_of(device), devices.passed())
 
 
 @contextmanager
@@ -169,10 +173,22 @@ def _said(device: Device, devices: Reach) -> Mapping[str, Any]:
     return found
 
 
-def _as_read(head: str, points: tuple[Point, ...], said: Reading, passed: Iterable[Passing]) -> Found:
+def _as_read(
+    head: str,
+    points: tuple[Point, ...],
+    said: Reading,
+    calibrations: Mapping[str, Calibration],
+    passed: Iterable[Passing],
+) -> Found:
+    values = {
+        point: calibrated(calibrations[point], value)
+        if point in calibrations and isinstance(value, int | float)
+        else value
+        for point, value in said.values.items()
+    }
     bad = {point: str(reason) for point, reason in said.bad.items()}
-    quality = {**dict.fromkeys(said.values, "good"), **bad}
-    return Found(said.device, head, points, said.values, quality, exchanges(passed))
+    quality = {point: "good, calibrated" if point in calibrations else "good" for point in values}
+    return Found(said.device, head, points, values, {**quality, **bad}, exchanges(passed))
 
 
 # ---------------------------------------------------------------- in words

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from gateway.demo.drift import Drift
@@ -22,6 +22,16 @@ DEVICES = {
     7: "a meter that no profile is for",
 }
 """By unit id, what they are."""
+
+
+def introduced(port: Path) -> Iterator[str]:
+    """What a person can do with the bus at `port`."""
+    yield f"A simulated RS-485 bus is at {port}: {BAUDRATE} baud, no parity, 1 stop bit. On it are"
+    yield from (f"  unit {unit}: {what}" for unit, what in DEVICES.items())
+    yield "Try in a second terminal:"
+    yield f"  sitewarden scan --port {port} --baudrates {BAUDRATE} --units 1-10"
+    yield f"  sitewarden probe --port {port} --unit 1"
+    yield "Ctrl-C takes it down."
 
 
 class SimulatedBus:
