@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +41,40 @@ def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def probe(port: Path, unit: int, *more: object) -> int:
     return main(["probe", "--port", str(port), "--unit", str(unit), *map(str, more)])
+
+
+INTRODUCED = """\
+A simulated RS-485 bus is at bus2: 9600 baud, no parity, 1 stop bit. On it are
+  unit 1: a temperature and humidity sensor
+  unit 2: another one, of another maker
+  unit 3: a module with eight inputs and eight outputs
+  unit 7: a meter that no profile is for
+Try in a second terminal:
+  sitewarden scan --port bus2 --baudrates 9600 --units 1-10
+  sitewarden probe --port bus2 --unit 1
+Ctrl-C takes it down.
+"""
+
+
+def test_the_demo_puts_up_a_bus_to_try_this_on_until_ctrl_c(port: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "gateway", "demo", "--bus", "bus2"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+    ) as demo:
+        assert demo.stdout is not None
+        said = "".join(demo.stdout.readline() for _ in INTRODUCED.splitlines())
+        assert main(["probe", "--port", "bus2", "--unit", "7", "--count", "4", "--table", "holding"]) == OK
+        assert main(["demo", "--bus", "bus2"]) == CANNOT_CREATE
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(15) == OK
+    assert said == INTRODUCED
+    assert not Path("bus2").is_symlink()
+    told = capsys.readouterr()
+    assert re.search(r"^3        04D2  1234", told.out, re.MULTILINE)
+    assert told.err == "sitewarden: bus2 is there already (name another one with --bus)\n"
+    assert port.is_symlink()
 
 
 def shown(port: Path, capsys: pytest.CaptureFixture[str]) -> str:

@@ -1,6 +1,11 @@
 """What the READMEs say is so: commands, exit codes, drivers, files, and an example that passes the check."""
 
+import os
 import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +13,9 @@ import pytest
 import drivers
 from gateway import cli
 from gateway.config.installed import read_config
+from gateway.control import ask
+from gateway.demo.bus import SimulatedBus
+from gateway.errors import SitewardenError
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text()
@@ -55,6 +63,69 @@ def test_the_uplink_with_several_addresses_and_a_proxy_passes_the_check(tmp_path
     platform = read_config(tmp_path / "my.yaml").uplinks["platform"]
     assert len(platform.url) == 3
     assert platform.proxy_username == "site"
+
+
+WALK = README.partition("## From a box of sensors")[2].partition("\n## ")[0]
+
+
+@pytest.mark.slow
+def test_what_an_installer_does_shows_what_he_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command of the walk-through, on the bus that it names; numbers vary, and `...` leaves lines out."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "none"))
+    bus, daemons = SimulatedBus(Path("bus1")), []
+    bus.open()
+    try:
+        for command, told in walk():
+            if command.endswith(" &"):
+                daemons.append(subprocess.Popen(as_typed(command[:-2]), env=ENVIRONMENT, stderr=subprocess.DEVNULL))
+                wait_for_daemon(tmp_path / "state")
+                continue
+            said = subprocess.run(as_typed(command), env=ENVIRONMENT, capture_output=True, text=True, check=True).stdout
+            lines = iter(map(varying, said.splitlines()))
+            for line in map(varying, told):
+                assert line == "..." or line in lines, f"{command} does not say {line!r} there, but:\n{said}"
+    finally:
+        for daemon in daemons:
+            daemon.terminate()
+            daemon.wait(30)
+        bus.close()
+
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(TOP), "STATE_DIRECTORY": "none"}
+
+
+def walk() -> Iterator[tuple[str, list[str]]]:
+    """Each command, with the lines that are shown below it."""
+    shown = [line.removeprefix("    ") for line in WALK.splitlines() if line.startswith("    ")]
+    starts = [number for number, line in enumerate(shown) if line.startswith("$ ")]
+    assert len(starts) >= 5
+    for start, end in zip(starts, [*starts[1:], len(shown)], strict=True):
+        yield shown[start].removeprefix("$ "), shown[start + 1 : end]
+
+
+def as_typed(command: str) -> list[str]:
+    program, *arguments = command.split()
+    assert program == "sitewarden"
+    return [sys.executable, "-m", "gateway", *arguments]
+
+
+def varying(line: str) -> str:
+    """The line without what varies: numbers, hashes, registers in hex, and the width of columns."""
+    words = re.sub(r"bcd16 \d+", "-", re.sub(r" +", " ", line))
+    return re.sub(r"\b[0-9a-f]{16}\b|\b[0-9A-F]{2,4}\b|\d+(\.\d+)?", "N", words).strip()
+
+
+def wait_for_daemon(state: Path) -> None:
+    until = time.monotonic() + 15
+    while True:
+        try:
+            points = ask(state, {"ask": "status"})["points"]
+        except SitewardenError:
+            points = []
+        if points and all(point["quality"] == "good" for point in points):
+            return
+        assert time.monotonic() < until
 
 
 def test_every_command_that_is_shown_exists() -> None:
