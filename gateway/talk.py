@@ -86,7 +86,7 @@ class Talk:
             case {"poll": str(device)}:
                 self._say(answered(self._ask(PollWanted(device), QUESTION_S)))
                 return
-            case {"listen": float(seconds) | int(seconds)}:
+            case {"listen": float(seconds) | int(seconds)} if seconds > 0 and not isinstance(seconds, bool):
                 self._listen(min(float(seconds), LONGEST_LISTEN_S))
                 return
             case _:
