@@ -66,6 +66,51 @@ def test_check_says_in_words_what_a_configuration_does(tmp_path: Path, capsys: p
     ]
 
 
+COLD_ROOM = """\
+site: {id: dc3}
+gateway: {id: gw1}
+links:
+  bus1: {type: tcp, host: 10.0.0.7}
+  usb: {type: serial, port: /dev/ttyUSB0}
+devices:
+  cold-1: {driver: modbus, link: bus1, unit: 1, profile: carel-ir33, accept_beta: true, zone: a, settings: [setpoint]}
+  air: {driver: serial_frames, link: usb, profile: mh-z19, zone: cold}
+"""
+
+
+def test_check_says_which_settings_commands_may_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(COLD_ROOM, encoding="utf-8")
+    assert main(["check", str(path)]) == OK
+    out = capsys.readouterr().out
+    assert "probe2 (°C), setpoint (°C, commands may set it), defrost_status" in out
+    assert "    air: serial_frames, the stream, in cold, every 10s: co2 (ppm)" in out
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "says"),
+    [
+        (
+            "settings: [setpoint]",
+            "settings: [probe1]",
+            ":7:108: devices.cold-1.settings: IR33 has no 'probe1' there, but setpoint",
+        ),
+        (
+            "profile: mh-z19",
+            "profile: mhz19",
+            ":8:52: devices.air.profile: there is no profile mhz19 in the folder profiles/frames; did you mean mh-z19?",
+        ),
+    ],
+)
+def test_a_setting_or_a_profile_of_frames_that_is_none_is_told_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], right: str, wrong: str, says: str
+) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(COLD_ROOM.replace(right, wrong), encoding="utf-8")
+    assert main(["check", str(path)]) == CONFIG
+    assert says in capsys.readouterr().err
+
+
 def test_check_tells_all_addresses_of_an_uplink_and_the_proxy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,7 +32,9 @@ from gateway.config.sources import read_settings
 from gateway.config.targets import group, targets
 from gateway.config.wires import load_of, share_text
 from gateway.config.written import duration_text, rate_text, size_text
+from gateway.driver import Adjustable
 from gateway.errors import ConfigError
+from gateway.model import Point
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -169,9 +171,15 @@ def _calibration(part: CalibrationPart, unit: str) -> str:
 
 
 def _device(device: Device) -> str:
-    points = ", ".join(f"{point.name} ({point.unit})" if point.unit else point.name for point in device.built.points)
+    settings = device.built.settings if isinstance(device.built, Adjustable) else frozenset()
+    points = ", ".join(_point_name(point, can_be_set=point.name in settings) for point in device.built.points)
     claims = ", ".join(device.built.claims)
     return f"{device.driver}, {claims}, in {device.zone}, every {duration_text(device.every)}: {points}"
+
+
+def _point_name(point: Point, *, can_be_set: bool) -> str:
+    about = [it for it in (point.unit, "commands may set it" if can_be_set else "") if it]
+    return f"{point.name} ({', '.join(about)})" if about else point.name
 
 
 def _rule(rule: Rule, devices: Mapping[str, Device]) -> str:
