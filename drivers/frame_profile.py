@@ -36,7 +36,12 @@ CODES: Mapping[TypeName, str] = {
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|[rnt0\\])")
 _CONTROLS = {"r": "\r", "n": "\n", "t": "\t", "0": "\0", "\\": "\\"}
 
-LONGEST = 1024  # bytes of a frame
+LONGEST = 1024
+"""Bytes of the longest line."""
+
+LONGEST_BLOCK = 256
+"""Bytes of the longest frame of a known length: each place where one could begin costs a checksum over so many."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _MOST = 1e9  # of a scale or an offset
 
@@ -82,8 +87,10 @@ class Frame:
             raise ValueError("start: a frame without an end needs one; else nobody knows where it begins")
         if not 1 <= self.longest <= LONGEST:
             raise ValueError(f"longest: from 1 to {LONGEST} bytes, not {self.longest}")
-        if self.length is not None and not len(octets(self.start)) < self.length <= LONGEST:
-            raise ValueError(f"length: more than the start, at most {LONGEST} bytes, not {self.length}")
+        if self.length_at is not None and self.longest > LONGEST_BLOCK:
+            raise ValueError(f"longest: with length_at at most {LONGEST_BLOCK} bytes, not {self.longest}")
+        if self.length is not None and not len(octets(self.start)) < self.length <= LONGEST_BLOCK:
+            raise ValueError(f"length: more than the start, at most {LONGEST_BLOCK} bytes, not {self.length}")
         if self.length_at is not None and not 0 <= self.length_at < self.longest:
             raise ValueError(f"length_at: a place in the frame, not {self.length_at}")
         if not -255 <= self.length_adds <= LONGEST or (self.length_adds and self.length_at is None):

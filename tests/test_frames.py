@@ -361,6 +361,8 @@ def profile(**change: Any) -> Callable[[], FrameProfile]:
         (lambda: Frame(end="\n", length=4), "end: how does a frame end?"),
         (lambda: Frame(length=4), "start: a frame without an end needs one"),
         (lambda: Frame(start="AB", length=2), "length: more than the start"),
+        (lambda: Frame(start="A", length=257), "length: more than the start, at most 256 bytes, not 257"),
+        (lambda: Frame(start="A", length_at=1, longest=257), "longest: with length_at at most 256 bytes, not 257"),
         (lambda: Frame(start="A", length_at=200), "length_at: a place in the frame, not 200"),
         (lambda: Frame(end="\n", longest=0), "longest: from 1 to 1024 bytes, not 0"),
         (lambda: Frame(end="℃"), "end: '℃' is not all bytes; write ASCII, and"),
