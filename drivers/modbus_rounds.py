@@ -136,13 +136,9 @@ class Rounds:
 
     def __init__(self, unit: int, planned: tuple[Block, ...]) -> None:
         self._unit = unit
+        self.blocks = planned  # what is asked for, as learned so far; the same object until something is learned
         self._planned = planned
         self._ranges = [_Range(block) for block in planned]
-
-    @property
-    def blocks(self) -> tuple[Block, ...]:
-        """What is asked for, as learned so far."""
-        return tuple(it.block for it in self._ranges)
 
     def take(self, link: Registers) -> dict[str, Value | Bad]:
         """Ask for everything once. What was not answered is Bad; NoReply or Refused when nothing was."""
@@ -155,7 +151,7 @@ class Rounds:
         if len(due) < len(self._ranges):
             this.leave_out([it for it in self._ranges if it.rest])
         if this.learned or this.waiting:
-            self._ranges = sorted((*this.asked, *this.waiting), key=_place)
+            self._keep(sorted((*this.asked, *this.waiting), key=_place))
         for each in this.failed:
             each.take_a_rest()
         return this.values
@@ -188,12 +184,17 @@ class Rounds:
         if isinstance(this.fault, NoReply):
             raise this.fault
         if this.waiting:
-            self._ranges = sorted((*this.asked, *this.waiting), key=_place)
+            self._keep(sorted((*this.asked, *this.waiting), key=_place))
             return {}
-        self._ranges = [_Range(block) for block in self._planned]
+        self._keep([_Range(block) for block in self._planned])
         if this.fault is not None:
             raise this.fault
         return {}
+
+    def _keep(self, ranges: list[_Range]) -> None:
+        self._ranges = ranges
+        blocks = tuple(it.block for it in ranges)
+        self.blocks = self.blocks if blocks == self.blocks else blocks
 
     def _read(self, link: Registers, block: Block) -> Sequence[int]:
         return link.read(self._unit, block.table, block.address, block.size)

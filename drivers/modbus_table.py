@@ -21,7 +21,7 @@ from typing import Annotated, ClassVar
 
 from drivers.modbus_decode import Settle, decoder, settler
 from drivers.modbus_encode import encoded
-from drivers.modbus_plan import UNKNOWN, Limits, plan
+from drivers.modbus_plan import UNKNOWN, Block, Limits, plan
 from drivers.modbus_point import RegisterPoint
 from drivers.modbus_profile import Profile
 from drivers.modbus_rounds import Rounds
@@ -171,13 +171,22 @@ class ModbusTable(Polled, Output, Adjustable):
     def meet(self, wire: WireTime) -> None:
         """Plan the reads that take the least time on `wire`."""
         self._rounds = Rounds(self._unit, self._plan(wire))
+        self._reads = self._rounds.blocks, self._reads_of(self._rounds.blocks)
 
     @property
     def reads(self) -> tuple[PlannedRead, ...]:
         """The plan, with what was learned since."""
+        blocks, reads = self._reads
+        if blocks is not self._rounds.blocks:
+            blocks = self._rounds.blocks
+            reads = self._reads_of(blocks)
+            self._reads = blocks, reads
+        return reads
+
+    def _reads_of(self, blocks: Iterable[Block]) -> tuple[PlannedRead, ...]:
         return tuple(
             PlannedRead(self._unit, it.table, it.address, it.size, tuple(name for name, _ in it.points), it.used)
-            for it in self._rounds.blocks
+            for it in blocks
         )
 
     def poll(self, link: Registers) -> Values:

@@ -72,6 +72,8 @@ def test_a_busy_line_is_logged_at_start_and_the_plan_has_the_ranges_that_the_dae
         "  two     2     3 holding  9        1      0       24.6 ms  b",
     ]
     assert lines[-1] == "  two     100ms  2      49.3 ms  49%   learned from its answers"
+    (learned_line,) = [line for line in daemon.log.read_text().splitlines() if "requests now" in line]
+    assert "device two is read in 2 requests now, 1 before" in learned_line
     (note,) = [line for line in daemon.log.read_text().splitlines() if "of its time" in line]
     assert note.startswith(
         f"WARNING sitewarden: {daemon.config}:5:3: links.bus1: reading its devices takes at least 87% of its"

@@ -135,6 +135,7 @@ class Asking:
             each.tally.failed("refused")
         each.response_ms = (arrived.mono - asked_at) * 1000
         self._standing.well(each, self._schedule.answered(each.device.id, arrived.mono))
+        self._standing.learned(each)
 
     def _asked_again(self, each: Attended) -> Values:
         """What its driver makes of it at the second attempt, where one may help: not of a device already missing."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, TypeGuard
 
-from gateway.driver import Driver, Output, Polled, Pushed
+from gateway.driver import Driver, Output, PlannedRead, Polled, Pushed
 from gateway.errors import NoReply, Refused
 from gateway.links.framing import Read
 from gateway.links.schedule import Urgency
@@ -46,11 +46,13 @@ class Attended:
     script: tuple[Read, ...] = ()  # what its driver asked at its last poll, if it only read
     written: dict[str, Value] = field(default_factory=dict)  # the last value for each output
     ask: Callable[[Any], Values] | None = field(init=False)  # how it is asked on its turn
+    reads: tuple[PlannedRead, ...] = field(init=False)  # of its polls, when that was last looked at
     _names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         """Keep what each reading needs. An output that cannot be asked is written again, which reads it back."""
         driver = self.device.driver
+        self.reads = driver.reads if isinstance(driver, Polled) else ()
         self._names = frozenset(point.name for point in driver.points)
         self.ask = None
         if isinstance(driver, Polled):

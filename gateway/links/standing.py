@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from gateway.driver import Polled
 from gateway.errors import NoReply, Refused
 from gateway.links.device import Attended
 from gateway.model import DeviceBack, DeviceLost, Fact, Reason
@@ -42,6 +43,17 @@ class Standing:
         if lost_s is not None:
             log.info("device %s is back after %.1f s", each.device.id, lost_s)
             self._tell(DeviceBack(each.device.id, lost_s))
+
+    def learned(self, each: Attended) -> None:
+        """Log when its driver has learned to ask for something else than before."""
+        driver = each.device.driver
+        reads = driver.reads if isinstance(driver, Polled) else ()
+        if reads is each.reads:
+            return
+        before, each.reads = each.reads, reads
+        if reads != before:
+            told = "device %s is read in %d requests now, %d before: what it refuses or keeps silent about is cut out"
+            log.info(told, each.device.id, len(reads), len(before))
 
     def lost(self, each: Attended, what: str, hint: str) -> None:
         """It has said nothing for too long, or nothing that can be used."""
