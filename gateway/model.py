@@ -4,6 +4,7 @@ Link      an opened physical connection that devices may share: a serial line, a
 Device    one configured sensor or actuator on a link, in a zone
 Driver    the translator for one kind of device; owns no port, clock, retry or log (driver.py)
 Point     one named quantity of a device, with a kind (temperature, smoke, ...); the kind fixes unit and form (units.py)
+Setting   a number in a device that a command may change, as a set point; written once, and read back
 Values    what a driver returns: point -> value, or Bad(reason). Lives only between driver and poller
 Reading   one device at one moment: values, and the reason for each bad point
 Zone      a place (`cold-store/room-1`); rules may address all points of one kind in a zone
