@@ -104,6 +104,7 @@ class Heard:
         assert count >= 0
 
 
-def exchange_over(framing: Literal["rtu", "tcp"], stream: bytes, cut: int) -> Exchange:
+def exchange_over(framing: Literal["rtu", "tcp"], stream: bytes, cut: int, *, echo: bool = False) -> Exchange:
     """An exchange whose first request is followed by `stream`, in pieces of `cut` bytes."""
-    return Exchange(Heard([stream[i : i + cut] for i in range(0, len(stream), cut)]), framing, Pace(timeout_s=0.0))
+    pieces = [stream[i : i + cut] for i in range(0, len(stream), cut)]
+    return Exchange(Heard(pieces), framing, Pace(timeout_s=0.0, echo=echo))

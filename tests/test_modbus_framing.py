@@ -63,6 +63,18 @@ def test_no_bytes_confirm_a_write_but_its_confirmation(stream: bytes, cut: int) 
         assert rtu(UNIT, b"\x10\0\x28\0\2") in stream
 
 
+WRITE = rtu(UNIT, b"\x06\0\x28\x01\x02")
+"""The request to write one register, and its confirmation, which is the same."""
+
+
+@settings(max_examples=300, deadline=None)
+@given(stream=st.lists(st.one_of(st.just(WRITE), FRAMES, st.binary(max_size=12)), max_size=5).map(b"".join), cut=CUTS)
+def test_an_echo_alone_confirms_no_write(stream: bytes, cut: int) -> None:
+    with suppress(NoReply, Refused):
+        exchange_over("rtu", stream, cut, echo=True).write(UNIT, Table.HOLDING, ADDRESS, WORDS[:1])
+        assert stream.count(WRITE) >= 2
+
+
 @settings(max_examples=200, deadline=None)
 @given(table=TABLES, address=st.integers(0, 60000), count=st.integers(1, 125), noise=st.binary(max_size=20), cut=CUTS)
 def test_a_right_reply_is_found_behind_any_noise(
