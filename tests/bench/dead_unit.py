@@ -115,7 +115,7 @@ class Bus:
         """The figures since the tenth was not there; whether a goal was missed."""
         print(f"the tenth unit {'goes away after ten seconds' if self.dies else 'was never there'}:")
         died = next(use.began for use in self.wire.uses if use.unit == DEAD and use.began >= began)
-        is_missed = self._print_others(math.ceil(began), ended)  # what is due at once at the start is on no tick
+        is_missed = self._print_others(math.ceil(died), ended)  # what is due at once at the start is on no tick
         return self._print_dead(died, ended) or is_missed
 
     def _print_others(self, began: float, ended: float) -> bool:
