@@ -8,17 +8,20 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from daemon import Daemon
+from modbus_responder import RtuDevices, TcpDevices, value_of
 from test_cli_read import running
 
 from gateway.cli import CANNOT_CREATE, FAILED, OK, main
 from gateway.config.installed import read_config
 from gateway.demo.bus import SimulatedBus
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
 SITE = """\
 site: {{id: dc3}}
 gateway: {{id: gw1}}
@@ -61,7 +64,7 @@ def test_the_demo_puts_up_a_bus_to_try_this_on_until_ctrl_c(port: Path, capsys: 
         [sys.executable, "-m", "gateway", "demo", "--bus", "bus2"],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        env=ENVIRONMENT,
     ) as demo:
         assert demo.stdout is not None
         said = "".join(demo.stdout.readline() for _ in INTRODUCED.splitlines())
@@ -209,6 +212,42 @@ def test_with_a_link_of_the_configuration_only_the_device_is_shown(
     assert Path("site/b.yaml").read_text(encoding="utf-8").startswith("devices:\n")
     assert main(["check", "site"]) == OK
     assert "unit 1" in capsys.readouterr().out
+
+
+def test_a_device_behind_a_tcp_peer_is_looked_at_alike(port: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert port.is_symlink()
+    with TcpDevices() as peer:
+        where = f"127.0.0.1:{peer.port}"
+        shown_points = ("--count", "2", "--point", "r0=0:uint16")
+        assert (
+            main(["probe", "--tcp", where, "--unit", "4", "--table", "holding", *shown_points, "--write", "a.yaml"])
+            == OK
+        )
+        assert f"\n0        {value_of(4, 3, 0):04X}  {value_of(4, 3, 0)} " in capsys.readouterr().out
+        assert main(["check", "a.yaml"]) == OK
+        assert main(["read", "unit-4", "--config", "a.yaml"]) == OK
+    assert f"r0     {value_of(4, 3, 0)} " in capsys.readouterr().out
+    assert f'bus1: {{type: tcp, host: "127.0.0.1", port: {peer.port}}}' in Path("a.yaml").read_text(encoding="utf-8")
+
+
+def test_ctrl_c_ends_a_probe_cleanly(tmp_path: Path) -> None:
+    with RtuDevices(tmp_path) as bus:
+        bus.deaf.add(9)
+        command = [sys.executable, "-m", "gateway", "probe", "--port", str(bus.path), "--timeout", "9s", "--unit", "9"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
+            until = time.monotonic() + 15
+            while not bus.asked:
+                assert time.monotonic() < until
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=15)
+    assert process.returncode == FAILED, said
+    assert said == "ended; nothing was changed\n"
+
+
+def test_everything_is_shown_on_request(port: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert probe(port, 7, "--table", "holding", "--count", 4, "--all") == OK
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("3        04D2"))
+    assert "int16 1234, offset10000 1234, sign_magnitude16 1234" in row
 
 
 def test_a_unit_that_does_not_answer_is_said_with_a_hint(port: Path, capsys: pytest.CaptureFixture[str]) -> None:

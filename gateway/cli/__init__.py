@@ -121,6 +121,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SitewardenError as error:
         print(f"sitewarden: {error}", file=sys.stderr)
         return FAILED
+    except KeyboardInterrupt:  # Ctrl-C, where the command has nothing to finish
+        return FAILED
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
         sys.stderr.close()
         return OK

@@ -60,10 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask and print; 1 if nothing was answered."""
-    try:
-        found = _found(args)
-    except KeyboardInterrupt:
-        return FAILED
+    found = _found(args)
     if args.json:
         print(json.dumps(_as_json(found), indent=2, ensure_ascii=False))
     else:
