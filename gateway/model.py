@@ -616,6 +616,7 @@ class AlarmView:
     say: str  # what people should do
     hidden: Hidden | None = None
     chattering: bool = False  # it came too often, and is held
+    report: str = ""  # of a high alarm: confirmed, or which step its report has come to
 
     @property
     def at_rest(self) -> bool:

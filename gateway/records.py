@@ -122,9 +122,13 @@ def alarm(view: AlarmView, change: str, by: str = "", why: str = "") -> str:
 
 
 def marks(view: AlarmView) -> dict[str, Json]:
-    """What is said of an alarm only where it is so: how it is hidden, and that it chatters."""
+    """What is said of an alarm only where it is so: that it is hidden, that it chatters, what became of its report."""
     said: dict[str, Json] = {} if view.hidden is None else {"hidden": _hidden(view.hidden)}
-    return said | {"chattering": True} if view.chattering else said
+    if view.chattering:
+        said["chattering"] = True
+    if view.report:
+        said["report"] = view.report
+    return said
 
 
 def _hidden(about: Hidden) -> dict[str, Json]:

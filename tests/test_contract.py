@@ -90,6 +90,8 @@ def event_texts() -> Iterator[str]:
         yield records.alarm(replace(view, hidden=hidden, chattering=True), "raised")
         for change in ("shelved", "unshelved", "out_of_service", "in_service"):
             yield records.alarm(replace(view, hidden=hidden), change, "maria", "defrosting")
+    for step in ("confirmed", "unconfirmed", "re_alarmed", "escalated", "report_overdue"):
+        yield records.alarm(replace(view, report=step), step)
     for value in (None, "alarm", True, 3, (52.5, 13.4)):
         yield records.alarm(replace(view, value=value, alarm="any-smoke@smoke-1.smoke"), "raised")
     for result in ("switched", "failed"):

@@ -15,7 +15,7 @@ from gateway.config.draft import Draft
 from gateway.config.pointcheck import check_points
 from gateway.config.problems import Where, listed, shown, suggestion
 from gateway.config.reportcheck import check_reports
-from gateway.config.rulecheck import check_hours, check_responses, check_rules
+from gateway.config.rulecheck import check_hours, check_reporting, check_responses, check_rules
 from gateway.config.schema import SerialLink
 from gateway.driver import Family
 
@@ -42,6 +42,7 @@ def check(draft: Draft) -> None:
     _check_neighbours(draft)
     check_buses(draft)
     check_hours(draft)
+    check_reporting(draft)
     check_rules(draft)
     check_responses(draft)
     check_reports(draft)

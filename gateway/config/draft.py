@@ -22,6 +22,7 @@ from gateway.config.schema import (
     Hours,
     Link,
     Report,
+    Reporting,
     Response,
     Rule,
     Site,
@@ -52,6 +53,7 @@ class Draft:
     site: Site | None = None
     gateway: GatewayPart | None = None
     storage: Storage | None = None
+    reporting: Reporting = field(default_factory=Reporting)
     uplinks: dict[str, Uplink] = field(default_factory=dict)
     links: dict[str, Link] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
@@ -80,6 +82,8 @@ def drafted(tree: Tree, find_driver: FindDriver, profiles: Profiles) -> Draft:
     draft.site = _single(tree, "site", Site)
     draft.gateway = _single(tree, "gateway", GatewayPart)
     draft.storage = _single(tree, "storage", Storage) if tree.get(("storage",)) is not None else Storage()
+    if tree.get(("reporting",)) is not None:
+        draft.reporting = _single(tree, "reporting", Reporting) or draft.reporting
     draft.uplinks = _by_id(tree, "uplinks", Uplink)
     draft.rules = _by_id(tree, "rules", Rule)
     draft.responses = _by_id(tree, "responses", Response)

@@ -28,6 +28,15 @@ def check_rules(draft: Draft) -> None:
             _check_term(draft, term, place)
 
 
+def check_reporting(draft: Draft) -> None:
+    """Note which responses to a late report there are not."""
+    known, said = draft.tree.section("responses"), draft.reporting
+    for key in ("unconfirmed", "escalated"):
+        name = getattr(said, key)
+        if name is not None and name not in known:
+            draft.tree.blame(("reporting", key), f"there is no response {shown(name)}; {suggestion(name, known)}")
+
+
 def check_hours(draft: Draft) -> None:
     """Note what is wrong with the hours in the draft's tree."""
     for name, hours in draft.hours.items():

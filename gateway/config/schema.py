@@ -304,6 +304,20 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reporting:
+    """What has to happen to a high alarm in its first minutes; what does not is an event, and can be a response."""
+
+    confirm_within: Annotated[
+        Duration, Within(gt=0), Doc("By when a platform confirms it, if one may: `commands: [confirm]` at its uplink")
+    ] = 100.0
+    re_alarm_after: Annotated[Duration, Within(gt=0), Doc("When it is told again, unless a person has seen it")] = 300.0
+    escalate_after: Annotated[Duration, Within(gt=0), Doc("When it escalates, unless a person has seen it")] = 480.0
+    report_within: Annotated[Duration, Within(gt=0), Doc("When its report counts as overdue")] = 600.0
+    unconfirmed: Annotated[Id | None, Doc("What to do while it is not confirmed, an id of responses")] = None
+    escalated: Annotated[Id | None, Doc("What to do while it is escalated, an id of responses")] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """One gateway's whole configuration, checked; disabled parts are left out. `hash` names these very contents."""
 
@@ -316,6 +330,7 @@ class Config:
     rules: dict[str, Rule]
     responses: dict[str, Response]
     hours: dict[str, Hours]
+    reporting: Reporting
     report: dict[str, Report]  # by kind: the points of all devices that say nothing of their own
     points: dict[str, KindPart]  # by kind, as far as devices say nothing of their own
     hash: str

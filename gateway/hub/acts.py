@@ -1,4 +1,4 @@
-"""What a person does about an alarm, as a command asks for it: its arguments checked, then done.
+"""What a person, or a platform, does about an alarm, as a command asks for it: its arguments checked, then done.
 
 All take `alarm`, and `reason` in words; a shelf and taking out of service are not to be had without one. `shelve` takes
 `for_s`, in seconds.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.hub.alarms import Alarms, Changed
+from gateway.hub.following import Following
 from gateway.model import Command, Json, Moment
 from gateway.rules.lifecycle import Change
 from gateway.rules.overlay import Act, Note
@@ -20,6 +21,7 @@ ACTS: Mapping[str, Change] = {
     "unshelve": Change.UNSHELVED,
     "out_of_service": Change.OUT_OF_SERVICE,
     "in_service": Change.IN_SERVICE,
+    "confirm": Change.CONFIRMED,
 }
 """The commands about an alarm, and what each does to it."""
 
@@ -31,7 +33,7 @@ _OF_LIFE = frozenset({Change.ACKNOWLEDGED, Change.RESET})
 _WITH_REASON = frozenset({Change.SHELVED, Change.OUT_OF_SERVICE})
 
 
-def done(alarms: Alarms, command: Command, now: Moment) -> Changed | str:
+def done(alarms: Alarms, following: Following, command: Command, now: Moment) -> Changed | str:
     """What has changed, or why it is refused."""
     change, args = ACTS[command.name], command.args
     alarm, reason = args.get("alarm"), args.get("reason", "")
@@ -42,6 +44,9 @@ def done(alarms: Alarms, command: Command, now: Moment) -> Changed | str:
     if change in _WITH_REASON and not reason.strip():
         return f"{command.name} needs a reason"
     note = Note(command.issuer, reason)
+    if change is Change.CONFIRMED:
+        waits = following.waits(alarm)
+        return alarms.told(alarm, change, note, now) if waits else "this alarm waits for no confirmation"
     if change in _OF_LIFE:
         return alarms.act(alarm, change, note, now)
     for_s = _seconds(args.get("for_s")) if change is Change.SHELVED else 0.0

@@ -11,6 +11,7 @@ from dataclasses import replace
 from gateway import records
 from gateway.hub.acts import done
 from gateway.hub.alarms import STATE_PREFIX, Alarms, Changed
+from gateway.hub.following import Following
 from gateway.hub.numbering import Numbering
 from gateway.hub.outputs import Outputs, Switch
 from gateway.hub.own import Troubles
@@ -29,6 +30,8 @@ from gateway.model import (
 )
 from gateway.refine.exception import Reporter
 from gateway.rules.lifecycle import Change
+from gateway.rules.overlay import NOBODY
+from gateway.rules.responses import wants
 
 
 class Alarming:
@@ -39,12 +42,13 @@ class Alarming:
         self._numbering = numbering
         self._alarms = Alarms(plan.rules, plan.responses, now, plan.own, plan.boot)
         self._outputs = Outputs(plan.outputs)
+        self._following = Following(plan.times, plan.boot)
         self._reporters = {device: Reporter(limits, plan.every_s[device]) for device, limits in plan.limits.items()}
 
     @property
     def wake(self) -> float:
         """When (monotonic) `elapse` may lead to something."""
-        return min(self._alarms.wake, self._outputs.wake)
+        return min(self._alarms.wake, self._outputs.wake, self._following.wake)
 
     @property
     def standing(self) -> tuple[AlarmView, ...]:
@@ -71,13 +75,15 @@ class Alarming:
 
     def elapse(self, now: Moment) -> Decision:
         """What follows from the passing of time alone."""
-        changes = tuple(self._alarms.elapse(now))
+        changes = list(self._alarms.elapse(now))
         self._urge(changes)
+        for alarm, step in self._following.elapse(now.mono):
+            changes.append(self._alarms.told(alarm, step, NOBODY, now))
         return self._changed(changes, now).then(Decision(writes=self._outputs.due_retries(now.mono)))
 
     def act(self, command: Command, now: Moment) -> tuple[Decision, str]:
         """What a person's command about an alarm leads to, and why it is refused ("" if it is not)."""
-        changed = done(self._alarms, command, now)
+        changed = done(self._alarms, self._following, command, now)
         return (Decision(), changed) if isinstance(changed, str) else (self._changed((changed,), now), "")
 
     def tell(self, troubles: Troubles, now: Moment) -> Decision:
@@ -91,14 +97,17 @@ class Alarming:
         state: list[StateChange] = []
         notices: list[Notice] = []
         writes: list[Write] = []
-        for restored in self._alarms.restore(stored, now):
+        restored_views = list(self._alarms.restore(stored, now))
+        known = {view.alarm: view for view in self._alarms.standing()}
+        state += self._following.restore(stored, known, now)
+        for restored in restored_views:
             if isinstance(restored, StateChange):
                 state.append(restored)
                 alarm = restored.key.removeprefix(STATE_PREFIX)
                 if not self._alarms.has(alarm):
                     made.append(self._numbering.event(records.event("alarm_removed", alarm=alarm), now))
                 continue
-            notices.append(restored)
+            notices.append(replace(restored, report=self._following.mark(restored.alarm)))
             for switch in self._respond(restored, now):
                 writes.append(switch.write)
                 made.append(self._output_event(switch, "switched", now))
@@ -126,10 +135,13 @@ class Alarming:
         writes: list[Write] = []
         notices: list[Notice] = []
         for changed in changes:
-            text = records.alarm(changed.view, changed.change, *changed.note)
-            event = self._numbering.event(text, now, (changed.mono, changed.ts))
-            since = event.ts if changed.view.since == changed.ts else changed.view.since
-            view = replace(changed.view, since=since, seq=event.seq, run=self._plan.run)
+            state += self._following.note(changed.view, changed.change, now)
+            view = replace(changed.view, report=self._following.mark(changed.view.alarm))
+            event = self._numbering.event(
+                records.alarm(view, changed.change, *changed.note), now, (changed.mono, changed.ts)
+            )
+            since = event.ts if view.since == changed.ts else view.since
+            view = replace(view, since=since, seq=event.seq, run=self._plan.run)
             made.append(event)
             state.append(self._alarms.numbered(view, now))
             notices.append(view)
@@ -139,10 +151,15 @@ class Alarming:
         return Decision(tuple(made), tuple(state), tuple(writes), tuple(notices)) if made else Decision()
 
     def _respond(self, view: AlarmView, now: Moment) -> list[Switch]:
-        response_id = self._alarms.response(view.alarm)
-        if response_id is None:
-            return []
-        return self._outputs.respond(view, self._plan.responses[response_id], now.mono)
+        """What has to be switched because an alarm is as `view` says."""
+        responses, mono = self._plan.responses, now.mono
+        response_id, switches = self._alarms.response(view.alarm), []
+        if response_id is not None:
+            switches += self._outputs.respond(view.alarm, responses[response_id], mono, wanted=wants(view))
+        for step, called in self._plan.at_step.items():
+            calls = view.hidden is None and self._following.calls(view.alarm, step)
+            switches += self._outputs.respond(f"{view.alarm} {step}", responses[called], mono, wanted=calls)
+        return switches
 
     def _output_event(self, switch: Switch, result: str, now: Moment) -> Record:
         return self._numbering.event(records.output(switch.write, result, switch.why), now)

@@ -184,6 +184,10 @@ class Alarms:
         self._note_deadline(alarm)
         return self._covered(alarm, act.change, now.mono, now.ts, act.note)
 
+    def told(self, alarm_id: str, change: Change, note: Note, now: Moment) -> Changed:
+        """A change that is about who knows of an alarm: it leaves the alarm as it is."""
+        return Changed(self._alarms[alarm_id].view, change, now.mono, now.ts, note)
+
     def tell(self, alarm_id: str, trouble: Trouble | None, mono: float, ts: int) -> Changed | None:
         """What is known of one of the gateway's own alarms: it is raised, raised again, cleared, or left as it is."""
         alarm = self._alarms[alarm_id]

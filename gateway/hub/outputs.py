@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from math import inf
 from typing import NamedTuple
 
-from gateway.model import AlarmView, Reading, Reason, Value, Write
-from gateway.rules.responses import OutputPoint, Owners, Response, wants
+from gateway.model import Reading, Reason, Value, Write
+from gateway.rules.responses import OutputPoint, Owners, Response
 
 RETRY_S = 1.0
 """Seconds after which an output that did not take its value is written again."""
@@ -40,19 +40,19 @@ class Outputs:
         """When (monotonic) `due_retries` is next worth a call."""
         return min(self._retry_at.values()) if self._retry_at else inf
 
-    def respond(self, view: AlarmView, response: Response, mono: float) -> list[Switch]:
-        """What has to be written because an alarm that calls for `response` is as `view` says since `mono`."""
-        if wants(view):
-            self._owners.claim(view.alarm, response)
+    def respond(self, owner: str, response: Response, mono: float, *, wanted: bool) -> list[Switch]:
+        """What has to be written because `owner`, an alarm or a step of one, wants `response` since `mono` or not."""
+        if wanted:
+            self._owners.claim(owner, response)
         else:
-            self._owners.release(view.alarm)
+            self._owners.release(owner)
         switches = []
         for output in response.outputs:
-            wanted = self._owners.wanted(output, self._safe[output])
-            if wanted != self._wanted[output]:
-                self._wanted[output] = wanted
+            value = self._owners.wanted(output, self._safe[output])
+            if value != self._wanted[output]:
+                self._wanted[output] = value
                 self._written_at[output] = mono
-                switches.append(Switch(Write(*output, wanted), self._owners.why(output) or view.alarm))
+                switches.append(Switch(Write(*output, value), self._owners.why(output) or owner))
         return switches
 
     def failed(self, reading: Reading) -> list[Switch]:

@@ -9,7 +9,7 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from gateway import __version__
-from gateway.config.schema import Config, Device, Report
+from gateway.config.schema import Config, Device, Report, Reporting
 from gateway.config.schema import Rule as RuleOptions
 from gateway.config.schema import Term as TermOptions
 from gateway.config.targets import group, targets
@@ -24,8 +24,10 @@ from gateway.model import About, DeviceAbout, Point, RuleAbout, Value
 from gateway.refine.exception import Limit, Sending
 from gateway.refine.quality import Check
 from gateway.rules.condition import Above, AtLeast, Below, Changes, Condition, Equals, Outside, SilentFor, Term
+from gateway.rules.following import UNCONFIRMED_NEVER, Times
 from gateway.rules.hours import Hours, stretch
 from gateway.rules.judge import Rule
+from gateway.rules.lifecycle import Change
 from gateway.rules.responses import OutputPoint, Response
 from gateway.units import SAFETY_KINDS, Form
 
@@ -51,6 +53,8 @@ class Plan:
     watched: Mapping[str, Watched] = field(default_factory=dict)  # device -> what of it rules are about
     checks: Mapping[str, Mapping[str, Check]] = field(default_factory=dict)  # device -> point -> what is believed
     stuck_after_s: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # device -> point -> seconds
+    times: Times = UNCONFIRMED_NEVER  # by when a high alarm is confirmed, seen, reported
+    at_step: Mapping[Change, str] = field(default_factory=dict)  # the response to a report that is late
     boot: str = ""  # by which monotonic times of different runs can be compared; "": not known
 
 
@@ -82,6 +86,8 @@ def plan_of(config: Config, run: str, boot: str = "") -> Plan:
         limits={device_id: _limits(device, config.report) for device_id, device in config.devices.items()},
         own=(*_own(config), *alarms_of_watched(watched)),
         watched=watched,
+        times=_times(config),
+        at_step=_at_step(config.reporting),
         checks=pointplan.checks(config.devices),
         stuck_after_s=pointplan.stuck_after_s(config.devices),
         uplinks=tuple(config.uplinks),
@@ -148,6 +154,18 @@ def _rule(rule_id: str, options: RuleOptions, config: Config) -> Rule:
         response=options.response,
         text=options.text,
     )
+
+
+def _times(config: Config) -> Times:
+    said = config.reporting
+    confirms = any("confirm" in uplink.commands for uplink in config.uplinks.values())
+    confirm_s = said.confirm_within if confirms else None
+    return Times(confirm_s, said.re_alarm_after, said.escalate_after, said.report_within)
+
+
+def _at_step(said: Reporting) -> dict[Change, str]:
+    called = {Change.UNCONFIRMED: said.unconfirmed, Change.ESCALATED: said.escalated}
+    return {step: response for step, response in called.items() if response is not None}
 
 
 def _hours(name: str | None, config: Config) -> Hours | None:

@@ -25,6 +25,11 @@ class Change(StrEnum):
     UNSHELVED = "unshelved"
     OUT_OF_SERVICE = "out_of_service"
     IN_SERVICE = "in_service"
+    CONFIRMED = "confirmed"  # this and the following are about who knows of it (following.py)
+    UNCONFIRMED = "unconfirmed"
+    RE_ALARMED = "re_alarmed"
+    ESCALATED = "escalated"
+    REPORT_OVERDUE = "report_overdue"
 
 
 ACTIVE = frozenset({_S.UNACK_ACTIVE, _S.ACK_ACTIVE})

@@ -1,0 +1,114 @@
+"""The high alarms that somebody still has to confirm or to acknowledge, and the steps that are due.
+
+What is followed is stored under `follow/<alarm>` with the decision that changed it. After another boot the time that
+has passed is known by the wall clock; where that is not known either, the ten minutes begin anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from math import inf
+from typing import NamedTuple
+
+from gateway.model import AlarmState, AlarmView, Moment, Priority, StateChange, Trust
+from gateway.records import encode
+from gateway.rules.following import Followed, Times
+from gateway.rules.lifecycle import Change
+
+PREFIX = "follow/"
+_UNSEEN = frozenset({AlarmState.UNACK_ACTIVE, AlarmState.RTN_UNACK, AlarmState.LATCHED_UNACK})
+
+
+class Due(NamedTuple):
+    """A step that an alarm has come to."""
+
+    alarm: str
+    step: Change
+
+
+class Following:
+    """The alarms that are followed. Owned and changed by the hub alone; `elapse` is due at `wake` (monotonic s)."""
+
+    def __init__(self, times: Times, boot: str) -> None:
+        self._times = times
+        self._boot = boot
+        self._followed: dict[str, Followed] = {}
+        self.wake = inf
+
+    def note(self, view: AlarmView, change: Change, now: Moment) -> Iterator[StateChange]:
+        """An alarm has changed: the state to store."""
+        followed = self._followed.get(view.alarm)
+        if change is Change.RAISED and view.priority is Priority.HIGH and view.rule:
+            followed = followed or Followed(now.mono)
+        if followed is not None:
+            followed = followed._replace(
+                seen=view.state not in _UNSEEN or view.hidden is not None,
+                confirmed=followed.confirmed or change is Change.CONFIRMED,
+            )
+            yield from self._keep(view.alarm, followed, now)
+
+    def waits(self, alarm: str) -> bool:
+        """Whether an alarm waits for the platform's confirmation."""
+        followed = self._followed.get(alarm)
+        return followed is not None and not followed.confirmed
+
+    def mark(self, alarm: str) -> str:
+        """What is said of an alarm that is followed: the last step, or that it is confirmed; empty if neither."""
+        followed = self._followed.get(alarm)
+        if followed is None:
+            return ""
+        return followed.made[-1] if followed.made else Change.CONFIRMED if followed.confirmed else ""
+
+    def calls(self, alarm: str, step: Change) -> bool:
+        """Whether an alarm has come to a step, and is still there."""
+        followed = self._followed.get(alarm)
+        return followed is not None and followed.calls(step)
+
+    def elapse(self, mono: float) -> Iterator[Due]:
+        """The steps that are due; they count as made."""
+        for alarm, followed in list(self._followed.items()) if mono >= self.wake else ():
+            due = [step for at, step in followed.coming(self._times) if at <= mono]
+            if due:
+                self._followed[alarm] = followed._replace(made=(*followed.made, *due))
+                yield from (Due(alarm, step) for step in due)
+        self._set_wake()
+
+    def restore(self, stored: Mapping[str, str], known: Mapping[str, AlarmView], now: Moment) -> Iterator[StateChange]:
+        """What was followed in the run before, as far as its alarm is `known`; the state to remove."""
+        for key, text in stored.items():
+            alarm = key.removeprefix(PREFIX)
+            if not key.startswith(PREFIX) or alarm in self._followed:
+                continue
+            followed = self._recalled(text, now) if alarm in known else None
+            if followed is None:
+                yield StateChange(key, None)
+            else:
+                self._followed[alarm] = followed
+        self._set_wake()
+
+    def _keep(self, alarm: str, followed: Followed, now: Moment) -> Iterator[StateChange]:
+        if followed.over(self._times):
+            self._followed.pop(alarm, None)
+            yield StateChange(PREFIX + alarm, None)
+        else:
+            self._followed[alarm] = followed
+            since_ts = now.ts - round((now.mono - followed.since) * 1000)
+            kept = [followed.since, since_ts, self._boot, followed.confirmed, followed.seen, list(followed.made)]
+            yield StateChange(PREFIX + alarm, encode(kept))
+        self._set_wake()
+
+    def _recalled(self, text: str, now: Moment) -> Followed | None:
+        """What is followed as it was stored; None where the text is not one of ours."""
+        try:
+            since, since_ts, boot, confirmed, seen, made = json.loads(text)
+            passed_s = now.mono - float(since) if boot == self._boot and boot else (now.ts - int(since_ts)) / 1000
+            if not boot or boot != self._boot:
+                passed_s = max(0.0, passed_s) if now.trust is not Trust.UNSYNCED else 0.0
+            return Followed(now.mono - passed_s, bool(confirmed), bool(seen), tuple(Change(step) for step in made))
+        except (ValueError, TypeError):
+            return None
+
+    def _set_wake(self) -> None:
+        coming = (at for each in self._followed.values() for at, _ in each.coming(self._times))
+        self.wake = min(coming, default=inf)

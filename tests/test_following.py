@@ -1,0 +1,153 @@
+"""A high alarm is reported within ten minutes: what did not happen by its time is an event, and can be a response."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_hub import SIREN, Stepped, plan
+
+from gateway.model import AlarmView, PreviousRun, Recovered, Tick, Trust, Write
+from gateway.rules.following import Times
+from gateway.rules.lifecycle import Change
+from gateway.rules.responses import Response
+
+SMOKE = "any-smoke@smoke-1.smoke"
+CONFIRMED: dict[str, Any] = {"times": Times()}
+LAMP = SIREN._replace(device="lamp")
+
+
+def steps(hub: Stepped) -> list[str]:
+    """What became of the report, after the alarm was raised."""
+    changes = [event["change"] for event in hub.events() if event.get("alarm") == SMOKE]
+    return [change for change in changes if change not in {"raised", "cleared", "acknowledged", "reset"}]
+
+
+def pass_s(hub: Stepped, seconds: float) -> None:
+    """Time passes; the hub is woken when it wants to be."""
+    end = hub.mono + seconds
+    while hub.hub.wake <= end:
+        hub.tell(Tick(), max(0.0, hub.hub.wake - hub.mono))
+    hub.mono = end
+    hub.tell(Tick())
+
+
+def test_what_nobody_confirms_or_sees_is_told_step_by_step() -> None:
+    hub = Stepped(**CONFIRMED)
+    hub.read("smoke-1", smoke="alarm")
+    told: list[list[str]] = []
+    for seconds in (99, 2, 198, 2, 178, 2, 118, 2, 3600):
+        pass_s(hub, seconds)
+        told.append(steps(hub)[sum(map(len, told)) :])
+    assert told == [[], ["unconfirmed"], [], ["re_alarmed"], [], ["escalated"], [], ["report_overdue"], []]
+
+
+def test_a_platform_that_confirms_in_time_leaves_only_people_to_be_waited_for() -> None:
+    hub = Stepped(**CONFIRMED)
+    hub.read("smoke-1", smoke="alarm")
+    pass_s(hub, 50)
+    assert hub.command("confirm", alarm=SMOKE).result == "done"
+    pass_s(hub, 300)
+    assert steps(hub) == ["confirmed", "re_alarmed"]
+    hub.command("acknowledge", alarm=SMOKE)
+    pass_s(hub, 3600)
+    assert steps(hub) == ["confirmed", "re_alarmed"]
+    assert hub.command("confirm", alarm=SMOKE).detail == "this alarm waits for no confirmation"
+
+
+def test_where_no_platform_confirms_nothing_is_unconfirmed() -> None:
+    hub = Stepped()
+    hub.read("smoke-1", smoke="alarm")
+    pass_s(hub, 200)
+    assert steps(hub) == []
+    hub.command("acknowledge", alarm=SMOKE)
+    assert not [key for key in hub.stored if key.startswith("follow/")]
+
+
+def test_an_alarm_that_has_ended_is_still_to_be_seen_by_somebody() -> None:
+    hub = Stepped(**CONFIRMED)
+    hub.read("smoke-1", smoke="alarm")
+    hub.read("smoke-1", 10.0, smoke="normal")
+    pass_s(hub, 700)
+    assert steps(hub) == ["unconfirmed", "re_alarmed", "escalated", "report_overdue"]
+
+
+def test_an_alarm_that_is_not_high_is_not_followed() -> None:
+    hub = Stepped(**CONFIRMED)
+    hub.read("cold-1", temperature=0.0)
+    hub.read("cold-1", 61.0, temperature=0.0)
+    pass_s(hub, 200)
+    assert "unconfirmed" not in [event.get("change") for event in hub.events()]
+
+
+def test_what_is_unconfirmed_can_be_said_on_the_spot_until_it_is_confirmed() -> None:
+    hub = Stepped(
+        **CONFIRMED,
+        outputs={SIREN: "off", LAMP: "off"},
+        responses={**plan().responses, "call": Response("call", {LAMP: "on"})},
+        at_step={Change.UNCONFIRMED: "call"},
+    )
+    hub.read("smoke-1", smoke="alarm")
+    pass_s(hub, 99)
+    assert Write(*LAMP, "on") in hub.tell(Tick(), 2.0).writes
+    assert hub.ask("confirm", alarm=SMOKE).writes == (Write(*LAMP, "off"),)
+
+
+@pytest.mark.parametrize(
+    ("later_boot", "trust", "wait_s"),
+    [
+        ("b1", Trust.UNSYNCED, 40.0),  # one boot: monotonic time runs on
+        ("b2", Trust.SYNCED, 40.0),  # by wall time
+        ("b2", Trust.UNSYNCED, 100.0),  # nobody knows: it begins anew
+    ],
+)
+def test_a_restart_goes_on_where_it_was(later_boot: str, trust: Trust, wait_s: float) -> None:
+    before = Stepped(boot="b1", **CONFIRMED)
+    before.read("smoke-1", smoke="alarm")
+    pass_s(before, 50)
+    after = Stepped(recovered=False, trust=trust, boot=later_boot, **CONFIRMED)
+    after.mono = before.mono + 10.0
+    after.tell(Recovered("kept", PreviousRun("run1", 7, 99), before.stored))
+    pass_s(after, wait_s - 1)
+    assert steps(after) == []
+    pass_s(after, 2)
+    assert steps(after) == ["unconfirmed"]
+
+
+def test_what_was_told_before_a_restart_is_not_told_again() -> None:
+    before = Stepped(boot="b1", **CONFIRMED)
+    before.read("smoke-1", smoke="alarm")
+    pass_s(before, 310)
+    after = Stepped(recovered=False, boot="b1", **CONFIRMED)
+    after.mono = before.mono + 1.0
+    decision = after.tell(Recovered("kept", PreviousRun("run1", 7, 99), before.stored))
+    views = [notice for notice in decision.notices if isinstance(notice, AlarmView) and notice.alarm == SMOKE]
+    assert [view.report for view in views] == ["re_alarmed"]
+    pass_s(after, 400)
+    assert steps(after) == ["escalated", "report_overdue"]
+
+
+TIMES = {"unconfirmed": 100, "re_alarmed": 300, "escalated": 480, "report_overdue": 600}
+
+
+@given(st.one_of(st.none(), st.integers(1, 700)), st.one_of(st.none(), st.integers(1, 700)))
+def test_every_step_is_made_exactly_if_nobody_was_there_before(confirmed: int | None, seen: int | None) -> None:
+    hub = Stepped(**CONFIRMED)
+    hub.read("smoke-1", smoke="alarm")
+    acts: list[tuple[float, str]] = sorted(
+        (at + 0.5, name) for at, name in ((confirmed, "confirm"), (seen, "acknowledge")) if at is not None
+    )
+    passed = 0.0
+    for at, name in acts:
+        pass_s(hub, at - passed)
+        passed = at
+        hub.command(name, alarm=SMOKE)
+    pass_s(hub, 800 - passed)
+    by: dict[str, Any] = {
+        "unconfirmed": confirmed,
+        **dict.fromkeys(("re_alarmed", "escalated", "report_overdue"), seen),
+    }
+    expected = {step for step, at in TIMES.items() if by[step] is None or by[step] + 0.5 > at}
+    assert set(steps(hub)) - {"confirmed"} == expected
