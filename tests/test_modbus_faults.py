@@ -6,12 +6,16 @@ pty, on RTU over TCP and on Modbus TCP, as far as it can happen there.
 
 from __future__ import annotations
 
+import os
 import re
 import select
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import pytest
 from modbus_responder import (
@@ -32,7 +36,7 @@ from modbus_responder import (
     rtu,
     silent,
 )
-from modbus_scene import TIMEOUT_S, WIRES, Scene, WireName, fault_of, read_is_right, scene
+from modbus_scene import TIMEOUT_S, WIRES, Scene, WireName, fault_of, read_is_right, registers_of, scene, tcp_part
 
 from gateway.driver import Table
 from gateway.errors import LinkDown, NoReply, Refused
@@ -133,6 +137,13 @@ HARMLESS = (
 )
 
 
+def answer_once(connection: socket.socket, framing: Literal["rtu", "tcp"]) -> None:
+    """The reply to one request for one register: 42."""
+    request = connection.recv(260)
+    pdu = b"\x03\x02\x00\x2a"
+    connection.sendall(rtu(1, pdu) if framing == "rtu" else mbap(int.from_bytes(request[:2]), 1, pdu))
+
+
 def on_each_wire(rows: tuple[Row, ...]) -> list[object]:
     return [pytest.param(wire, row, id=f"{row.what} - {wire}") for row in rows for wire in row.wires]
 
@@ -224,6 +235,29 @@ def test_a_connection_that_ends_under_the_next_request_too_is_down(at: Scene) ->
     assert fault_of(lambda: at.registers.read(1, Table.HOLDING, 0, 4)) == "disconnected"
     with pytest.raises(LinkDown, match="gone"):
         at.registers.read(1, Table.HOLDING, 0, 4)
+
+
+@pytest.mark.parametrize("framing", ["rtu", "tcp"])
+def test_a_peer_that_takes_nothing_any_more_costs_one_poll(framing: Literal["rtu", "tcp"]) -> None:
+    """Like one behind a cable that was pulled and plugged in elsewhere: it acknowledges nothing of this connection."""
+    with socket.socket() as listener, ExitStack() as later:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # the least that the kernel has
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        peer = TcpPeer("io1", tcp_part(listener.getsockname()[1], rtu=framing == "rtu", timeout_s=0.6))
+        peer.open()
+        later.callback(peer.close)
+        registers = registers_of(peer)
+        for connection in range(2):
+            accepted = later.enter_context(listener.accept()[0])
+            answering = threading.Thread(target=answer_once, args=(accepted, framing))
+            answering.start()
+            assert list(registers.read(1, Table.HOLDING, 100, 1)) == [42]
+            answering.join()
+            if connection == 0:
+                os.write(peer.watched[0], bytes(100_000))  # more than it has room for, and it reads no more
+                assert fault_of(lambda: registers.read(1, Table.HOLDING, 100, 1)) == "disconnected"
+                peer.prepare()
 
 
 @pytest.mark.parametrize("wire", SOCKETS)

@@ -2,12 +2,15 @@
 
 - A peer that closes an idle Modbus connection (many do, after a minute), or that has forgotten it, has not gone: the
   next exchange connects again, and only when that fails is the link down.
-- A connection whose peer has vanished without a word is noticed by what it does not acknowledge, or by keepalive.
+- A connection whose peer has vanished without a word is noticed by what it does not acknowledge, or by keepalive. A
+  request that is not acknowledged when its reply is due ends it at once, so that the next one connects again.
 """
 
 from __future__ import annotations
 
+import fcntl
 import socket
+import termios
 import time
 from collections.abc import Sequence
 
@@ -18,6 +21,7 @@ from gateway.links.foresight import Foresight
 from gateway.links.port import Pace, Tap, Wire
 
 _UNACKNOWLEDGED_MS = 5_000  # what was sent and is not acknowledged for so long ends the connection
+_ACKNOWLEDGES_S = 0.5  # a peer that lives has acknowledged by then: stacks put it off for 0.25 s at most
 _IDLE_S, _PROBE_S, _PROBES = 30, 5, 3  # an idle connection is probed, and given up after 45 s
 _GONE = "the peer closed the connection or is unreachable: check its power, the network and how many clients it takes"
 
@@ -30,7 +34,7 @@ class TcpPeer:
         self._peer = peer
         self._socket: socket.socket | None = None
         self._wire = Wire(self._name, _GONE)
-        self.write, self.receive, self.noise = self._wire.write, self._wire.receive, self._wire.noise
+        self.write, self.noise = self._wire.write, self._wire.noise
         self._asks = True  # Modbus: the peer speaks only when asked
 
     @property
@@ -107,6 +111,18 @@ class TcpPeer:
             self.wait(0.0)
         if self._socket is None:
             self.open()
+
+    def receive(self, until: float) -> bytes:
+        """What has arrived, waiting for it until `until`; empty only when nothing came by then. Raises LinkDown."""
+        data = self._wire.receive(until)
+        if not data and until >= self._wire.last + _ACKNOWLEDGES_S and self._is_unheard():
+            raise LinkDown(f"{self._name}: the peer does not acknowledge what is sent", _GONE)
+        return data
+
+    def _is_unheard(self) -> bool:
+        """Whether something that was sent has not been acknowledged yet."""
+        waiting = fcntl.ioctl(self._wire.watched[0], termios.TIOCOUTQ, bytes(4))  # SIOCOUTQ, of a socket
+        return any(waiting)
 
     def renew(self) -> bool:
         """Close the connection, which has ended; `prepare` connects again."""
