@@ -96,6 +96,11 @@ def test_check_says_which_settings_commands_may_write(tmp_path: Path, capsys: py
             ":7:108: devices.cold-1.settings: IR33 has no 'probe1' there, but setpoint",
         ),
         (
+            "settings: [setpoint]",
+            "settings: [setpoint], points: {setpoint: {calibration: {offset: 1}}}",
+            ":7:140: devices.cold-1.points.setpoint.calibration: a setting is written and read as it is, and is not",
+        ),
+        (
             "profile: mh-z19",
             "profile: mhz19",
             ":8:52: devices.air.profile: there is no profile mhz19 in the folder profiles/frames; did you mean mh-z19?",

@@ -45,6 +45,9 @@ def _check(draft: Draft, where: Where, point: Point, part: PointPart) -> None:
         draft.tree.blame((*where, "range"), told)
     if part.calibration is not None and point.form is Form.COUNTER:
         draft.tree.blame_key((*where, "calibration"), "a counter counts, and is not calibrated; leave calibration out")
+    if part.calibration is not None and point.writable and point.form in NUMBERS:
+        told = "a setting is written and read as it is, and is not calibrated; leave calibration out"
+        draft.tree.blame_key((*where, "calibration"), told)
 
 
 def _check_form(draft: Draft, where: Where, form: Form, part: PointPart | KindPart) -> None:
