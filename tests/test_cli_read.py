@@ -176,6 +176,13 @@ def test_a_port_that_is_not_there_is_said(scene: Scene, capsys: pytest.CaptureFi
     assert f"sitewarden: there is no port {scene.bus.path}" in capsys.readouterr().err
 
 
+def test_a_state_directory_without_a_daemon_is_said(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["read", "meter-1", "--state", "nowhere"]) == FAILED
+    expected = "no daemon is running with nowhere (start it: sitewarden run; or name its folder: --state DIR)"
+    assert capsys.readouterr().err == f"sitewarden: {expected}\n"
+    assert not scene.bus.asked
+
+
 # ---------------------------------------------------------------- beside a daemon
 
 
@@ -206,7 +213,7 @@ def test_beside_a_daemon_the_question_goes_through_it(scene: Scene, capsys: pyte
         assert main(["read", "meter-1", "--state", str(daemon.state)]) == FAILED
         assert "unit 1: no answer within 100 ms (check that it has power" in capsys.readouterr().out
         assert main(["read", "meter-9", "--state", str(daemon.state)]) == FAILED
-        hint = "it has: meter-1, meter-2, meter-3, door-1, siren"
+        hint = "it has: meter-1, meter-2, meter-3, door-1, siren; --config FILE reads another"
         assert capsys.readouterr().err == f"sitewarden: the running daemon has no device meter-9 ({hint})\n"
         daemon.stop()
         told_events = events(daemon)

@@ -83,7 +83,10 @@ def _found(args: argparse.Namespace) -> Found:
 def _of_daemon(name: str, state_dir: Path, status: Mapping[str, Any]) -> Found:
     devices = {it["device"]: it for it in status["about"]["devices"]}
     if name not in devices:
-        raise SitewardenError(f"the running daemon has no device {name}", f"it has: {', '.join(devices) or 'none'}")
+        raise SitewardenError(
+            f"the running daemon has no device {name}",
+            f"it has: {', '.join(devices) or 'none'}; --config FILE reads another",
+        )
     device = devices[name]
     points = tuple(_point(it) for it in device["points"])
     head = f"{name}: {device['driver']} on link {device['link']}, through the running daemon"
