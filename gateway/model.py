@@ -625,6 +625,21 @@ class AlarmView:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmLoad:
+    """How many alarms people have and get; those that are hidden count only as such."""
+
+    active: int
+    unacknowledged: int
+    stale: tuple[str, ...]  # active for more than a day
+    chattering: tuple[str, ...]
+    shelved: int
+    out_of_service: int
+    last_10_min: int  # new ones
+    flood: bool  # more than ten of these, and not fewer than five since
+    most_in_a_day: tuple[tuple[str, int], ...]  # which came most often in this run's last day, and how often
+
+
+@dataclass(frozen=True, slots=True)
 class HealthReport:
     """All rooms at one moment, published each minute and not journaled."""
 
@@ -637,6 +652,7 @@ class HealthReport:
     uplinks: tuple[UplinkHealth, ...]
     counts: Mapping[str, int]  # the hub's own: facts, readings, events, not_stored, ...
     certificates: tuple[Certificate, ...] = ()
+    alarms: AlarmLoad | None = None
 
 
 class Correction(NamedTuple):

@@ -20,6 +20,7 @@ from uplink_scene import ABOUT, ROOT, RUN, TS, alarm, reading
 from gateway import records
 from gateway.hub.timekeeping import Era, Settled
 from gateway.model import (
+    AlarmLoad,
     AlarmState,
     Command,
     DeviceBack,
@@ -188,6 +189,9 @@ def test_status_about_alarm_and_reply_validate() -> None:
 def test_health_validates_before_and_after_the_rooms_have_spoken() -> None:
     report = HealthReport(TS, Trust.UNSYNCED, RUN, 1.5, (), None, (), {})
     check("health", contract.health(report))
+    load = AlarmLoad(1, 1, ("warm",), ("warm",), 0, 1, 12, True, (("any-smoke@smoke-1.smoke", 3),))
+    told = check("health", contract.health(replace(report, alarms=load)))
+    assert told["alarms"]["most_in_a_day"] == {"any-smoke@smoke-1.smoke": 3}
     cold = DeviceHealth("cold-1", "ok", 5, {"silent": 1}, 12.34, 7, 11.11, 22.22, 1.0, 1.0004)
     link = LinkHealth("bus1", True, (cold, DeviceHealth("x", "lost")), requests=7, failures={"silent": 1}, load=0.12345)
     journal = JournalHealth("ok", 10, 4096, 0, 3, {"platform": 4}, 0)

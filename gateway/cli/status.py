@@ -53,6 +53,7 @@ def lines(status: dict[str, Any]) -> Iterable[str]:
     )
     yield ""
     yield from alarm_table(status["alarms"])
+    yield from _alarm_load(health["alarms"])
     yield ""
     yield from table(("POINT", "VALUE", "AGE", "QUALITY", "ZONE"), map(_point_row, status["points"]), "no points")
     yield ""
@@ -135,6 +136,18 @@ def value_text(value: object, unit: str) -> str:
 def alarm_table(alarms: Iterable[dict[str, Any]]) -> Iterable[str]:
     """The alarms that stand, or are hidden."""
     return table(("ALARM", "STATE", "PRIORITY", "SINCE", "WHAT"), map(_alarm_row, alarms), "no alarms")
+
+
+def _alarm_load(load: dict[str, Any] | None) -> Iterable[str]:
+    """What of the load of alarms is worth a line."""
+    if load is None:
+        return
+    if load["flood"]:
+        yield f"a flood: {load['last_10_min']} new alarms in the last 10 minutes"
+    if load["stale"]:
+        yield f"stale, active for more than a day: {', '.join(load['stale'])}"
+    if load["most_in_a_day"]:
+        yield "most often in a day: " + ", ".join(f"{alarm} {count} x" for alarm, count in load["most_in_a_day"])
 
 
 def _alarm_row(alarm: dict[str, Any]) -> tuple[object, ...]:

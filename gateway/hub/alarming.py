@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from gateway import records
 from gateway.hub.acts import done
+from gateway.hub.alarmload import AlarmCounter
 from gateway.hub.alarms import STATE_PREFIX, Alarms, Changed
 from gateway.hub.following import Following
 from gateway.hub.numbering import Numbering
@@ -17,6 +18,7 @@ from gateway.hub.outputs import Outputs, Switch
 from gateway.hub.own import Troubles
 from gateway.hub.plan import Plan
 from gateway.model import (
+    AlarmLoad,
     AlarmsKnown,
     AlarmView,
     Command,
@@ -42,6 +44,7 @@ class Alarming:
         self._numbering = numbering
         self._alarms = Alarms(plan.rules, plan.responses, now, plan.own, plan.boot)
         self._outputs = Outputs(plan.outputs)
+        self._counter = AlarmCounter()
         self._following = Following(plan.times, plan.boot)
         self._reporters = {device: Reporter(limits, plan.every_s[device]) for device, limits in plan.limits.items()}
 
@@ -59,6 +62,10 @@ class Alarming:
     def outputs(self) -> dict[str, str]:
         """`device.point` -> what the output should be."""
         return self._outputs.wanted()
+
+    def load(self, now: Moment) -> AlarmLoad:
+        """How many alarms people have and get."""
+        return self._counter.figures(self.standing, now.mono, now.ts)
 
     def take(self, reading: Reading, now: Moment) -> Decision:
         """What of a reading is recorded, and what follows from it."""
@@ -135,6 +142,8 @@ class Alarming:
         writes: list[Write] = []
         notices: list[Notice] = []
         for changed in changes:
+            if changed.change is Change.RAISED and changed.view.hidden is None:
+                self._counter.raised(changed.view.alarm, changed.mono)
             state += self._following.note(changed.view, changed.change, now)
             view = replace(changed.view, report=self._following.mark(changed.view.alarm))
             event = self._numbering.event(

@@ -352,7 +352,7 @@ class Hub:
         return Decision()
 
     def _report(self, now: Moment) -> HealthReport:
-        return self._reporting.report(self._readings, self._certificates.all, now)
+        return self._reporting.report(self._readings, self._certificates.all, self._alarming.load(now), now)
 
     def _stopping(self, fact: Stopping, now: Moment) -> Decision:
         made = [] if self.started else [self._started_event(Recovered("unknown", None, {}), now)]

@@ -11,13 +11,12 @@ from collections.abc import Iterator, Mapping
 from math import inf
 from typing import NamedTuple
 
-from gateway.model import AlarmState, AlarmView, Moment, Priority, StateChange, Trust
+from gateway.model import AlarmView, Moment, Priority, StateChange, Trust
 from gateway.records import encode
 from gateway.rules.following import Followed, Times
-from gateway.rules.lifecycle import Change
+from gateway.rules.lifecycle import UNSEEN, Change
 
 PREFIX = "follow/"
-_UNSEEN = frozenset({AlarmState.UNACK_ACTIVE, AlarmState.RTN_UNACK, AlarmState.LATCHED_UNACK})
 
 
 class Due(NamedTuple):
@@ -43,7 +42,7 @@ class Following:
             followed = followed or Followed(now.mono)
         if followed is not None:
             followed = followed._replace(
-                seen=view.state not in _UNSEEN or view.hidden is not None,
+                seen=view.state not in UNSEEN or view.hidden is not None,
                 confirmed=followed.confirmed or change is Change.CONFIRMED,
             )
             yield from self._keep(view.alarm, followed, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.hub.numbering import Numbering
-from gateway.model import Certificate, HealthReport, JournalHealth, Lane, LinkHealth, Moment, UplinkHealth
+from gateway.model import AlarmLoad, Certificate, HealthReport, JournalHealth, Lane, LinkHealth, Moment, UplinkHealth
 
 
 class Reporting:
@@ -31,7 +31,9 @@ class Reporting:
         else:
             self._journal = fact
 
-    def report(self, readings: int, certificates: tuple[Certificate, ...], now: Moment) -> HealthReport:
+    def report(
+        self, readings: int, certificates: tuple[Certificate, ...], alarms: AlarmLoad, now: Moment
+    ) -> HealthReport:
         """All of it at this moment; `readings`: how many came in this run."""
         numbering = self._numbering
         return HealthReport(
@@ -50,4 +52,5 @@ class Reporting:
                 "dropped": numbering.dropped,
             },
             certificates=certificates,
+            alarms=alarms,
         )

@@ -35,6 +35,9 @@ class Change(StrEnum):
 ACTIVE = frozenset({_S.UNACK_ACTIVE, _S.ACK_ACTIVE})
 """States in which the condition is true."""
 
+UNSEEN = frozenset({_S.UNACK_ACTIVE, _S.RTN_UNACK, _S.LATCHED_UNACK})
+"""States that wait for an acknowledgement."""
+
 _NEXT: dict[tuple[AlarmState, Change], AlarmState] = {
     (_S.NORMAL, Change.RAISED): _S.UNACK_ACTIVE,
     (_S.UNACK_ACTIVE, Change.ACKNOWLEDGED): _S.ACK_ACTIVE,

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 
 from gateway.model import (
     About,
+    AlarmLoad,
     AlarmView,
     Calibration,
     Certificate,
@@ -247,7 +248,23 @@ def health(report: HealthReport) -> bytes:
         "counts": dict(report.counts),
         "certificates": [_certificate(certificate) for certificate in report.certificates],
     }
+    if report.alarms is not None:
+        fields["alarms"] = _alarm_load(report.alarms)
     return _bytes(encode(fields))
+
+
+def _alarm_load(load: AlarmLoad) -> Json:
+    return {
+        "active": load.active,
+        "unacknowledged": load.unacknowledged,
+        "stale": list(load.stale),
+        "chattering": list(load.chattering),
+        "shelved": load.shelved,
+        "out_of_service": load.out_of_service,
+        "last_10_min": load.last_10_min,
+        "flood": load.flood,
+        "most_in_a_day": dict(load.most_in_a_day),
+    }
 
 
 def _certificate(certificate: Certificate) -> Json:
