@@ -77,7 +77,7 @@ def test_registers_of_any_unit_are_read_between_the_polls_with_the_bytes_that_pa
     received = b"".join(it.data for it in given.passed if not it.sent)
     assert sent == request(FOUR)
     assert received == rtu(7, answer(7, request(FOUR)[1:-2]))
-    assert 0 < given.took_s < 0.1
+    assert 0 < given.took_s < 1.0
     assert before < given.passed[0].mono <= given.passed[-1].mono < time.monotonic()
 
 
@@ -138,7 +138,7 @@ def test_questions_to_a_silent_unit_leave_the_polls_their_pace(bus: RtuDevices, 
     assert 2 <= asked <= lasted / (5 * TIMEOUT_S) + 1, "a fifth of the time at most"
     readings = [fact for fact in told.all() if isinstance(fact, Reading) and fact.mono > began]
     assert not any(reading.bad for reading in readings)
-    assert len(readings) >= lasted / EVERY_S - 2
+    assert len(readings) >= 0.8 * lasted / EVERY_S - 2, "a busy machine costs some"
 
 
 def test_a_question_waits_while_polls_are_due_and_then_goes_before_one(line: Link) -> None:
@@ -146,7 +146,7 @@ def test_a_question_waits_while_polls_are_due_and_then_goes_before_one(line: Lin
         told.good("busy-3")
         began = time.monotonic()
         assert Asked(told, FOUR).answer.fault is None
-        assert PATIENCE_S <= time.monotonic() - began < PATIENCE_S + 0.5
+        assert PATIENCE_S <= time.monotonic() - began < PATIENCE_S + 2.0
 
 
 def test_a_safety_poll_never_waits_for_a_question(line: Link) -> None:
