@@ -52,9 +52,12 @@ class Corrections:
     def of(self, row: Row) -> Row:
         """The row as it is to be sent: with its time corrected and marked as estimated, where its clock was wrong."""
         record = row.record
-        if record.trust in DOUBTFUL:
-            for correction in self._by_run.get(row.run, ()):
-                if record.mono_ms <= correction.until_mono_ms:
-                    ts = record.mono_ms + correction.offset_ms
-                    return row._replace(record=record._replace(ts=ts, trust=Trust.ESTIMATED))
-        return row
+        ts = self.time_of(row.run, record.trust, record.mono_ms)
+        return row if ts is None else row._replace(record=record._replace(ts=ts, trust=Trust.ESTIMATED))
+
+    def time_of(self, run: str, trust: str, mono_ms: int) -> int | None:
+        """When a record of this run was really made (UTC ms); None where there is nothing to correct."""
+        for correction in self._by_run.get(run, ()) if trust in DOUBTFUL else ():
+            if mono_ms <= correction.until_mono_ms:
+                return mono_ms + correction.offset_ms
+        return None

@@ -35,6 +35,7 @@ COMMANDS = {
     "read": "ask one device now, beside a running daemon or without one",
     "status": "show devices, points, alarms and backlog of the running daemon",
     "journal": "look into the journal: status, tail, gaps, verify, export, backup, restore",
+    "replay": "try rules on what the journal holds: which alarms would have come and gone",
     "alarms": "show the alarms: those that stand, and those that are shelved or out of service",
     "ack": "acknowledge an alarm",
     "reset": "reset a latched alarm whose cause is over",
@@ -61,6 +62,11 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Which configuration, and values of it that are set from outside."""
     file = f"a YAML file or a folder of them; default: ./sitewarden.yaml if it is there, else {SYSTEM_CONFIG}"
     parser.add_argument("config", nargs="?", type=Path, default=None, help=file)
+    add_setting_argument(parser)
+
+
+def add_setting_argument(parser: argparse.ArgumentParser) -> None:
+    """Values of a configuration that are set from outside."""
     parser.add_argument(
         "--set",
         action="append",

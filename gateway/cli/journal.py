@@ -9,19 +9,17 @@ import argparse
 import re
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from gateway.cli import FAILED, OK, default_state_dir
 from gateway.cli.journal_export import Wanted, export
 from gateway.cli.journal_tail import follow, gaps, tail, time_text
+from gateway.cli.moments import TIME_HINT, moment
 from gateway.cli.progress import Bar
 from gateway.cli.status import duration, known, table
 from gateway.config.schema import Storage
-from gateway.config.written import seconds
 from gateway.errors import CannotCreate, SitewardenError
 from gateway.journal import copies, inspection
 from gateway.journal.chain import Head
@@ -31,7 +29,6 @@ from gateway.journal.verify import verify
 from gateway.model import SENT_LANES, Lane
 
 _FOR_EVER = 1 << 62
-_TIME_HINT = "write 24h or 7d (ago), 2026-11-22, or 2026-11-22T08:30 (UTC, unless it says +08:00)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,8 +87,8 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("csv", "jsonl"), default="csv", help="default: csv")
     lanes = "telemetry: all readings, also those that are not sent (default)"
     parser.add_argument("--lane", choices=list(map(str, SENT_LANES)), default="telemetry", help=lanes)
-    parser.add_argument("--from", dest="from_ts", type=_time, default=0, metavar="T", help=_TIME_HINT)
-    parser.add_argument("--to", dest="to_ts", type=_time, default=_FOR_EVER, metavar="T", help="up to, not including")
+    parser.add_argument("--from", dest="from_ts", type=moment, default=0, metavar="T", help=TIME_HINT)
+    parser.add_argument("--to", dest="to_ts", type=moment, default=_FOR_EVER, metavar="T", help="up to, not including")
     parser.add_argument("--device", default="", metavar="D", help="only of this device")
     parser.add_argument("--point", default="", metavar="P", help="only this point")
     parser.add_argument("-o", "--output", type=Path, default=None, metavar="FILE", help="default: standard output")
@@ -210,7 +207,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     if args.from_ts >= args.to_ts:
-        raise SitewardenError("--from is not before --to", _TIME_HINT)
+        raise SitewardenError("--from is not before --to", TIME_HINT)
     wanted = Wanted(Lane(args.lane), args.from_ts, args.to_ts, args.device, args.point)
     count = export(_path(args), wanted, args.format, args.output)
     where = f" to {args.output}" if args.output is not None else ""
@@ -245,17 +242,6 @@ def _restore(args: argparse.Namespace) -> int:
 
 
 # ---------------------------------------------------------------- what is written on the command line
-
-
-def _time(written: str) -> int:
-    """UTC ms of a time in ISO 8601, or of a duration ago; argparse makes a message of the error."""
-    try:
-        if re.fullmatch(r"[0-9.]+\s?[a-z]+", written):
-            return round((time.time() - seconds(written)) * 1000)
-        moment = datetime.fromisoformat(written)
-        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError) as error:
-        raise argparse.ArgumentTypeError(f"{written!r} is no time; {_TIME_HINT}") from error
 
 
 def _count(written: str) -> int:

@@ -54,7 +54,7 @@ class Wanted:
 def export(path: Path, wanted: Wanted, form: str, target: Path | None) -> int:
     """Write the wanted records of the journal at `path` to `target` (None: standard output); how many lines."""
     bar = Bar("exporting", drawn=None if target is not None or not sys.stdout.isatty() else False)
-    with bar, _output(path, target) as out:
+    with bar, output(path, target) as out:
         columns, rows = COLUMNS[wanted.lane], _rows(path, wanted, bar)
         count = _write_csv(out, columns, rows) if form == "csv" else _write_lines(out, columns, rows)
         if not count and (wanted.device or wanted.point):
@@ -148,7 +148,8 @@ def _unknown(what: str, there: Iterable[str]) -> SitewardenError:
 
 
 @contextmanager
-def _output(path: Path, target: Path | None) -> Iterator[TextIO]:
+def output(path: Path, target: Path | None) -> Iterator[TextIO]:
+    """The file `target`, which is there when it is whole; made of what is at `path`. None: standard output."""
     if target is None:
         yield sys.stdout
         sys.stdout.flush()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from gateway.correction import PREFIX, Corrections, recalled
 from gateway.errors import JournalDown
 from gateway.journal import chaining, enrolment, opening, shaping
 from gateway.journal import reading as rows
@@ -74,6 +75,13 @@ class LaneSummary(NamedTuple):
     newest_ts: int | None
 
 
+class Clocks(NamedTuple):
+    """What is known of the clocks of the runs: in which boot each ran ("": not known), and what they were off by."""
+
+    boots: Mapping[str, str]
+    corrections: Corrections
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What a journal's files say; `backlog` counts the rows that an uplink has not acknowledged, as stored."""
@@ -107,6 +115,17 @@ def summary(path: Path) -> Summary:
         end = chaining.recall(db)
     backlog = {name: ledger.backlog(name) for name in names}
     return Summary(ledger.runs, lanes, backlog, open_gaps, end.head if end else START, files(path))
+
+
+def clocks(path: Path) -> Clocks:
+    """What the journal at `path` knows of the clocks of its runs."""
+    corrections = Corrections()
+    with reading(path) as db:
+        boots = dict(db.execute("SELECT run, boot FROM runs"))
+        state = dict(db.execute("SELECT key, text FROM state WHERE key LIKE ?", (f"{PREFIX}%",)))
+    for _, correction in recalled(state):
+        corrections.learn(correction)
+    return Clocks(boots, corrections)
 
 
 def files(path: Path) -> dict[str, int]:

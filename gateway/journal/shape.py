@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 _BEFORE, _BETWEEN = ["{", "device", ":"], [",", "values", ":{"]
+_DECODE = json.JSONDecoder().raw_decode  # half the time of json.loads, which looks for white space first
 _FIRST = 7  # the first name among the parts between quotes
 
 
@@ -64,6 +66,21 @@ def unpacked(shape: Shape, text: str) -> str:
         raise ValueError(f"{text!r} has not the shape {shape}")
     told = ",".join([f'"{point}":{value}' for point, value in zip(shape.points, places, strict=True) if value])
     return f'{{"device":"{shape.device}","values":{{{told}}}}}'
+
+
+def numbers(shape: Shape, text: str) -> dict[str, float]:
+    """The values that were packed, by point. Raises ValueError where this is none that had this shape."""
+    if text[:1] != "[":
+        raise ValueError(f"{text!r} has not the shape {shape}")
+    there: Sequence[str] = shape.points
+    if ",," in text or text[1:2] == "," or text[-2:-1] == ",":
+        places = text[1:-1].split(",")
+        there = [point for point, value in zip(shape.points, places, strict=True) if value]
+        text = f"[{','.join(value for value in places if value)}]"
+    values, end = _DECODE(text)
+    if end != len(text):
+        raise ValueError(f"there is more behind {text[:end]!r}")
+    return dict(zip(there, values, strict=True))
 
 
 class Order:
