@@ -31,6 +31,7 @@ class Target(NamedTuple):
     point: str
     zone: str
     kind: str = ""  # of the point
+    patience_s: float = 0.0  # how long a good value may be missing before the point is unknown
 
 
 @dataclass(slots=True, eq=False)

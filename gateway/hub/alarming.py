@@ -67,11 +67,11 @@ class Alarming:
         """How many alarms people have and get."""
         return self._counter.figures(self.standing, now.mono, now.ts)
 
-    def take(self, reading: Reading, now: Moment) -> Decision:
-        """What of a reading is recorded, and what follows from it."""
+    def take(self, reading: Reading, heard: Callable[[str, str], float], now: Moment) -> Decision:
+        """What of a reading is recorded, and what follows from it; `heard`: when a point had its last good value."""
         made: list[Record] = []
         reporter = self._reporters.get(reading.device)
-        changes = self._alarms.take(reading)
+        changes = self._alarms.take(reading, heard)
         self._urge(changes)
         if reporter is not None:
             made += self._numbering.readings(reporter.worth(reading), now)

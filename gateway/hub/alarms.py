@@ -26,6 +26,10 @@ STATE_PREFIX = "alarm/"
 _NUMBER = (float, int)  # by itself, since `float | int` in the loop is made anew for each value
 
 
+def _never(_device: str, _point: str) -> float:
+    return -inf
+
+
 class Changed(NamedTuple):
     """An alarm's transition at the monotonic time `mono` (seconds), which is `ts` (UTC ms), before it is numbered."""
 
@@ -67,8 +71,8 @@ class Alarms:
         self._turn = _next_minute(now) if self._by_hours else inf
         self.wake = self._next_deadline()
 
-    def take(self, reading: Reading) -> list[Changed]:
-        """The transitions that follow from a reading."""
+    def take(self, reading: Reading, heard: Callable[[str, str], float] = _never) -> list[Changed]:
+        """The transitions that follow from a reading; `heard`: when (monotonic s) a point had its last good value."""
         changes: list[Changed] = []
         of_device = self._by_device.get(reading.device)
         if of_device is None:
@@ -84,25 +88,28 @@ class Alarms:
                 if change is not None:
                     changes.append(self._change(alarm, change, reading.mono, reading.ts, value))
         if reading.bad:
-            self._take_bad(of_device, reading)
+            self._take_bad(of_device, reading, heard)
         if of_device.groups:
-            changes += self._take_groups(of_device, reading)
+            changes += self._take_groups(of_device, reading, heard)
         return changes
 
-    def _take_bad(self, of_device: OfDevice, reading: Reading) -> None:
-        for name, reason in reading.bad.items():
-            if reason is Reason.TOO_FAST:
-                continue  # the next reading decides, and a delay that is running is not begun anew by a disturbance
+    def _take_bad(self, of_device: OfDevice, reading: Reading, heard: Callable[[str, str], float]) -> None:
+        for name in reading.bad:
             for alarm in of_device.all.get(name, ()):
-                alarm.live(unknown(alarm.rule, alarm.life))
+                if not _is_disturbance(alarm, name, reading, heard):
+                    alarm.live(unknown(alarm.rule, alarm.life))
 
-    def _take_groups(self, of_device: OfDevice, reading: Reading) -> Iterator[Changed]:
+    def _take_groups(
+        self, of_device: OfDevice, reading: Reading, heard: Callable[[str, str], float]
+    ) -> Iterator[Changed]:
         """The transitions of alarms on several points."""
         concerned = {}
         for name, terms in of_device.groups.items():
-            if name not in reading.values and reading.bad.get(name, Reason.TOO_FAST) is Reason.TOO_FAST:
+            if name not in reading.values and name not in reading.bad:
                 continue
             for group, number in terms:
+                if name in reading.bad and _is_disturbance(group.alarm, name, reading, heard):
+                    continue
                 group.take(number, reading.values.get(name))
                 concerned[group.alarm.target.alarm] = group.alarm, group.verdict, reading.values.get(name)
         for alarm, verdict, value in concerned.values():
@@ -264,6 +271,20 @@ class Alarms:
 
     def _next_deadline(self) -> float:
         return min(self._turn, min(map(_deadline, self._alarms.values()), default=inf))
+
+
+def _is_disturbance(alarm: Alarm, point: str, reading: Reading, heard: Callable[[str, str], float]) -> bool:
+    """Whether a bad value says nothing yet about an alarm that does not stand.
+
+    A delay that is running is not begun anew by a lost poll: on a bus that loses one in fifty, an excursion would never
+    be an alarm. What does not come for longer is unknown (unheard.py). An alarm that stands waits for good values.
+    """
+    if alarm.life.state in ACTIVE:
+        return False
+    missing_s = reading.mono - heard(reading.device, point)
+    return (
+        reading.bad[point] is Reason.TOO_FAST or missing_s < alarm.target.patience_s
+    )  # of the former the next decides
 
 
 def _next_minute(now: Moment) -> float:

@@ -175,7 +175,7 @@ class Hub:
         if watch is not None:
             watch.take(reading)
         self._points.take(reading)
-        return self._alarming.take(reading, now)
+        return self._alarming.take(reading, self._points.heard, now)
 
     def _tick(self, _: Tick, now: Moment) -> Decision:
         decision = Decision()

@@ -220,11 +220,13 @@ def _targets(rule_id: str, options: RuleOptions, devices: Mapping[str, Device]) 
     if group(options) is not None:  # one alarm, shown at the first of its points
         device_id, point = about[0]
         kind = "smoke" if any(each.kind == "smoke" for _, each in about) else point.kind
-        yield Target(rule_id, device_id, point.name, devices[device_id].zone, kind)
+        patience_s = max(_patience_s(devices[device]) for device, _ in about)
+        yield Target(rule_id, device_id, point.name, devices[device_id].zone, kind, patience_s)
         return
     for device_id, point in about:
         alarm = rule_id if options.point is not None else f"{rule_id}@{device_id}.{point.name}"
-        yield Target(alarm, device_id, point.name, devices[device_id].zone, point.kind)
+        device = devices[device_id]
+        yield Target(alarm, device_id, point.name, device.zone, point.kind, _patience_s(device))
 
 
 def _watched(config: Config, rules: tuple[tuple[Rule, tuple[Target, ...]], ...]) -> Iterator[tuple[str, Watched]]:
@@ -234,7 +236,8 @@ def _watched(config: Config, rules: tuple[tuple[Rule, tuple[Target, ...]], ...])
     for device_id, device in config.devices.items():
         points = {name for own, name in judged - silent if own == device_id}
         if points:
-            yield device_id, Watched(device.link, tuple(sorted(points)), _patience_s(device), _has(device, "smoke"))
+            patience_s = max(_patience_s(device), SATELLITE_PATIENCE_S if _has(device, "position") else 0.0)
+            yield device_id, Watched(device.link, tuple(sorted(points)), patience_s, _has(device, "smoke"))
 
 
 def _places(rule: Rule, on: tuple[Target, ...]) -> Iterator[tuple[str, str]]:
@@ -244,7 +247,7 @@ def _places(rule: Rule, on: tuple[Target, ...]) -> Iterator[tuple[str, str]]:
 
 
 def _patience_s(device: Device) -> float:
-    return max(SATELLITE_PATIENCE_S if _has(device, "position") else PATIENCE_S, INTERVALS * device.every)
+    return max(PATIENCE_S, INTERVALS * device.every)
 
 
 def _has(device: Device, kind: str) -> bool:
