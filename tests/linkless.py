@@ -28,7 +28,7 @@ links:
 devices:
 {devices}
 rules:
-  too-high: {{kind: setting, above: {limit}, priority: high}}
+  too-high: {{kind: setting, above: {limit}, priority: high, hold_chattering: false}}
 """
 
 

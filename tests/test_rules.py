@@ -258,3 +258,9 @@ def test_a_window_keeps_little_however_fast_values_come() -> None:
     changes = [window.take(float(n), n / 100) for n in range(100_000)]
     assert changes[-1] == pytest.approx(60_000, rel=0.02)
     assert len(window._slices) <= 62
+
+
+def test_a_rule_can_let_its_alarm_come_and_go() -> None:
+    rule = Rule("r", Above(8, 8), hold_chattering=False)
+    changes = story(rule, [(at, 9.0 if at % 20 == 0 else 7.0) for at in range(0, 200, 10)])
+    assert [change for _, change in changes] == [Change.RAISED, Change.CLEARED] * 10

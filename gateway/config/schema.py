@@ -279,6 +279,9 @@ class Rule(Term):
     during: Annotated[Id | None, Doc("A rule within these hours alone, an id of hours")] = None
     not_during: Annotated[Id | None, Doc("A rule outside of these hours alone, an id of hours")] = None
     priority: Annotated[Priority, Doc("The risk: high, medium or low")] = Priority.MEDIUM
+    hold_chattering: Annotated[
+        bool, Doc("An alarm that comes three times in a minute is held for ten; false: it comes and goes as it does")
+    ] = True
     latch: Annotated[bool, Doc("true: stands until a person resets it")] = False
     response: Annotated[Id | None, Doc("What to do on the spot, an id of responses")] = None
     text: Annotated[Text, Doc("What is wrong, for people; default: the condition in words")] = ""

@@ -145,6 +145,7 @@ def _rule(rule_id: str, options: RuleOptions, config: Config) -> Rule:
     return Rule(
         hours=_hours(options.during or options.not_during, config),
         during=options.not_during is None,
+        hold_chattering=options.hold_chattering,
         id=rule_id,
         condition=_group(options, config.devices) or _condition(options),
         on_delay_s=options.for_,

@@ -37,6 +37,7 @@ class Rule:
     text: str = ""
     hours: Hours | None = None
     during: bool = True
+    hold_chattering: bool = True
 
     def applies(self, now: Moment) -> bool:
         """Whether it is a rule now. While the clock is not known it always is."""
@@ -138,7 +139,7 @@ def _ripe(rule: Rule, life: Life, mono: float) -> tuple[Life, Change | None]:
     if state is None:  # cannot happen: every state has an answer to the condition's change
         return life._replace(pending=None), None
     life = life._replace(state=state, pending=None)
-    return (_counted(life, mono) if change is Change.RAISED else life), change
+    return (_counted(life, mono) if change is Change.RAISED and rule.hold_chattering else life), change
 
 
 def _counted(life: Life, mono: float) -> Life:

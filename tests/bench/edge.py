@@ -36,7 +36,7 @@ devices:
   contact-1: {{driver: contact, link: gpio, pin: 17, kind: contact, hold: 0s, zone: hall}}
   lamp: {{driver: relay, link: gpio, pin: 22, zone: hall}}
 rules:
-  closed: {{point: contact-1.contact, equals: "on", priority: high, response: light}}
+  closed: {{point: contact-1.contact, equals: "on", priority: high, response: light, hold_chattering: false}}
 responses:
   light: {{set: {{lamp: "on"}}}}
 """

@@ -53,7 +53,10 @@ def config(ports: list[int], broker: int, uplink: str = "") -> str:
         f"  d{n}: {{driver: modbus, link: l{n}, unit: 1, profile: campaign, every: {PERIOD_MS}ms, zone: hall}}"
         for n in range(len(ports))
     )
-    rules = "\n".join(f"  high-{n}: {{point: d{n}.r0, above: 30000, priority: high}}" for n in range(len(ports)))
+    rules = "\n".join(
+        f"  high-{n}: {{point: d{n}.r0, above: 30000, priority: high, hold_chattering: false}}"
+        for n in range(len(ports))
+    )
     return f"""
 site: {{id: campaign}}
 gateway: {{id: gw1}}
