@@ -2,7 +2,8 @@ r"""Regular expressions that are safe to run on whatever a wire says: at each ch
 
 Python's `re` goes back and tries again where a pattern can match in several ways, which takes more time than there is
 on as little as a line of noise. A pattern that passes here has nothing to try: what a repetition may contain never
-begins what follows it, and the ways of an alternative begin differently. So the time grows with the line's length.
+begins what follows it, and the ways of an alternative begin differently, and nothing that may be repeated or left out
+may also be nothing. So the time grows with the line's length alone, and what is checked grows with the pattern's.
 
     known: characters, \\d \\w \\s \\D \\W \\S \\xNN, [sets], (?P<name>groups), (?:groups), a|b, ?, *, +, {n,m}
     refused: whatever else, as `.` before what it contains, (a+)+, references, looking ahead or behind
@@ -17,6 +18,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
 MOST = 500  # characters of a pattern
+_DEEPEST = 20  # groups in groups
 
 _ALL = frozenset(map(chr, range(256)))
 _CLASSES = {name: frozenset(it for it in _ALL if re.fullmatch(f"\\{name}", it, re.ASCII)) for name in "dwsDWS"}
@@ -91,7 +93,7 @@ def _begin_of(node: _Node, follow: Chars) -> _Begin:
             return _begin_of_choice([_begin(way, follow) for way in ways], follow)
         case _Repeated(body, least, most):
             again = most is None or most > 1
-            own = _begin_of(body, follow | _begin_of(body, frozenset()).chars if again else follow)
+            own = _begin_of(body, follow | _first(body) if again else follow)
             if own.empty and (least, most) != (1, 1):
                 raise ValueError(
                     "what is repeated or left out may be nothing by itself; make it at least one character"
@@ -99,6 +101,36 @@ def _begin_of(node: _Node, follow: Chars) -> _Begin:
             if least != most:
                 _refuse_common(own.chars, follow, "a repetition may contain what may also follow it")
             return _Begin(own.chars, own.empty or least == 0)
+
+
+def _first(node: _Node) -> Chars:
+    """With which characters it may begin; that it has a single way on is for others to see."""
+    match node:
+        case _One(chars):
+            return chars
+        case _Repeated(body, _, _):
+            return _first(body)
+        case _Choice(ways):
+            return frozenset().union(*map(_first_of_all, ways))
+
+
+def _first_of_all(nodes: Iterable[_Node]) -> Chars:
+    found: Chars = frozenset()
+    for node in nodes:
+        found |= _first(node)
+        if not _may_be_nothing(node):
+            break
+    return found
+
+
+def _may_be_nothing(node: _Node) -> bool:
+    match node:
+        case _One():
+            return False
+        case _Repeated(body, least, _):
+            return least == 0 or _may_be_nothing(body)
+        case _Choice(ways):
+            return any(all(map(_may_be_nothing, way)) for way in ways)
 
 
 def _begin_of_choice(begins: list[_Begin], follow: Chars) -> _Begin:
@@ -131,6 +163,7 @@ class _Reader:
         self.names: list[str] = []
         self._text = pattern
         self._at = 0
+        self._depth = 0
 
     def read(self) -> tuple[_Node, ...]:
         """All of it."""
@@ -192,7 +225,11 @@ class _Reader:
             raise self._wrong(f"the group {named[1]} stands there twice")
         if named[1]:
             self.names.append(named[1])
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise self._wrong(f"more than {_DEEPEST} groups in each other")
         choice = self._choice()
+        self._depth -= 1
         if self._next() != ")":
             raise self._wrong("a ( without its )")
         self._at += 1

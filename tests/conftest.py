@@ -26,6 +26,7 @@ SLOW_FILES = frozenset(
         "test_end_to_end.py",
         "test_example_consumer.py",
         "test_footprint.py",
+        "test_frame_patterns.py",
         "test_journal_budget.py",
         "test_journal_local.py",
         "test_lost_devices.py",
