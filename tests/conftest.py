@@ -42,6 +42,7 @@ SLOW_FILES = frozenset(
         "test_plan_end_to_end.py",
         "test_quality_end_to_end.py",
         "test_questions.py",
+        "test_replay_end_to_end.py",
         "test_replug.py",
         "test_scan.py",
         "test_shared_links.py",

@@ -97,3 +97,14 @@ def test_words_of_a_trace_are_numbered_as_they_come_and_positions_passed_over() 
         trace.take(second * 1000, value)
     assert trace.words == {"closed": 0, "open": 1}
     assert [it.low for it in trace.slices()] == [0, 1, 0, 1]
+
+
+def test_a_trace_is_broken_where_there_was_no_value() -> None:
+    trace = Trace(0)
+    for second in range(10_000):
+        if 4_000 <= second < 5_000:
+            trace.missed(second * 1000)
+        else:
+            trace.take(second * 1000, 1.0)
+    new = [it for it in trace.slices() if it.is_new]
+    assert [it.ts // 100_000 for it in new] == [0, 49]  # 49: the slice that 5,000 s lie in

@@ -52,6 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Try, and show what came of it; 1 if it was interrupted (then for the time until there) or cannot be done."""
+    try:
+        return _replay(args)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return FAILED
+
+
+def _replay(args: argparse.Namespace) -> int:
     if args.since is not None and args.since >= args.until:
         raise SitewardenError("--since is not before --until", TIME_HINT)
     config = read_config(args.config or default_config(), read_settings(dict(args.set)))
@@ -114,11 +122,11 @@ class Replay:
                     for trial in trials:
                         trial.take(heard)
                     if traces is not None:
-                        traces.take(heard.readings)
+                        traces.take(heard)
             except KeyboardInterrupt:
                 interrupted = True
         if not trials:
-            raise SitewardenError("interrupted before anything was judged", "")
+            raise KeyboardInterrupt
         for trial in trials:
             trial.end(whole=not interrupted)
         if interrupted:

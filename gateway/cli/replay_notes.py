@@ -50,6 +50,8 @@ def _of_time(source: Past | Export) -> Iterator[str]:
 
 
 def _left_out(tried: Trial, happened: Happened, source: Past | Export) -> Iterator[str]:
+    if source.undated:
+        yield f"Left out are {source.undated} readings of a clock that was not set and has not been corrected since."
     if happened.own:
         yield f"Alarms of the gateway's own came {happened.own} times; they are about itself, and are not tried."
     if happened.gaps:

@@ -48,21 +48,27 @@ class Report(NamedTuple):
         """What that is called."""
         return "HAPPENED" if self.other is None else "COMPARED"
 
-    @property
-    def comparisons(self) -> list[Comparison]:
-        """Alarm by alarm, in the order of the configuration."""
-        alarms = rules_by_alarm(self.tried.plan)
-        return compared(self.beside, self.tried.history, tuple(alarms))
+
+class _Found(NamedTuple):
+    """What is made of a report once: the rules by alarm, and alarm by alarm what became of them."""
+
+    rules: Mapping[str, tuple[Rule, tuple[tuple[str, str], ...]]]
+    comparisons: list[Comparison]
+
+
+def _found(report: Report) -> _Found:
+    rules = rules_by_alarm(report.tried.plan)
+    return _Found(rules, compared(report.beside, report.tried.history, tuple(rules)))
 
 
 def lines(report: Report) -> Iterator[str]:
     """Everything as text."""
-    comparisons = report.comparisons
+    found = _found(report)
     yield from _intro(report)
     yield ""
-    yield from table(_head(report), [_row(it, report) for it in comparisons], "no rules, and no alarms")
+    yield from table(_head(report), list(_rows(report, found)), "no rules, and no alarms")
     yield ""
-    differences = _differences(comparisons)
+    differences = _differences(found.comparisons)
     rows = [_difference(pair) for pair in differences[:_SHOWN]]
     yield from table(_DIFFERENCES, rows, "no difference: every alarm comes and goes as it did")
     if len(differences) > _SHOWN:
@@ -70,14 +76,14 @@ def lines(report: Report) -> Iterator[str]:
     yield ""
     yield from table(_LOAD, _load_rows(report), "")
     yield ""
-    yield from (f"- {note}" for note in _told(report))
+    yield from (f"- {note}" for note in _notes(report, found))
 
 
 def page(report: Report) -> Page:
     """The same for a page, with plots."""
-    comparisons = report.comparisons
+    found = _found(report)
     about = report.tried.plan.about
-    differences = [_difference(pair) for pair in _differences(comparisons)]
+    differences = [_difference(pair) for pair in _differences(found.comparisons)]
     return Page(
         title=f"Rules tried on the past: {about.site_name or about.site} / {about.gateway}",
         intro=tuple(_intro(report)),
@@ -85,19 +91,19 @@ def page(report: Report) -> Page:
         from_ts=report.source.from_ts,
         to_ts=report.tried.last_ts,
         tables=(
-            Table("Alarms", _head(report), [_row(it, report) for it in comparisons]),
+            Table("Alarms", _head(report), list(_rows(report, found))),
             Table("Differences", _DIFFERENCES, differences),
             Table("Load", _LOAD, list(_load_rows(report))),
         ),
-        plots=_plots(report, comparisons),
-        notes=tuple(_told(report)),
+        plots=_plots(report, found),
+        notes=tuple(_notes(report, found)),
     )
 
 
 def as_json(report: Report) -> dict[str, Json]:
     """The same for a program; times are UTC ms."""
     tried, source = report.tried, report.source
-    rules = rules_by_alarm(tried.plan)
+    found = _found(report)
     return {
         "from": source.from_ts,
         "to": tried.last_ts,
@@ -108,13 +114,13 @@ def as_json(report: Report) -> dict[str, Json]:
         "compared_with": None if report.other is None else report.other.plan.about.config,
         "recorded_under": report.happened.configs,
         "interrupted": report.interrupted,
-        "alarms": [_alarm_as_json(it, rules) for it in report.comparisons],
+        "alarms": [_alarm_as_json(it, found.rules) for it in found.comparisons],
         "load": {"beside": _load_as_json(report.beside), "tried": _load_as_json(tried.history)},
         "gaps": report.happened.gaps,
         "damaged": source.damaged + report.happened.damaged,
         "unknown_devices": tried.unknown,
         "without_values": {device: sorted(points) for device, points in tried.silent.items()},
-        "notes": list(_told(report)),
+        "notes": list(_notes(report, found)),
     }
 
 
@@ -131,8 +137,8 @@ def _intro(report: Report) -> Iterator[str]:
         yield f"Tried: configuration {tried.plan.about.config}; what happened is not known, for no events were given."
 
 
-def _told(report: Report) -> Iterator[str]:
-    whole = all(it.is_whole for it in report.comparisons)
+def _notes(report: Report, found: _Found) -> Iterator[str]:
+    whole = all(it.is_whole for it in found.comparisons)
     return notes(report.tried, report.happened, report.source, whole=whole, interrupted=report.interrupted)
 
 
@@ -140,14 +146,15 @@ def _head(report: Report) -> tuple[str, ...]:
     return ("ALARM", report.name, "TRIED", "SAME", "MOVED", "NEW", "GONE", f"STOOD ({report.name})", "STOOD (TRIED)")
 
 
-def _row(it: Comparison, report: Report) -> tuple[object, ...]:
-    verdicts = (Verdict.SAME, Verdict.MOVED, Verdict.NEW, Verdict.GONE)
-    counts = tuple(it.count(verdict) for verdict in verdicts)
-    of_rule = rules_by_alarm(report.tried.plan).get(it.alarm)
-    tried: object = it.tried.raised if of_rule is not None else "no such rule"
-    if of_rule is not None and all(point in report.tried.silent.get(device, ()) for device, point in of_rule[1]):
-        tried = f"{it.tried.raised}, no values"
-    return it.alarm, it.happened.raised, tried, *counts, _stood(it.happened.stood_ms), _stood(it.tried.stood_ms)
+def _rows(report: Report, found: _Found) -> Iterator[tuple[object, ...]]:
+    silent = report.tried.silent
+    for it in found.comparisons:
+        counts = (it.count(verdict) for verdict in (Verdict.SAME, Verdict.MOVED, Verdict.NEW, Verdict.GONE))
+        _, places = found.rules.get(it.alarm, (None, ()))
+        tried: object = it.tried.raised if places else "no such rule"
+        if places and all(point in silent.get(device, ()) for device, point in places):
+            tried = f"{it.tried.raised}, no values"
+        yield it.alarm, it.happened.raised, tried, *counts, _stood(it.happened.stood_ms), _stood(it.tried.stood_ms)
 
 
 def _stood(ms: int) -> str:
@@ -236,11 +243,10 @@ def _alarm_as_json(it: Comparison, rules: Mapping[str, tuple[Rule, object]]) -> 
     }
 
 
-def _plots(report: Report, comparisons: Sequence[Comparison]) -> Iterator[Plot]:
-    rules = rules_by_alarm(report.tried.plan)
+def _plots(report: Report, found: _Found) -> Iterator[Plot]:
     units = {(it.device, point.name): point.unit for it in report.tried.plan.about.devices for point in it.points}
-    for it in comparisons:
-        rule, places = rules.get(it.alarm, (None, ()))
+    for it in found.comparisons:
+        rule, places = found.rules.get(it.alarm, (None, ()))
         drawn = (
             Line(f"{device}.{point}", units.get((device, point), ""), trace, _conditions(rule, device, point))
             for device, point in places

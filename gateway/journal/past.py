@@ -28,6 +28,7 @@ _SELECT = {
 }
 _TOP = {lane: f"SELECT max(id) FROM {lane}" for lane in _SELECT}  # noqa: S608 - as above
 _TRUSTS = {trust.value.encode(): trust for trust in Trust}
+_UNSYNCED = Trust.UNSYNCED.value.encode()
 _Columns = tuple[int, int, bytes, int, int | None, bytes | None]
 
 
@@ -35,7 +36,7 @@ class Past:
     """The journal at `path`, from `from_ts` up to but not including `to_ts` (UTC ms).
 
     `look` first: it puts `from_ts` off to the oldest reading. `rows` counts what has been looked at of `total`,
-    `damaged` what could not be read, `corrected` what had a wrong time.
+    `damaged` what could not be read, `corrected` what had a wrong time, `undated` what has none that can be right.
     """
 
     has_events = has_clocks = True
@@ -48,7 +49,7 @@ class Past:
         self._corrections = Corrections()
         self._runs: dict[int, str] = {}
         self.boots: dict[str, str] = {}
-        self.total = self.rows = self.damaged = self.corrected = 0
+        self.total = self.rows = self.damaged = self.corrected = self.undated = 0
         self.first_damaged = ""
 
     def look(self) -> None:
@@ -105,6 +106,7 @@ class Past:
             if is_doubtful:
                 ts = self._right_time(heard, mono_ms, ts)  # noqa: PLW2901 - the right one from here on
                 if not self._from_ts <= ts < self._to_ts:
+                    self.undated += trust_text == _UNSYNCED and ts < self._from_ts
                     continue
             reading = _reading(mono_ms / 1000, ts, shape, text, shapes)
             if reading is None:

@@ -82,7 +82,7 @@ class Export:
         self.begins_later = False
         self._files: list[_File] = []
         self.boots: dict[str, str] = {}
-        self.total = self.rows = self.damaged = self.corrected = 0
+        self.total = self.rows = self.damaged = self.corrected = self.undated = 0
         self.first_damaged = ""
 
     def look(self) -> None:

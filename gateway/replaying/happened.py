@@ -47,7 +47,7 @@ class Happened:
         self.state: dict[str, str] = {}
         self.spans: dict[str, Span] = {}
         self.configs: list[str] = []
-        self.own = self.gaps = self.damaged = self.events = 0
+        self.own = self.gaps = self.damaged = 0
         self._config = ""
         self._begun = False
 
@@ -61,7 +61,8 @@ class Happened:
             self._span(told)
             if told.ts >= self.history.from_ts:
                 self._begin()
-                self.events += 1
+            elif self._begun:
+                continue  # of a clock that was not set, and never came to be known
             self._take(event, told.ts)
         self._begin()
 

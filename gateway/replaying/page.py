@@ -6,7 +6,7 @@ that comes from a journal or a configuration is escaped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from html import escape
 from math import isfinite
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from gateway.model import Value
 from gateway.replaying.history import Course
-from gateway.replaying.traces import Trace
+from gateway.replaying.traces import Slice, Trace
 from gateway.rules.condition import Above, Below, Condition, Equals, Outside
 
 _WIDTH, _HEIGHT, _LEFT, _BAND = 960, 150, 70, 12
@@ -126,11 +126,8 @@ def _values(line: Line, page: Page, top: int) -> Iterator[str]:
     def y_of(value: float) -> float:
         return top + 4 + (_HEIGHT - 8) * (high - value) / (high - low)
 
-    points: list[str] = []
-    for it in slices:
-        x = _x(it.ts + it.length_ms // 2, page)
-        points += dict.fromkeys(f"{x:.1f},{y_of(value):.1f}" for value in (it.low, it.high))
-    yield f'<polyline class="value" points="{" ".join(points)}"/>\n'
+    for part in _parts(slices):
+        yield f'<polyline class="value" points="{" ".join(_points(part, page, y_of))}"/>\n'
     for kind, level in limits:
         if level is not None:
             y = y_of(level)
@@ -140,6 +137,24 @@ def _values(line: Line, page: Page, top: int) -> Iterator[str]:
     }
     for name, value in labels.items():
         yield f'<text x="{_LEFT - 6}" y="{y_of(value) + 4:.1f}" text-anchor="end">{escape(name[:10])}</text>\n'
+
+
+def _parts(slices: Sequence[Slice]) -> Iterator[Sequence[Slice]]:
+    """Those between which there was a value all the time."""
+    begins = [place for place, it in enumerate(slices) if it.is_new]
+    return (slices[begin:end] for begin, end in zip(begins, [*begins[1:], len(slices)], strict=True))
+
+
+def _points(part: Sequence[Slice], page: Page, y_of: Callable[[float], float]) -> Iterator[str]:
+    """A value counts until the next one: up to there the line is level."""
+    y = 0.0
+    for before, it in zip((None, *part), part, strict=False):
+        x = _x(it.ts + it.length_ms // 2, page)
+        if before is not None and it.ts > before.ts + before.length_ms:
+            yield f"{x:.1f},{y:.1f}"
+        for value in dict.fromkeys((it.low, it.high)):
+            y = y_of(value)
+            yield f"{x:.1f},{y:.1f}"
 
 
 def _limits(conditions: Iterable[Condition]) -> Iterator[tuple[str, Value]]:
