@@ -239,7 +239,7 @@ def wander(past: Run, chance: random.Random) -> None:
             freezer = min(-8.0, max(-25.0, freezer + chance.choice([-4, -1, 1, 4])))
         if chance.random() < 0.1:
             damp = min(60.0, max(20.0, damp + chance.choice([-6, -2, 2, 6])))
-        lost = lost - 1 if lost else chance.randrange(40) if chance.random() < 0.01 else 0
+        lost = lost - 1 if lost else chance.choice([1, 3, 6, 40]) if chance.random() < 0.03 else 0
         past.say("fridge", temperature=fridge, humidity=damp)
         past.wait(3)
         if lost:

@@ -1,6 +1,6 @@
 """When alarms came and went, and how many came at once. Pure; bounded, however often they come.
 
-A flood begins with more than ten new alarms within ten minutes, and ends with fewer than five (EEMUA 191, ISA-18.2).
+A flood is what it is in the daemon (hub/alarmload.py): more than ten new alarms in ten minutes, until fewer than five.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-FLOOD, FLOOD_ENDS, FLOOD_WITHIN_MS = 10, 5, 600_000
+from gateway.hub.alarmload import CALM, FLOOD, WINDOW_S
+
+_WITHIN_MS = round(WINDOW_S * 1000)
 MAX_EPISODES = 1_000
 """Of one alarm so many are kept with their times; more are counted."""
 
@@ -44,9 +46,9 @@ class Load:
 
     def passed(self, ts: int) -> None:
         """Time has passed until then."""
-        while self._lately and self._lately[0] <= ts - FLOOD_WITHIN_MS:
-            left = self._lately.popleft() + FLOOD_WITHIN_MS
-            if self._since is not None and len(self._lately) < FLOOD_ENDS:
+        while self._lately and self._lately[0] <= ts - _WITHIN_MS:
+            left = self._lately.popleft() + _WITHIN_MS
+            if self._since is not None and len(self._lately) < CALM:
                 self.flooded_ms += left - self._since
                 self._since = None
 

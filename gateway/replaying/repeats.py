@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from gateway.hub.plan import Plan
 from gateway.model import Reading, Value
+from gateway.replaying.missing import LAG_S
 from gateway.rules.condition import Changes, SilentFor
 
 _TO_SILENCE, _TO_CHANGE = 2, 60
@@ -70,7 +71,7 @@ class Repeats:
             if name in reading.values:
                 self._held[key] = _Held(reading.values[name], reading.mono, reading.mono + pace.hold_s)
                 if key not in self._queued:
-                    self._push(reading.mono + pace.interval_s + pace.every_s / 2, key)
+                    self._push(reading.mono + pace.interval_s + min(LAG_S, pace.every_s / 2), key)
 
     def due(self, at: float, ts: int) -> Iterator[Reading]:
         """What is known at the monotonic time `at`, which is `ts` (UTC ms), to have been there a moment before."""
@@ -81,7 +82,7 @@ class Repeats:
             if held is None:
                 continue
             was = held.last + pace.interval_s
-            lag_s = pace.every_s / 2
+            lag_s = min(LAG_S, pace.every_s / 2)
             if was + lag_s > at:
                 self._push(was + lag_s, (device, name))
             elif was > held.until:

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from gateway.config.schema import Config
 from gateway.hub.alarms import Alarms, Changed
 from gateway.hub.plan import Plan, plan_of
-from gateway.model import Moment, Trust
+from gateway.model import Moment, Reading, Trust
 from gateway.replaying.happened import Span
 from gateway.replaying.heard import Heard
 from gateway.replaying.history import History
+from gateway.replaying.missing import Missing
 from gateway.replaying.repeats import Repeats
 from gateway.rules.condition import AtLeast
 from gateway.rules.judge import Rule
@@ -46,6 +47,7 @@ class Trial:
         self.silent = _points(self.plan)  # device -> the points of rules that have had no value yet
         self.unknown: dict[str, int] = {}  # device -> readings of one that is not in the configuration
         self.repeats = Repeats(self.plan)
+        self._missing = Missing(self.plan)
         self._before = before
         self._state = dict(before.state)
         self._run: str | None = None
@@ -63,16 +65,17 @@ class Trial:
             return
         if heard.run != self._run:
             self._begin(heard)
-        alarms, repeats, trust = self._alarms, self.repeats, heard.trust
-        held, silent, devices, take = repeats.devices, self.silent, self._devices, alarms.take
+        alarms, repeats, missing, trust = self._alarms, self.repeats, self._missing, heard.trust
+        held, silent, devices = repeats.devices, self.silent, self._devices
         for reading in heard.readings:
             device, mono, _, values, _ = reading
-            if mono >= alarms.wake or mono >= repeats.wake:
+            if mono >= alarms.wake or mono >= repeats.wake or mono >= missing.wake:
                 self._pass(Moment(mono, reading.ts, trust))
             if device in held:
                 for repeated in repeats.before(reading):
-                    self._note(take(repeated), trust)
-            changes = take(reading)
+                    self._repeat(repeated, trust)
+            missing.take(reading)
+            changes = alarms.take(reading, missing.heard)
             if changes:
                 self._note(changes, trust)
             if device in silent:
@@ -109,6 +112,7 @@ class Trial:
         self._alarms = Alarms(self.plan.rules, self.plan.responses, now, boot=self._before.boots.get(heard.run, ""))
         list(self._alarms.restore(self._state, now))
         self.repeats.begin()
+        self._missing.begin()
 
     def _finish(self) -> None:
         """The run is over: time has passed until its last event."""
@@ -121,13 +125,19 @@ class Trial:
 
     def _pass(self, until: Moment) -> None:
         """Time passes, from one moment at which something is due to the next."""
-        alarms, repeats = self._alarms, self.repeats
-        while (at := min(alarms.wake, repeats.wake)) <= until.mono:
+        alarms, repeats, missing = self._alarms, self.repeats, self._missing
+        while (at := min(alarms.wake, repeats.wake, missing.wake)) <= until.mono:
             now = Moment(at, until.ts - round((until.mono - at) * 1000), until.trust)
-            if repeats.wake <= at:
-                for repeated in repeats.due(at, now.ts):
-                    self._note(alarms.take(repeated), until.trust)
+            for repeated in repeats.due(at, now.ts) if repeats.wake <= at else ():
+                self._repeat(repeated, until.trust)
+            for repeated in missing.due(at, now.ts) if missing.wake <= at else ():
+                self._note(alarms.take(repeated, missing.heard), until.trust)
             self._note(alarms.elapse(now), until.trust)
+
+    def _repeat(self, reading: Reading, trust: Trust) -> None:
+        """What was there, and not recorded again."""
+        self._missing.take(reading)
+        self._note(self._alarms.take(reading, self._missing.heard), trust)
 
     def _note(self, changes: Iterable[Changed], trust: Trust) -> None:
         for changed in changes:
