@@ -18,10 +18,15 @@ from gateway.model import Bad, Value
 from gateway.units import KINDS
 
 
+_MOST_INTEGER = 1 << 64
+
+
 def encoded(point: RegisterPoint, value: Value) -> tuple[int, ...]:
     """The registers that hold `value`; ValueError, in words for who asked, if they cannot."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
         raise ValueError(f"must be a number, not {value!r}")
+    if isinstance(value, int) and abs(value) > _MOST_INTEGER:
+        raise ValueError("does not fit into any register")
     _check_limits(point, value)
     raw = (Fraction(repr(value)) - Fraction(repr(point.offset))) / Fraction(repr(point.scale))
     registers = _registers(point, _bits(point, raw))
@@ -93,7 +98,10 @@ def _float32(raw: Fraction) -> int:
 
 
 def _float64(raw: Fraction) -> int:
-    return int.from_bytes(struct.pack(">d", float(raw)), "big")
+    try:
+        return int.from_bytes(struct.pack(">d", float(raw)), "big")
+    except OverflowError:
+        raise ValueError("does not fit into float64") from None
 
 
 _INTEGERS: Mapping[str, Callable[[int], int | None]] = {

@@ -29,6 +29,7 @@ from gateway.errors import SitewardenError
 from gateway.model import Command, Fact, Json, Reply, Status, StatusQuery
 from gateway.records import encode
 from gateway.talk import Talk
+from gateway.untrusted import parsed
 
 log = logging.getLogger(__name__)
 
@@ -199,12 +200,9 @@ def _read_line(client: socket.socket) -> dict[str, Any]:
         if len(data) > MAX_REQUEST:
             raise SitewardenError("the request is too long", f"at most {MAX_REQUEST} bytes")
     try:
-        request = json.loads(data)
-    except (ValueError, RecursionError):
-        raise SitewardenError("the request is no JSON", "one JSON object on one line") from None
-    if not isinstance(request, dict):
-        raise SitewardenError("the request is no JSON object", "one JSON object on one line")
-    return request
+        return parsed(data, "a request", MAX_REQUEST)
+    except ValueError as error:
+        raise SitewardenError(str(error), "one JSON object on one line") from None
 
 
 def ask(state_dir: Path, request: Mapping[str, Json], timeout_s: float = CLIENT_S) -> dict[str, Any]:

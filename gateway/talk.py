@@ -13,7 +13,6 @@ Each is answered by one line; listening by a line for everything that passes, un
 
 from __future__ import annotations
 
-import json
 import select
 import socket
 import time
@@ -25,6 +24,7 @@ from gateway.driver import Table
 from gateway.errors import LinkDown, NoReply, Refused, SitewardenError
 from gateway.model import Answer, Fact, Json, ListenWanted, Passing, PollWanted, Question, Reading, ReadWanted
 from gateway.records import encode
+from gateway.untrusted import parsed
 
 QUESTION_S = 15.0
 """For how long a question may wait for the polls to leave it time."""
@@ -72,10 +72,7 @@ class Talk:
             if len(data) > _MAX_LINE:
                 return
             for line in lines:
-                request = json.loads(line)
-                if not isinstance(request, dict):
-                    return
-                yield request
+                yield parsed(line, "a question", _MAX_LINE)
                 self._client.settimeout(IDLE_S)
 
     def _serve(self, request: Mapping[str, Any]) -> None:

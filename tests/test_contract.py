@@ -52,7 +52,7 @@ from gateway.model import (
 )
 from gateway.uplink import contract
 from gateway.uplink.commands import Refusal, command
-from gateway.uplink.untrusted import MAX_BYTES, parsed
+from gateway.untrusted import MAX_BYTES, parsed
 
 CONTRACT = Path(contract.__file__).parent.parent / "contract"
 NAMES = ("status", "about", "about-device", "telemetry", "event", "alarm", "health", "command", "reply", "stored")
@@ -317,6 +317,8 @@ def test_a_retained_command_is_never_obeyed() -> None:
         b'{"id":"c-1","name":"acknowledge","issuer":"m","expires":1,"args":{"a":"\\ud800"}}',
         b'{"id":"c-1","name":"acknowledge","issuer":"m","expires":1,"expires":2}',
         b'{"id":"c-1","name":"acknowledge","issuer":"m","expires":' + b"9" * 5000 + b"}",
+        b'{"id":"c-1","name":"acknowledge","issuer":"m","expires":1,"args":{"a":1' + b"0" * 400 + b"}}",
+        b'{"id":"c-1","name":"acknowledge","issuer":"m","expires":1,"args":{"a":9007199254740993}}',
         b'{"id":"c-1","args":' + b"[" * 5000 + b"]" * 5000 + b"}",
         b'{"id":"c-1","x":"' + b"y" * MAX_BYTES + b'"}',
     ],

@@ -80,6 +80,8 @@ def test_a_number_becomes_the_registers_that_mean_it(
         (setting(), "warm", "must be a number, not 'warm'"),
         (setting(), True, "must be a number, not True"),
         (setting(), float("nan"), "must be a number, not nan"),
+        (setting(), 10**400, "does not fit into any register"),
+        (setting("float64", scale=1e-9), 1e300, "does not fit into float64"),
         (setting(), (1.0, 2.0), "must be a number, not (1.0, 2.0)"),
     ],
 )

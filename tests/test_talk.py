@@ -146,6 +146,7 @@ def test_only_so_many_talk_at_once_and_the_others_are_served_meanwhile(state: Pa
         b'{"read": {"unit": "1", "table": "coil", "address": 0, "size": 1}}\n',
         b'{"listen": true}\n',
         b'{"listen": NaN}\n',
+        b'{"listen": 1' + b"0" * 400 + b"}\n",
         b'{"listen": -1}\n',
         b'{"write": 1}\n',
     ],

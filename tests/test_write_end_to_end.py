@@ -122,6 +122,20 @@ def test_what_the_configuration_does_not_allow_is_refused(site: tuple[Daemon, Co
     assert not written(devices)
 
 
+def test_a_number_beyond_all_floats_is_refused_and_the_gateway_stays(
+    site: tuple[Daemon, Consumer, TcpDevices],
+) -> None:
+    daemon, consumer, devices = site
+    ask(consumer, "c-9", 10**400)
+    refused = {"id": "c-9", "result": "refused", "detail": "not a command: a number is too big"}
+    assert reply(consumer, "c-9") == refused
+    code, said = sitewarden(daemon, "write", "cold-1.setpoint", "9" * 400, "--reason", "x")
+    assert (code != 0, "a number is too big" in said) == (True, True)
+    assert "a number, as in -18.5" in sitewarden(daemon, "write", "cold-1.setpoint", "1e999", "--reason", "x")[1]
+    assert not written(devices)
+    assert daemon.status() is not None
+
+
 def deaf_to(function: int, otherwise: Fault) -> Fault:
     def fault(request: bytes, reply: bytes) -> Script:
         return silent(request, reply) if request[7] == function else otherwise(request, reply)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -64,10 +65,17 @@ def plan() -> Plan:
 class Desk:
     """A hub and somebody who asks it to write; the test plays journal, link and time."""
 
-    def __init__(self, state: Mapping[str, str] | None = None, *, recovered: bool = True) -> None:
+    def __init__(
+        self,
+        state: Mapping[str, str] | None = None,
+        *,
+        recovered: bool = True,
+        settings: Mapping[SettingPoint, Setting] | None = None,
+    ) -> None:
         self.mono = 1000.0
         self.state = dict(state or {})
-        self.hub = Hub(plan(), self.now())
+        planned = plan() if settings is None else replace(plan(), settings=settings)
+        self.hub = Hub(planned, self.now())
         self.replies: list[Reply] = []
         self.events: list[dict[str, Any]] = []
         if recovered:
@@ -154,6 +162,8 @@ def test_what_failed_is_told_with_what_read_back() -> None:
         ({"value": -18.55}, "cold-1.setpoint = -18.55: must be in steps of 0.1"),
         ({"value": 99}, "cold-1.setpoint = 99: must be from -30 to 10 °C, not 99"),
         ({"value": "on"}, "value must be a number, not 'on'"),
+        ({"value": 10**400}, "value is too big, or no number"),
+        ({"value": float("nan")}, "value is too big, or no number"),
         ({"value": True}, "value must be a number, not 'True'"),
         ({"reason": " "}, "reason must say why, in 1 to 200 printable characters"),
         ({"reason": "x" * 201}, "reason must say why, in 1 to 200 printable characters"),
@@ -172,6 +182,17 @@ def test_what_may_not_be_written_is_refused_and_recorded(change: dict[str, Any],
         "ada",
     ]
     assert not desk.hub.awaits_stored
+
+
+def test_a_driver_that_fails_over_a_value_costs_a_refusal_and_not_the_hub() -> None:
+    def refusal(value: object) -> str:
+        raise ZeroDivisionError(f"no {value}")
+
+    where = SettingPoint("cold-1", "setpoint")
+    desk = Desk(settings={where: Setting("bus1", refusal)})
+    desk.ask()
+    failed = "cold-1.setpoint = -18.5: its driver failed over it: ZeroDivisionError: no -18.5"
+    assert desk.replies == [Reply("c1", "refused", failed)]
 
 
 def test_a_repeated_id_is_answered_and_never_carried_out_again() -> None:

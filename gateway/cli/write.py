@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import math
 from pathlib import Path
 
 from gateway.cli import FAILED, OK, default_state_dir
@@ -41,7 +42,9 @@ def _point(written: str) -> tuple[str, str]:
 def _number(written: str) -> int | float:
     for kind in (int, float):
         try:
-            return kind(written)
+            number = kind(written)
         except ValueError:
             continue
+        if abs(number) < math.inf:
+            return number
     raise argparse.ArgumentTypeError(f"a number, as in -18.5, not {written!r}")

@@ -29,6 +29,7 @@ LOOKS = frozenset({"read", "probe", "capture"})
 """What a person on the spot does with a device beside the polls: it changes nothing, and is recorded all the same."""
 
 MAX_REASON = 256
+_MOST_SECONDS = 1e9  # an integer can be more than any float is
 _OF_LIFE = frozenset({Change.ACKNOWLEDGED, Change.RESET})
 _WITH_REASON = frozenset({Change.SHELVED, Change.OUT_OF_SERVICE})
 
@@ -57,4 +58,6 @@ def done(alarms: Alarms, following: Following, command: Command, now: Moment) ->
 
 def _seconds(given: Json | None) -> float | None:
     """A number of seconds; None for anything else."""
-    return float(given) if isinstance(given, int | float) and not isinstance(given, bool) else None
+    if isinstance(given, bool) or not isinstance(given, int | float) or not abs(given) <= _MOST_SECONDS:
+        return None
+    return float(given)

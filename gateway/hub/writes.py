@@ -38,6 +38,7 @@ _NOT_HEARD = f"nothing was heard of it within {WRITE_S:g} s"
 _PREFIX = "write/"
 _ARGS = frozenset({"device", "point", "value", "reason"})
 _MOST_REASON = 200  # characters
+_MOST_VALUE = 1e300  # an integer can be more than any float is
 
 
 class SettingPoint(NamedTuple):
@@ -115,7 +116,7 @@ class Writes:
         if isinstance(wanted, str):
             return wanted
         setting = self._settings.get(SettingPoint(wanted.device, wanted.point))
-        refusal = self._not_writable(wanted) if setting is None else setting.refusal(wanted.value)
+        refusal = self._not_writable(wanted) if setting is None else _refusal(setting, wanted.value)
         if setting is None or refusal:
             return f"{wanted.device}.{wanted.point} = {wanted.value}: {refusal}"
         if any(it.what[:2] == wanted[:2] for it in self._pending.values()):
@@ -210,6 +211,14 @@ class Writes:
         )
 
 
+def _refusal(setting: Setting, value: Value) -> str:
+    """What the driver has against `value`; that it failed over it, where it did."""
+    try:
+        return setting.refusal(value)
+    except Exception as error:  # a driver's bug stays its own: this is the thread that switches the siren
+        return f"its driver failed over it: {type(error).__name__}: {error}"[:_MOST_REASON]
+
+
 def _wanted(command: Command) -> records.Wanted | str:
     """What is asked for, or what is wrong with the arguments."""
     args = command.args
@@ -220,6 +229,8 @@ def _wanted(command: Command) -> records.Wanted | str:
         return "device and point must be their names"
     if not isinstance(value, int | float) or isinstance(value, bool):
         return f"value must be a number, not {str(value)[:50]!r}"
+    if not -_MOST_VALUE <= value <= _MOST_VALUE:
+        return "value is too big, or no number"
     if not isinstance(reason, str) or not reason.strip() or len(reason) > _MOST_REASON or not reason.isprintable():
         return f"reason must say why, in 1 to {_MOST_REASON} printable characters"
     return records.Wanted(device, point, value, command.id, command.issuer, command.source, reason)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.model import SENT_LANES, Command, Json, Lane, Reply
-from gateway.uplink.untrusted import MAX_BYTES, is_count, is_run, parsed
+from gateway.untrusted import MAX_BYTES, is_count, is_run, parsed
 
 RESEND = "resend"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from gateway.model import SENT_LANES, Json, Lane
-from gateway.uplink.untrusted import is_count, is_run, parsed
+from gateway.untrusted import is_count, is_run, parsed
 
 MAX_RANGES = 1_000
 

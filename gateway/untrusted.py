@@ -1,7 +1,7 @@
 """Bytes from outside as a JSON object, or a reason why not. Pure.
 
 Size and depth are looked at before anything is parsed. What passes can be written out as JSON again: no NaN, no
-infinity, no half surrogate pair, no field twice.
+infinity, no half surrogate pair, no field twice. And it can be reckoned with: every integer is a float, too.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _RUN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOST = 2**53
 
 
-def parsed(payload: bytes, what: str) -> dict[str, Json]:
+def parsed(payload: bytes, what: str, most: int = MAX_BYTES) -> dict[str, Json]:
     """The object in `payload`; ValueError, in words for who sent it, where there is none. `what`: a command, ..."""
-    if len(payload) > MAX_BYTES:
-        raise ValueError(f"{what} has at most {MAX_BYTES} bytes, not {len(payload)}")
+    if len(payload) > most:
+        raise ValueError(f"{what} has at most {most} bytes, not {len(payload)}")
     if _depth(payload) > MAX_DEPTH:
         raise ValueError(f"{what} is nested at most {MAX_DEPTH} deep")
     try:
@@ -58,7 +58,11 @@ def _depth(payload: bytes) -> int:
 
 def _parse(payload: bytes) -> dict[str, Json]:
     found = json.loads(
-        payload.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_unique
+        payload.decode("utf-8"),
+        parse_constant=_no_constant,
+        parse_float=_finite,
+        parse_int=_exact,
+        object_pairs_hook=_unique,
     )
     if not isinstance(found, dict):
         raise ValueError("an object is expected")  # noqa: TRY004 - wrong bytes, not a wrong call
@@ -75,6 +79,12 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("a number is too big")
     return number
+
+
+def _exact(text: str) -> int:
+    if len(text) > len(f"-{_MOST}") or abs(int(text)) > _MOST:
+        raise ValueError("a number is too big")
+    return int(text)
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
