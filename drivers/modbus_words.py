@@ -24,9 +24,12 @@ _LEAST_DEGREES = 1e-9  # a tenth of a millimetre; less, and not 0, is no place b
 
 
 def state(point: RegisterPoint) -> Decode:
-    """The word for the bit that is meant."""
+    """The word for the bit that is meant; of an output with words of its own, for one of them, or for 0 or 1."""
     words = STATE_WORDS[point.kind]
     off, on = words[point.inverted], words[not point.inverted]
+    if point.write is not None and point.write.has_words:
+        meant = {0: off, 1: on, point.write.word(on=False): off, point.write.word(on=True): on}
+        return lambda raw, at: meant.get(raw[at], _FAULT)
     shift, mask = (0, 0xFFFF) if point.bit is None else (point.bit, 1)
     return lambda raw, at: on if raw[at] >> shift & mask else off
 
@@ -38,7 +41,7 @@ def text(point: RegisterPoint) -> Decode:
 
     def decode(raw: Sequence[int], at: int) -> Value | Bad:
         found = pack(*raw[at : at + width]).partition(b"\0")[0].decode("ascii", "replace").strip(" ")
-        return found if found.isascii() and (found.isprintable() or not found) else _FAULT
+        return found if found.isascii() and found.isprintable() else _FAULT  # an empty one is printable
 
     return decode
 

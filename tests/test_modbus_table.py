@@ -725,6 +725,16 @@ def test_an_output_is_switched_by_the_words_of_its_device() -> None:
     assert driver.unread == frozenset()
 
 
+def test_an_output_that_reads_back_its_own_words_is_what_they_mean_and_no_other_is_on() -> None:
+    driver, device = table({"relay1": BOARD}, outputs=("relay1",)), Device()
+    assert driver.write(device, "relay1", "on") == {"relay1": "on"}
+    assert driver.write(device, "relay1", "off") == {"relay1": "off"}
+    assert [decoder(BOARD)([word], 0) for word in (0, 1, 0x0100, 0x0200)] == ["off", "on", "on", "off"]
+    assert {decoder(BOARD)([word], 0) for word in (2, 0x0300, 0xFF00, 0xFFFF)} == {FAULT}
+    inverted = replace(BOARD, inverted=True)
+    assert [decoder(inverted)([word], 0) for word in (0, 1, 0x0100, 0x0200)] == ["on", "off", "off", "on"]
+
+
 @pytest.mark.parametrize(
     ("way", "function", "sent"),
     [
