@@ -124,9 +124,6 @@ def shortest(single: float) -> float:
     """The decimal with the fewest digits that a float32 stores as `single`: 230.2, not 230.1999969482422."""
     for digits in (6, 7, 8):
         decimal = float(f"{single:.{digits}g}")
-        try:
-            if struct.pack(">f", decimal) == struct.pack(">f", single):
-                return decimal + 0.0
-        except OverflowError:  # rounded up beyond the largest float32
-            continue
+        if struct.pack(">f", decimal) == struct.pack(">f", single):
+            return decimal + 0.0
     return float(f"{single:.9g}") + 0.0
