@@ -188,7 +188,7 @@ def test_a_corrected_zero_has_no_sign() -> None:
 
 
 def test_a_value_is_stuck_when_readings_have_said_the_same_for_so_long() -> None:
-    watch = Watch({"t": 60})
+    watch = Watch({"t": 60}, 10)
     for mono in range(0, 60, 10):
         watch.take(reading(mono, t=21.5))
         assert watch.stuck() == {}
@@ -199,14 +199,27 @@ def test_a_value_is_stuck_when_readings_have_said_the_same_for_so_long() -> None
 
 
 def test_silence_is_not_taken_for_a_stuck_value() -> None:
-    watch = Watch({"t": 60})
+    watch = Watch({"t": 60}, 10)
     watch.take(reading(0, t=21.5))
     watch.take(reading(3600, bad={"t": Reason.NO_REPLY}))
     assert watch.stuck() == {}
+    watch.take(reading(3610, t=21.5))
+    assert watch.stuck() == {}, "nobody knows whether it has moved meanwhile"
+    for mono in range(3620, 3671, 50):
+        watch.take(reading(mono, t=21.5))
+    assert watch.stuck() == {"t": 21.5}, "lost polls are no outage"
+
+
+@pytest.mark.parametrize("after_s", [86400.0, 3660.0])
+def test_a_device_that_is_seldom_asked_can_be_stuck(after_s: float) -> None:
+    watch = Watch({"t": after_s}, 3600)
+    for hour in range(26):
+        watch.take(reading(hour * 3660, t=21.5))
+    assert watch.stuck() == {"t": 21.5}
 
 
 def test_a_point_is_lively_once_it_was_seen_to_change() -> None:
-    watch = Watch({"t": 60, "u": 60})
+    watch = Watch({"t": 60, "u": 60}, 1)
     watch.take(reading(0, t=1, u=1))
     watch.take(reading(1, t=2, u=1))
     assert not watch.lively()
@@ -214,16 +227,18 @@ def test_a_point_is_lively_once_it_was_seen_to_change() -> None:
     assert watch.lively()
 
 
-@given(st.lists(st.tuples(st.integers(1, 40), st.sampled_from([1, 2, None])), max_size=40))
+@given(st.lists(st.tuples(st.integers(1, 80), st.sampled_from([1, 2, None])), max_size=40))
 def test_stuck_is_what_the_whole_history_says(steps: list[tuple[int, int | None]]) -> None:
-    watch, mono = Watch({"t": 60}), 0
+    watch, mono = Watch({"t": 60}, 10), 0
     history: list[tuple[int, int]] = []
     for seconds, value in steps:
         mono += seconds
         watch.take(reading(mono, t=value) if value is not None else reading(mono, bad={"t": Reason.NO_REPLY}))
         if value is not None:
             history.append((mono, value))
-        same = [at for n, (at, one) in enumerate(history) if all(it == one for _, it in history[n:])]
+        gaps = [n for n, ((before, _), (at, _)) in enumerate(pairwise(history), 1) if at - before > 60]
+        watched = history[gaps[-1] :] if gaps else history
+        same = [at for n, (at, one) in enumerate(watched) if all(it == one for _, it in watched[n:])]
         assert bool(watch.stuck()) == (bool(same) and history[-1][0] - same[0] >= 60)
 
 
@@ -317,6 +332,12 @@ def test_what_is_judged_and_recorded_is_the_refined_value(tmp_path: Path) -> Non
     assert site.status().points[0].value == -15.47
 
 
+def test_what_a_calibration_makes_infinite_is_bad(tmp_path: Path) -> None:
+    site = Site(tmp_path, "\n      temperature: {calibration: {scale: 1.01}}")
+    assert site.read(10, temperature=1.79e308) == {"temperature": "out_of_range"}
+    assert site.read(10, temperature=-1.79e308) == {"temperature": "out_of_range"} or not site.told
+
+
 def test_no_check_hides_a_fire(tmp_path: Path) -> None:
     site = Site(tmp_path, "\n      temperature: {max_rate: 5/min}")
     site.read(0, temperature=-20.0)
@@ -369,8 +390,8 @@ def test_several_calibrations_are_told_in_the_order_they_end(tmp_path: Path) -> 
 
 def test_a_sensor_that_does_not_move_is_an_alarm_of_low_priority_and_its_values_stay_good(tmp_path: Path) -> None:
     site = Site(tmp_path)
-    for hour in range(25):
-        site.read(3600, temperature=-20.0, humidity=50.0 + hour)
+    for minute in range(25 * 60):
+        site.read(60, temperature=-20.0, humidity=50.0 + minute // 60)
     assert {point.quality for point in site.status().points if point.device == "cold-1"} == {"good"}
     view = site.standing()["stuck@cold-1"]
     assert view.priority is Priority.LOW
@@ -381,8 +402,8 @@ def test_a_sensor_that_does_not_move_is_an_alarm_of_low_priority_and_its_values_
 
 def test_what_was_stuck_before_a_restart_stays_so_until_it_moves(tmp_path: Path) -> None:
     before = Site(tmp_path)
-    for hour in range(25):
-        before.read(3600, temperature=-20.0, humidity=50.0 + hour)
+    for minute in range(25 * 60):
+        before.read(60, temperature=-20.0, humidity=50.0 + minute // 60)
     assert "stuck@cold-1" in before.standing()
     after = Site(tmp_path, state=before.stored)
     after.read(10, temperature=-20.0, humidity=50.0)

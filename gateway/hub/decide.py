@@ -97,7 +97,7 @@ class Hub:
         self._certificates = Certificates()
         self._unheard = Unheard(plan.watched, now.mono)
         self._quality = {device: Quality(checks) for device, checks in plan.checks.items()}
-        self._care = SensorCare(plan.about.devices, plan.stuck_after_s)
+        self._care = SensorCare(plan.about.devices, plan.stuck_after_s, plan.every_s)
         self.started = False  # whether the run's first event has been made
         self._reporting = Reporting(plan.run, self._numbering, now)
         self._commands = AnsweredCommands()

@@ -27,12 +27,17 @@ def alarms_of(device: str, *, is_watched: bool, calibrations: Iterable[Calibrati
 class SensorCare:
     """What all sensors need; `watches` are those of the devices that have one. Owned by the hub alone.
 
-    `stuck_after_s`: device -> point -> seconds.
+    `stuck_after_s`: device -> point -> seconds; `every_s`: device -> seconds between readings.
     """
 
-    def __init__(self, devices: Iterable[DeviceAbout], stuck_after_s: Mapping[str, Mapping[str, float]]) -> None:
+    def __init__(
+        self,
+        devices: Iterable[DeviceAbout],
+        stuck_after_s: Mapping[str, Mapping[str, float]],
+        every_s: Mapping[str, float],
+    ) -> None:
         self._devices = {it.device: it for it in devices}
-        self.watches = {device: Watch(after_s) for device, after_s in stuck_after_s.items()}
+        self.watches = {device: Watch(after_s, every_s[device]) for device, after_s in stuck_after_s.items()}
 
     def judged(self, now: Moment) -> dict[str, Trouble | None]:
         """What they need now, by alarm; None where it is nothing. What is not known is left out."""

@@ -11,6 +11,7 @@ reading later, not never, and a sensor that jumps up and down stays bad.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import NamedTuple
 
 from gateway.model import Calibration, Reading, Reason, Value
@@ -92,6 +93,8 @@ class Quality:
 def _refined(check: Check, pace: _Pace | None, value: float, mono: float) -> float | Reason:
     if check.calibration is not None:
         value = calibrated(check.calibration, value)
+        if not -inf < value < inf:
+            return Reason.OUT_OF_RANGE
     if (check.low is not None and value < check.low) or (check.high is not None and value > check.high):
         return Reason.OUT_OF_RANGE
     if pace is not None and not pace.believes(value, mono):
