@@ -17,7 +17,6 @@ from drivers.modbus_point import RegisterPoint
 from gateway.model import Bad, Value
 from gateway.units import KINDS
 
-
 _MOST_INTEGER = 1 << 64
 
 

@@ -50,9 +50,9 @@ from gateway.model import (
     Value,
     Write,
 )
+from gateway.untrusted import MAX_BYTES, parsed
 from gateway.uplink import contract
 from gateway.uplink.commands import Refusal, command
-from gateway.untrusted import MAX_BYTES, parsed
 
 CONTRACT = Path(contract.__file__).parent.parent / "contract"
 NAMES = ("status", "about", "about-device", "telemetry", "event", "alarm", "health", "command", "reply", "stored")

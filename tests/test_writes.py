@@ -14,7 +14,7 @@ from test_modbus_table import table
 from gateway.driver import point
 from gateway.hub.decide import Hub
 from gateway.hub.plan import Plan
-from gateway.hub.writes import NOT_READY, STOPPED, STORE_S, WRITE_S, Setting, SettingPoint
+from gateway.hub.writes import BLOCK_S, NOT_READY, STOPPED, STORE_S, WRITE_S, Setting, SettingPoint
 from gateway.model import (
     About,
     Adjust,
@@ -261,6 +261,18 @@ def test_a_write_of_which_nothing_is_heard_is_unknown_and_its_outcome_recorded_w
     desk.ask()
     assert desk.replies[-1] == Reply("c1", "done", "")
     assert desk.results == ["requested", "outcome_unknown", "done"]
+
+
+def test_a_write_of_which_nothing_is_ever_heard_is_in_nobodys_way_for_long() -> None:
+    desk = Desk()
+    first = desk.sent()
+    desk.tell(Tick(), WRITE_S)
+    desk.tell(Tick(), BLOCK_S)
+    second = desk.sent(id_="c2", value=-20.0)
+    desk.tell(Adjusted(second.key, "done", -20.0, ""))
+    assert desk.replies[1:] == [Reply("c2", "done", "")]
+    desk.tell(Adjusted(first.key, "failed", -20.0, "it reads back -20.0"))
+    assert desk.results == ["requested", "outcome_unknown", "requested", "done", "failed"]
 
 
 def test_two_settings_may_be_written_at_a_time_but_none_twice() -> None:

@@ -4,7 +4,7 @@
   `outcome_unknown`. So a repeated id is answered, and never carried out a second time. Where the disk does not take it
   within STORE_S, nothing is written.
 - One write to a setting at a time. One of which nothing is heard for WRITE_S is answered with `outcome_unknown`; what
-  is heard of it later is recorded all the same.
+  is heard of it later is recorded all the same. After BLOCK_S more it is in nobody's way.
 - The request and its outcome are events: who, why, what was there before as far as it is known, and what read back.
 """
 
@@ -30,6 +30,9 @@ STORE_S = 2.0
 
 WRITE_S = 30.0
 """Seconds after which a write of which nothing is heard is said to be unknown."""
+
+BLOCK_S = 300.0
+"""Seconds for which a setting takes no other write after one whose outcome is unknown."""
 
 NOT_READY = "the journal has not said yet what was asked before; ask again in a few seconds"
 STOPPED = "the gateway stopped before it was known what became of it"
@@ -67,6 +70,7 @@ class _Pending:
     doubt: str
     answers: list[Callable[[Reply], None]] = field(default_factory=list)
     sent: bool = False
+    blocks_until: float = inf  # monotonic: until then nobody else writes to the setting
 
 
 class Writes:
@@ -119,7 +123,7 @@ class Writes:
         refusal = self._not_writable(wanted) if setting is None else _refusal(setting, wanted.value)
         if setting is None or refusal:
             return f"{wanted.device}.{wanted.point} = {wanted.value}: {refusal}"
-        if any(it.what[:2] == wanted[:2] for it in self._pending.values()):
+        if any(it.what[:2] == wanted[:2] and now.mono < it.blocks_until for it in self._pending.values()):
             return f"a write to {wanted.device}.{wanted.point} is under way"
         was = self._points.value(wanted.device, wanted.point)
         event = self._numbering.event(records.write(wanted, "requested", was=was, detail=doubt), now)
@@ -172,7 +176,7 @@ class Writes:
 
     def _unheard(self, pending: _Pending, now: Moment) -> Decision:
         """Answered, but kept: the link may still tell."""
-        pending.until = inf
+        pending.until, pending.blocks_until = inf, now.mono + BLOCK_S
         decision = self._told(pending, "outcome_unknown", None, _NOT_HEARD, now)
         pending.answers.clear()
         return decision
@@ -215,7 +219,7 @@ def _refusal(setting: Setting, value: Value) -> str:
     """What the driver has against `value`; that it failed over it, where it did."""
     try:
         return setting.refusal(value)
-    except Exception as error:  # a driver's bug stays its own: this is the thread that switches the siren
+    except Exception as error:  # noqa: BLE001 - a driver's bug stays its own: this is the thread that switches the siren
         return f"its driver failed over it: {type(error).__name__}: {error}"[:_MOST_REASON]
 
 
