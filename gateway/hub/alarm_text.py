@@ -1,8 +1,6 @@
 """An alarm as the text that is stored of it with each decision that changes it, and back. Pure.
 
-The end of a shelf, and of what holds a chattering alarm, is stored as monotonic time with its boot, and as wall time: a
-start in the same boot goes by the former; after another boot wall time counts, if the clock is known; if it is not, the
-shelf has ended, and so has the holding.
+Where it is not known how long a shelf still lasts, it has ended, and so has what holds a chattering alarm.
 """
 
 from __future__ import annotations
@@ -13,8 +11,9 @@ from dataclasses import replace
 from math import inf
 from typing import Any, NamedTuple
 
+from gateway.hub import moments
 from gateway.hub.own import Trouble
-from gateway.model import AlarmState, AlarmView, Json, Moment, Priority, Trust
+from gateway.model import AlarmState, AlarmView, Json, Moment, Priority
 from gateway.records import encode
 from gateway.rules.judge import HOLD_S
 from gateway.rules.overlay import LONGEST_S, Note, Overlay, Shelf
@@ -45,7 +44,7 @@ def stored(view: AlarmView, overlay: Overlay, held: float, now: Moment, boot: st
         note, until, until_ts = overlay.shelf
         kept["shelf"] = [*note, until_ts, until, boot]
     if view.chattering:
-        kept["held"] = [now.ts + round((held - now.mono) * 1000), held, boot]
+        kept["held"] = moments.stored(held, now, boot)
     return encode(kept)
 
 
@@ -68,7 +67,7 @@ def restored(view: AlarmView, text: str, boot: str, now: Moment) -> Kept | None:
             hidden=overlay.shows,
             chattering="held" in kept,
         )
-        held = now.mono + _left_s(kept["held"], HOLD_S, boot, now) if "held" in kept else -inf
+        held = _until(kept["held"], HOLD_S, boot, now) if "held" in kept else -inf
     except (ValueError, KeyError, TypeError, IndexError):
         return None
     return Kept(view, overlay, held)
@@ -83,14 +82,11 @@ def _overlay(kept: Mapping[str, Any], priority: Priority, boot: str, now: Moment
     service, shelf = kept.get("service"), None
     if "shelf" in kept:
         by, why, *until = kept["shelf"]
-        left_s = _left_s(until, LONGEST_S[priority], boot, now)
-        shelf = Shelf(Note(str(by), str(why)), now.mono + left_s, int(until[0]))
+        shelf = Shelf(Note(str(by), str(why)), _until(until, LONGEST_S[priority], boot, now), int(until[0]))
     return Overlay(None if service is None else Note(str(service[0]), str(service[1])), shelf)
 
 
-def _left_s(until: Sequence[Any], most_s: float, boot: str, now: Moment) -> float:
-    """How long it is to a moment that was stored as wall time, monotonic time and boot; at most `most_s`."""
-    ts, mono, its_boot = until
-    if boot and its_boot == boot:
-        return min(float(mono) - now.mono, most_s)
-    return min((int(ts) - now.ts) / 1000, most_s) if now.trust is not Trust.UNSYNCED else 0.0
+def _until(kept: Sequence[Any], most_s: float, boot: str, now: Moment) -> float:
+    """The end of what lasts for `most_s` at most: now, where it is not known."""
+    until = moments.recalled(kept, boot, now)
+    return now.mono if until is None else min(until, now.mono + most_s)

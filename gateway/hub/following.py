@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from math import inf
 from typing import NamedTuple
 
-from gateway.model import AlarmView, Moment, Priority, StateChange, Trust
+from gateway.hub import moments
+from gateway.model import AlarmView, Moment, Priority, StateChange
 from gateway.records import encode
 from gateway.rules.following import Followed, Times
 from gateway.rules.lifecycle import UNSEEN, Change
@@ -92,19 +93,18 @@ class Following:
             yield StateChange(PREFIX + alarm, None)
         else:
             self._followed[alarm] = followed
-            since_ts = now.ts - round((now.mono - followed.since) * 1000)
-            kept = [followed.since, since_ts, self._boot, followed.confirmed, followed.seen, list(followed.made)]
-            yield StateChange(PREFIX + alarm, encode(kept))
+            since = moments.stored(followed.since, now, self._boot)
+            text = encode([since, followed.confirmed, followed.seen, list(followed.made)])
+            yield StateChange(PREFIX + alarm, text)
         self._set_wake()
 
     def _recalled(self, text: str, now: Moment) -> Followed | None:
         """What is followed as it was stored; None where the text is not one of ours."""
         try:
-            since, since_ts, boot, confirmed, seen, made = json.loads(text)
-            passed_s = now.mono - float(since) if boot == self._boot and boot else (now.ts - int(since_ts)) / 1000
-            if not boot or boot != self._boot:
-                passed_s = max(0.0, passed_s) if now.trust is not Trust.UNSYNCED else 0.0
-            return Followed(now.mono - passed_s, bool(confirmed), bool(seen), tuple(Change(step) for step in made))
+            kept, confirmed, seen, made = json.loads(text)
+            since = moments.recalled(kept, self._boot, now)
+            passed = now.mono if since is None else min(since, now.mono)
+            return Followed(passed, bool(confirmed), bool(seen), tuple(Change(step) for step in made))
         except (ValueError, TypeError):
             return None
 
