@@ -14,10 +14,8 @@ from functools import lru_cache, reduce
 from operator import xor
 from typing import Annotated, Literal
 
+from drivers.profile_rules import CHECKED
 from gateway.driver import Doc
-
-CHECKED: Mapping[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
-"""How the configuration builds these dataclasses: it reads this under the name `__pydantic_config__`."""
 
 Kind = Literal["sum8", "twos8", "xor8", "crc8", "sum16", "crc16"]
 
@@ -62,7 +60,12 @@ class Checksum:
     @property
     def least(self) -> int:
         """Bytes of the shortest frame that can have it: with one byte covered."""
-        return self.first + 1 + self.gap + self.size + self.behind
+        return self.first + 1 + self.tail
+
+    @property
+    def tail(self) -> int:
+        """Bytes at the end of a frame that it does not cover: itself, and what is around it."""
+        return self.gap + self.size + self.behind
 
     def fits(self, frame: bytes) -> bool:
         """Whether it is right."""

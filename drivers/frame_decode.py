@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TypeAlias
 
-from drivers.frame_profile import FramePoint, FrameProfile
+from drivers.frame_point import FramePoint
+from drivers.frame_profile import FrameProfile
 from drivers.modbus_number import shortest
 from gateway.model import Bad, Reason, Value
 from gateway.units import STATE_WORDS
@@ -20,7 +21,7 @@ Decode: TypeAlias = Callable[[bytes], dict[str, Value | Bad]]
 """From a whole frame to its values; none where the frame is not what the profile describes."""
 
 _FAULT, _OUTSIDE = Bad(Reason.SENSOR_FAULT), Bad(Reason.OUT_OF_RANGE)
-_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?")
+_NUMBER = re.compile(r"([+-]?) *((?:[0-9]{1,30}(?:[.,][0-9]{0,30})?|[.,][0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?)")
 _MOST = Decimal(10) ** 15  # beyond it nothing is a measurement
 
 
@@ -53,30 +54,45 @@ def _of_text(point: FramePoint, groups: Mapping[str, str], text: str | None) -> 
         return _FAULT
     if point.is_state:
         return point.words.get(text, _OUTSIDE)
-    written = text.replace(" ", "").replace(",", ".")
-    if not _NUMBER.fullmatch(written):
+    written = _NUMBER.fullmatch(text)
+    if written is None:
         return _FAULT
     scale: float | None = point.scale
     if point.scale_by is not None:
         scale = point.scale_by.scales.get(groups.get(point.scale_by.group, ""))
-    return _OUTSIDE if scale is None else _scaled(point, Decimal(written), scale)
+    return _OUTSIDE if scale is None else _scaled(point, Decimal((written[1] + written[2]).replace(",", ".")), scale)
 
 
 def _binary_decoder(profile: FrameProfile) -> Decode:
-    places = tuple((name, point, point.place, point.at or 0) for name, point in profile.points.items())
-    return lambda frame: {
-        name: _of_raw(point, place.unpack_from(frame, at)[0])
-        for name, point, place, at in places
-        if at + place.size <= len(frame)
-    }
+    readers = tuple((name, _reader(point)) for name, point in profile.points.items())
+
+    def decode(frame: bytes) -> dict[str, Value | Bad]:
+        values = {name: read(frame) for name, read in readers}
+        return {name: value for name, value in values.items() if value is not None}
+
+    return decode
+
+
+def _reader(point: FramePoint) -> Callable[[bytes], Value | Bad | None]:
+    """What reads it from a frame, if that is long enough to hold it."""
+    place, at = point.place, point.at or 0
+    every_bit = (1 << 8 * place.size) - 1
+    numbers = (it for it in point.sentinels if isinstance(it, int))
+    sentinels = frozenset((it & every_bit).to_bytes(place.size, point.order) for it in numbers)
+
+    def read(frame: bytes) -> Value | Bad | None:
+        raw = frame[at : at + place.size]
+        if len(raw) < place.size:
+            return None
+        return _FAULT if raw in sentinels else _of_raw(point, place.unpack(raw)[0])
+
+    return read
 
 
 def _of_raw(point: FramePoint, raw: float) -> Value | Bad:
     if point.is_state:
         is_active = bool(int(raw) >> (point.bit or 0) & 1) != point.inverted
         return STATE_WORDS[point.kind][is_active]
-    if raw in point.sentinels:
-        return _FAULT
     number = Decimal(raw) if isinstance(raw, int) else Decimal(repr(shortest(raw))) if raw - raw == 0 else None
     return _FAULT if number is None else _scaled(point, number, point.scale)
 

@@ -8,30 +8,17 @@ Bytes are written as ASCII text; those that cannot be printed as \r, \n, \t, \0 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from struct import Struct
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
-from drivers.frame_checksum import CHECKED, Checksum
+from drivers.frame_checksum import Checksum
 from drivers.frame_pattern import group_names
+from drivers.frame_point import FramePoint
+from drivers.profile_rules import CHECKED, name_problems
 from gateway.driver import Doc
-from gateway.units import KINDS, STATE_WORDS, Form
-
-TypeName: TypeAlias = Literal["int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "bit"]
-CODES: Mapping[TypeName, str] = {
-    "int8": "b",
-    "uint8": "B",
-    "int16": "h",
-    "uint16": "H",
-    "int32": "i",
-    "uint32": "I",
-    "float32": "f",
-    "bit": "B",
-}
-"""The types of binary frames, as module struct calls them."""
+from gateway.units import STATE_WORDS
 
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|[rnt0\\])")
 _CONTROLS = {"r": "\r", "n": "\n", "t": "\t", "0": "\0", "\\": "\\"}
@@ -41,9 +28,6 @@ LONGEST = 1024
 
 LONGEST_BLOCK = 256
 """Bytes of the longest frame of a known length: each place where one could begin costs a checksum over so many."""
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_MOST = 1e9  # of a scale or an offset
 
 
 def octets(text: str) -> bytes:
@@ -58,6 +42,9 @@ def octets(text: str) -> bytes:
 
 def _meant(escape: re.Match[str]) -> str:
     return chr(int(escape[1][1:], 16)) if escape[1][0] == "x" else _CONTROLS[escape[1]]
+
+
+_UNSURE = "a frame that is told by its length needs one: what looks like its start may also stand in the middle of it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,60 +90,6 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupScale:
-    """A scale that stands in the line itself, as its unit: the text of a group, and the scale that it means."""
-
-    __pydantic_config__ = CHECKED
-
-    group: Annotated[str, Doc("The group of the pattern that tells it")]
-    scales: Annotated[Mapping[str, float], Doc("Its text, and which scale that means")] = field(hash=False)
-
-
-@dataclass(frozen=True, slots=True)
-class FramePoint:
-    """One quantity: where it stands in a frame, and what `value = number * scale + offset` must look like."""
-
-    __pydantic_config__ = CHECKED
-
-    kind: Annotated[str, Doc("What it measures, which fixes its unit")]
-    group: Annotated[str, Doc("Of the pattern; left out: the one with the point's name")] = ""
-    at: Annotated[int | None, Doc("Without a pattern: its place in the frame, from 0")] = None
-    type: Annotated[TypeName | None, Doc("Without a pattern: what its bytes spell")] = None
-    bit: Annotated[int | None, Doc("Of type bit: which, 0 (least) to 7")] = None
-    order: Annotated[Literal["big", "little"], Doc("Of the bytes")] = "big"
-    scale: Annotated[float, Doc("value = number * scale + offset, in the unit of the kind")] = 1.0
-    scale_by: Annotated[GroupScale | None, Doc("In place of scale: the unit that the line itself names")] = None
-    offset: Annotated[float, Doc("value = number * scale + offset")] = 0.0
-    decimals: Annotated[int | None, Doc("Of the value")] = None
-    sentinels: Annotated[tuple[int | str, ...], Doc("Numbers, or texts of a pattern, that mean no sensor")] = ()
-    faults: Annotated[
-        Mapping[str, tuple[str, ...]], Doc("By group the texts with which it is no value: sensor_fault")
-    ] = field(default_factory=dict)
-    minimum: Annotated[float | None, Doc("Of what can be measured, in the unit of the kind")] = None
-    maximum: Annotated[float | None, Doc("Of what can be measured, in the unit of the kind")] = None
-    words: Annotated[Mapping[str, str], Doc("Of a state in a text: which text means which word")] = field(
-        default_factory=dict
-    )
-    inverted: Annotated[bool, Doc("Of a state without a pattern: the bit is 1 at rest")] = False
-
-    def __post_init__(self) -> None:
-        """Refuse what contradicts itself."""
-        for problem in (*_kind_problems(self), *_number_problems(self)):
-            raise ValueError(problem)
-
-    @property
-    def is_state(self) -> bool:
-        """Whether the value is a word."""
-        return KINDS[self.kind].form is Form.STATE
-
-    @property
-    def place(self) -> Struct:
-        """How it is read from a binary frame."""
-        sign = ">" if self.order == "big" else "<"
-        return Struct(sign + CODES[self.type or "uint8"])
-
-
-@dataclass(frozen=True, slots=True)
 class SerialSettings:
     """How the device leaves the factory."""
 
@@ -196,11 +129,7 @@ class FrameProfile:
 
 
 def _profile_problems(profile: FrameProfile) -> Iterator[str]:
-    if not profile.points:
-        yield "points: a profile needs at least one"
-    for name in profile.points:
-        if not _NAME.fullmatch(name):
-            yield f"points: {name!r} is no name: a-z, 0-9, _ and -, 64 at most, beginning with a-z or 0-9"
+    yield from name_problems(profile.points)
     try:
         if len(octets(profile.ask)) > LONGEST:
             yield f"ask: at most {LONGEST} bytes"
@@ -209,6 +138,8 @@ def _profile_problems(profile: FrameProfile) -> Iterator[str]:
     checksum = profile.checksum
     if checksum is not None and checksum.least > profile.frame.most:
         yield f"checksum: it takes {checksum.least} bytes at least, and a frame has {profile.frame.most}"
+    if checksum is None and not profile.frame.end:
+        yield f"checksum: {_UNSURE}"
     yield from _text_problems(profile) if profile.pattern else _binary_problems(profile)
 
 
@@ -219,8 +150,8 @@ def _text_problems(profile: FrameProfile) -> Iterator[str]:
         yield f"pattern: {error}"
         return
     for name, point in profile.points.items():
-        if point.at is not None or point.type is not None or point.inverted:
-            yield f"points: {name}: at, type, bit and inverted are of frames without a pattern"
+        if (point.at, point.type, point.bit, point.order, point.inverted) != (None, None, None, "big", False):
+            yield f"points: {name}: at, type, bit, order and inverted are of frames without a pattern"
         asked = [point.group or name, *point.faults, *([point.scale_by.group] if point.scale_by else [])]
         for group in asked:
             if group not in groups:
@@ -229,6 +160,12 @@ def _text_problems(profile: FrameProfile) -> Iterator[str]:
             yield f"points: {name}: words: which text means which of {' and '.join(STATE_WORDS[point.kind])}?"
         if any(isinstance(sentinel, int) for sentinel in point.sentinels):
             yield f"points: {name}: sentinels: texts, in quotes, where there is a pattern"
+
+
+def _covered(profile: FrameProfile) -> tuple[int, int]:
+    """Where what the checksum covers begins, and where it ends in the longest frame."""
+    checksum = profile.checksum
+    return (0, profile.frame.most) if checksum is None else (checksum.first, profile.frame.most - checksum.tail)
 
 
 def _binary_problems(profile: FrameProfile) -> Iterator[str]:
@@ -240,39 +177,10 @@ def _binary_problems(profile: FrameProfile) -> Iterator[str]:
             return
         if point.group or point.faults or point.scale_by or point.words:
             yield f"points: {name}: group, faults, scale_by and words are of frames with a pattern"
-        if not 0 <= point.at <= profile.frame.most - point.place.size:
-            yield f"points: {name}: at: a place in the frame, not {point.at}"
+        first, end = _covered(profile)
+        if not first <= point.at <= end - point.place.size:
+            yield f"points: {name}: at: its bytes have to be of those that the checksum covers, {first} to {end - 1}"
         if (point.type == "bit") != (point.bit is not None) or not 0 <= (point.bit or 0) <= 7:
             yield f"points: {name}: bit: from 0 to 7 with type bit, not {point.bit} with {point.type}"
         if any(isinstance(sentinel, str) for sentinel in point.sentinels):
             yield f"points: {name}: sentinels: numbers, where there is no pattern"
-
-
-def _kind_problems(point: FramePoint) -> Iterator[str]:
-    kind = KINDS.get(point.kind)
-    if kind is None:
-        yield f"kind: {point.kind!r} is none of {', '.join(KINDS)}"
-        return
-    if kind.form not in (Form.GAUGE, Form.COUNTER, Form.STATE):
-        yield f"kind: a {point.kind} is no number and no state"
-    if kind.form is not Form.STATE and (point.words or point.inverted or point.type == "bit"):
-        yield f"kind: {point.kind} is a number; words, inverted and type bit are of a state"
-    if kind.form is Form.STATE:
-        if point.type not in (None, "bit"):
-            yield f"type: {point.kind} is a bit, not {point.type}"
-        for word in point.words.values():
-            if word not in STATE_WORDS[point.kind]:
-                yield f"words: {point.kind} is {' or '.join(STATE_WORDS[point.kind])}, not {word!r}"
-
-
-def _number_problems(point: FramePoint) -> Iterator[str]:
-    scales = point.scale_by.scales.values() if point.scale_by else ()
-    for scale in (point.scale, *scales):
-        if not 1 / _MOST <= abs(scale) <= _MOST:
-            yield f"scale: from 1e-9 to 1e9, not {scale}"
-    if not (math.isfinite(point.offset) and abs(point.offset) <= _MOST):
-        yield f"offset: up to 1e9, not {point.offset}"
-    if point.decimals is not None and not 0 <= point.decimals <= 9:
-        yield f"decimals: from 0 to 9, not {point.decimals}"
-    if point.minimum is not None and point.maximum is not None and point.minimum > point.maximum:
-        yield f"minimum: {point.minimum} is above the maximum {point.maximum}"

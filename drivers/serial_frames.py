@@ -54,9 +54,9 @@ class SerialFrames(Pushed):
         profile = self._profile = options.profile
         self._points = tuple(point(name, it.kind) for name, it in profile.points.items())
         self._request = octets(profile.ask)
-        checksum = 0 if profile.checksum is None else profile.checksum.least
-        ends = (0 if it.at is None else it.at + it.place.size for it in profile.points.values())
-        self._least = max(len(octets(profile.frame.start)), checksum, *ends)
+        least, tail = (0, 0) if profile.checksum is None else (profile.checksum.least, profile.checksum.tail)
+        ends = (0 if it.at is None else it.at + it.place.size + tail for it in profile.points.values())
+        self._least = max(len(octets(profile.frame.start)), least, *ends)
         self._notes = () if profile.confidence == "high" else (f"the profile of {profile.model} is beta",)
         self._decode: Decode | None = None
         self._heard = b""

@@ -17,7 +17,8 @@ import drivers
 from drivers.frame_checksum import Checksum
 from drivers.frame_cutting import blocks, lines
 from drivers.frame_decode import decoder
-from drivers.frame_profile import Frame, FramePoint, FrameProfile, GroupScale
+from drivers.frame_point import FramePoint, GroupScale
+from drivers.frame_profile import Frame, FrameProfile
 from drivers.serial_frames import SerialFrames, SerialFramesOptions
 from gateway.config.profiles import Profiles
 from gateway.driver import Heard
@@ -138,6 +139,9 @@ TEXT = FrameProfile(
         (b"1_0;1;st;1", {"temperature": FAULT, "mass": RANGE, "door": "open"}),
         (b"1e99;9e30;kg;1", {"temperature": RANGE, "mass": RANGE, "door": "open"}),
         (b"\xb2;;kg;1", {"temperature": FAULT, "mass": FAULT, "door": "open"}),
+        (b"+ 21;- 3;kg;1", {"temperature": 21, "mass": -3, "door": "open"}),
+        (b"1 2;12 34;kg;1", {"temperature": FAULT, "mass": FAULT, "door": "open"}),
+        (b"1,234.5;1.;kg;1", {"temperature": FAULT, "mass": 1, "door": "open"}),
         (b"21.5", {}),
     ],
 )
@@ -164,13 +168,14 @@ BINARY = FrameProfile(
     "nobody",
     ("none",),
     "high",
-    Frame(start="\x02", length=12),
+    Frame(start="\x02", length=13),
     {
-        "t": FramePoint("temperature", at=1, type="int16", order="little", scale=0.1, sentinels=(-32768,)),
+        "t": FramePoint("temperature", at=1, type="int16", order="little", scale=0.1, sentinels=(0x8000, -2)),
         "p": FramePoint("pressure", at=3, type="uint32", scale=0.01, offset=0.5),
-        "f": FramePoint("humidity", at=7, type="float32", maximum=100),
+        "f": FramePoint("humidity", at=7, type="float32", maximum=100, sentinels=(0xC61C3C00,)),
         "door": FramePoint("door", at=11, type="bit", bit=1, inverted=True),
     },
+    checksum=Checksum("sum8"),
 )
 
 
@@ -180,6 +185,7 @@ BINARY = FrameProfile(
         ("02 FF FF 00 01 86 A0 41 2C CC CD 00", {"t": -0.1, "p": 1000.5, "f": 10.8, "door": "open"}),
         ("02 00 80 00 00 00 00 7F C0 00 00 02", {"t": FAULT, "p": 0.5, "f": FAULT, "door": "closed"}),
         ("02 00 00 FF FF FF FF 42 C8 00 01 FD", {"t": 0.0, "p": 42949673.45, "f": RANGE, "door": "open"}),
+        ("02 FE FF 00 00 00 00 C6 1C 3C 00 00", {"t": FAULT, "p": 0.5, "f": FAULT, "door": "open"}),
     ],
 )
 def test_a_frame_is_read_by_its_places(frame: str, values: Values) -> None:
@@ -231,6 +237,14 @@ def profile(**change: Any) -> Callable[[], FrameProfile]:
     return lambda: replace(TEXT, **change)
 
 
+def number(**change: Any) -> Callable[[], FramePoint]:
+    return lambda: FramePoint("temperature", **{"at": 1, "type": "int16", **change})
+
+
+def state(**change: Any) -> Callable[[], FramePoint]:
+    return lambda: FramePoint("door", words={"0": "closed"}, **change)
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -254,7 +268,7 @@ def profile(**change: Any) -> Callable[[], FrameProfile]:
         (lambda: FramePoint("temperature", words={"1": "on"}), "kind: temperature is a number"),
         (lambda: FramePoint("door", words={"1": "on"}), "words: door is closed or open, not 'on'"),
         (lambda: FramePoint("door", at=1, type="uint8"), "type: door is a bit, not uint8"),
-        (lambda: FramePoint("mass", scale_by=GroupScale("u", {"g": 0.0})), "scale: from 1e-9 to 1e9, not 0.0"),
+        (lambda: FramePoint("mass", scale_by=GroupScale("u", {"g": 0.0})), "scales: from 1e-9 to 1e9, not 0.0 for g"),
         (lambda: FramePoint("mass", minimum=2, maximum=1), "minimum: 2 is above the maximum 1"),
         (profile(points={}), "points: a profile needs at least one"),
         (profile(pattern=r"(?P<t>.*);"), "pattern: a repetition may contain what may also follow it"),
@@ -262,14 +276,50 @@ def profile(**change: Any) -> Callable[[], FrameProfile]:
         (profile(points={"d": FramePoint("door")}), "points: d: words: which text means which of closed and open?"),
         (
             profile(points={"t": FramePoint("temperature", at=1, type="uint8")}),
-            "points: t: at, type, bit and inverted are of frames without a pattern",
+            "points: t: at, type, bit, order and inverted are of frames without a pattern",
         ),
         (profile(checksum=Checksum("crc16", first=60)), "checksum: it takes 63 bytes at least, and a frame has 60"),
         (profile(pattern=""), "pattern: a frame that ends with certain bytes is a text, and needs one"),
-        (profile(pattern="", frame=Frame(start="A", length=4)), "points: temperature: at and type"),
+        (
+            profile(pattern="", frame=Frame(start="A", length=4), checksum=Checksum("sum8")),
+            "points: temperature: at and type",
+        ),
         (
             lambda: replace(BINARY, points={"t": FramePoint("temperature", at=11, type="int16")}),
-            "points: t: at: a place in the frame, not 11",
+            "points: t: at: its bytes have to be of those that the checksum covers, 0 to 11",
+        ),
+        (
+            lambda: replace(BINARY, checksum=Checksum("sum8", first=2)),
+            "points: t: at: its bytes have to be of those that the checksum covers, 2 to 11",
+        ),
+        (lambda: replace(BINARY, checksum=None), "checksum: a frame that is told by its length needs one"),
+        (profile(frame=Frame(start="A", length=4)), "checksum: a frame that is told by its length needs one"),
+        (number(sentinels=(0x10000,)), "sentinels: 65536 is more than the 16 bits of int16"),
+        (number(sentinels=(-32769,)), "sentinels: -32769 is more than the 16 bits of int16"),
+        (number(type="float32", sentinels=(-9999,)), "sentinels: of a float32 the bits, as 0xC61C3C00 for -9999"),
+        (number(type="float32", sentinels=(9999,)), "sentinels: of a float32 the bits, as 0xC61C3C00 for -9999"),
+        (lambda: FramePoint("temperature", sentinels=("- ",)), "sentinels: '- ' never comes"),
+        (lambda: FramePoint("temperature", faults={"s": (" E",)}), "faults: ' E' never comes"),
+        (lambda: FramePoint("door", words={" 1": "open"}), "words: ' 1' never comes"),
+        (lambda: GroupScale("u", {" g": 1.0}), "scales: ' g' never comes"),
+        (lambda: GroupScale("u", {}), "scales: which scale does each value of it mean? Write {kg: 1, g: 0.001}, say"),
+        (
+            number(scale=0.1, scale_by=GroupScale("u", {"C": 1.0})),
+            "scale: stands in scale_by; leave out one of the two",
+        ),
+        (state(minimum=1.0), "minimum: of a number, and door is a state"),
+        (state(scale=2.0), "scale: of a number, and door is a state"),
+        (state(offset=2.0), "offset: of a number, and door is a state"),
+        (state(decimals=2), "decimals: of a number, and door is a state"),
+        (state(sentinels=("x",)), "sentinels: of a number, and door is a state"),
+        (state(scale_by=GroupScale("u", {"C": 1.0})), "scale_by: of a number, and door is a state"),
+        (
+            profile(points={"t": FramePoint("temperature", order="little")}),
+            "points: t: at, type, bit, order and inverted are of frames without a pattern",
+        ),
+        (
+            profile(points={"t": FramePoint("temperature", bit=1)}),
+            "points: t: at, type, bit, order and inverted are of frames without a pattern",
         ),
         (
             lambda: replace(BINARY, points={"t": FramePoint("door", at=1, type="bit")}),
@@ -324,3 +374,15 @@ def test_a_profile_that_comes_along_is_whole_and_has_captures(path: Path) -> Non
     cases = Path(__file__).parent / "drivers" / "serial_frames"
     for case in ("normal", "edge", "corrupted"):
         assert list(cases.glob(f"{case}-{path.stem}*.capture")), case
+
+
+@pytest.mark.parametrize("line", [b"ST,+0012.345 kg\r\n", b"ST,+00123.45  g\r\n", b"US,-000001.0 lb\r\n"])
+def test_a_balance_whose_line_has_lost_a_character_says_no_mass_by_it(line: bytes) -> None:
+    before, behind = b"ST,+00001.00 kg\r\n", b"ST,+00002.00 kg\r\n"
+    found = Profiles((drivers.profile_folder(),)).get("and-balance", FrameProfile)
+    assert found is not None
+    for at in range(len(line)):
+        device = SerialFrames(SerialFramesOptions(found))
+        lost = line[:at] + line[at + 1 :]
+        said = [values["mass"] for values in device.hear(Heard(b"\r\n" + before + lost + before + behind, 0.0))]
+        assert {it for it in said if not isinstance(it, Bad)} == {1, 2}, lost

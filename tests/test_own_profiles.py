@@ -17,7 +17,8 @@ from uplink_scene import until
 
 import drivers
 from drivers.frame_checksum import Checksum
-from drivers.frame_profile import Frame, FramePoint, FrameProfile, GroupScale, SerialSettings
+from drivers.frame_point import FramePoint, GroupScale
+from drivers.frame_profile import Frame, FrameProfile, SerialSettings
 from drivers.modbus_point import RegisterPoint, ScaleBy
 from drivers.modbus_profile import Bus, Profile
 from drivers.modbus_writing import Writing

@@ -15,7 +15,8 @@ import pytest
 
 import drivers
 from drivers.frame_checksum import Checksum
-from drivers.frame_profile import Frame, FramePoint, FrameProfile, SerialSettings
+from drivers.frame_point import FramePoint
+from drivers.frame_profile import Frame, FrameProfile, SerialSettings
 from drivers.modbus_point import Order, RegisterPoint, TableName, TypeName
 from drivers.modbus_profile import Bus, Profile
 from drivers.template import Template

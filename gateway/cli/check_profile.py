@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import drivers
-from drivers.frame_profile import FramePoint, FrameProfile, SerialSettings
+from drivers.frame_point import FramePoint
+from drivers.frame_profile import FrameProfile, SerialSettings
 from drivers.modbus_point import RegisterPoint
 from drivers.modbus_profile import Bus, Profile
 from gateway.config.profiles import read_profile
