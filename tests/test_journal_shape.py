@@ -17,7 +17,7 @@ from sqlite_utils import Database
 
 from gateway.journal import inspection, migrations, shaping
 from gateway.journal.ledger import row_id
-from gateway.journal.shape import Shape, packed, unpacked
+from gateway.journal.shape import Shape, packed, unpacked, values_of
 from gateway.journal.store import Store
 from gateway.model import Acked, Lane, Reading, Reason, Record
 from gateway.records import Telemetry
@@ -72,6 +72,7 @@ def test_the_text_of_any_reading_comes_back_byte_for_byte(reading: Reading) -> N
     parts = packed(text)
     if parts is not None:
         assert unpacked(*parts) == text
+        assert values_of(*parts) == json.loads(text)["values"]
 
 
 @given(st.text() | st.builds('{{"device":"{}","values":{{{}}}}}'.format, st.text(max_size=3), st.text(max_size=20)))
@@ -99,6 +100,16 @@ def test_a_reading_of_numbers_is_stored_as_its_values(reading: Reading) -> None:
 def test_values_that_have_not_their_shape_are_damaged(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         unpacked(Shape("cold-1", ("temperature", "humidity")), text)
+    with pytest.raises(ValueError, match=r"."):
+        values_of(Shape("cold-1", ("temperature", "humidity")), text)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [("[1,2]", {"a": 1, "b": 2}), ("[,2.5]", {"b": 2.5}), ("[1,]", {"a": 1}), ("[-1e-07,2]", {"a": -1e-07, "b": 2})],
+)
+def test_an_empty_place_is_no_value(text: str, values: dict[str, float]) -> None:
+    assert values_of(Shape("d", ("a", "b")), text) == values
 
 
 def test_names_are_stored_once_and_people_see_them_with_every_value(path: Path) -> None:

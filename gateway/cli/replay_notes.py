@@ -34,7 +34,7 @@ def _of_values(tried: Trial) -> Iterator[str]:
     if tried.repeats.points:
         yield (
             f"To rules on silence and on changes, {tried.repeats.points} such points count as heard until a record "
-            "says that they are bad, or for `max_every` as it is tried: shorter silences were not recorded."
+            "says that they are bad, or for `max_every` as it is tried; that is right to one interval of reading."
         )
 
 
@@ -53,7 +53,7 @@ def _left_out(tried: Trial, happened: Happened, source: Past | Export) -> Iterat
     if source.undated:
         yield f"Left out are {source.undated} readings of a clock that was not set and has not been corrected since."
     if happened.own:
-        yield f"Alarms of the gateway's own came {happened.own} times; they are about itself, and are not tried."
+        yield f"Alarms of the gateway's own, which are about itself, are not tried; of these there were {happened.own}."
     if happened.gaps:
         yield f"{happened.gaps} gaps are told of: readings that were given up are judged by nobody."
     if source.damaged or happened.damaged:

@@ -15,7 +15,7 @@ from gateway.correction import Corrections
 from gateway.journal import inspection, shaping
 from gateway.journal.inspection import SLICE_ROWS, Line
 from gateway.journal.ledger import run_of, seq_of
-from gateway.journal.shape import numbers
+from gateway.journal.shape import values_of
 from gateway.journal.shaping import KnownShapes
 from gateway.model import Lane, Reading, Trust
 from gateway.replaying.heard import Heard, reading_of, woven
@@ -130,6 +130,6 @@ def _reading(mono: float, ts: int, shape_no: int | None, text: bytes, shapes: Kn
         if shape_no is None:
             return reading_of(json.loads(text), mono, ts)
         shape = shapes.find(shape_no)
-        return None if shape is None else Reading(shape.device, mono, ts, numbers(shape, text.decode()), {})
+        return None if shape is None else Reading(shape.device, mono, ts, values_of(shape, text.decode()), {})
     except (ValueError, RecursionError):
         return None

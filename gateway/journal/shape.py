@@ -68,18 +68,16 @@ def unpacked(shape: Shape, text: str) -> str:
     return f'{{"device":"{shape.device}","values":{{{told}}}}}'
 
 
-def numbers(shape: Shape, text: str) -> dict[str, float]:
+def values_of(shape: Shape, text: str) -> dict[str, float]:
     """The values that were packed, by point. Raises ValueError where this is none that had this shape."""
-    if text[:1] != "[":
-        raise ValueError(f"{text!r} has not the shape {shape}")
     there: Sequence[str] = shape.points
-    if ",," in text or text[1:2] == "," or text[-2:-1] == ",":
+    if "[," in text or ",," in text or ",]" in text:
         places = text[1:-1].split(",")
         there = [point for point, value in zip(shape.points, places, strict=True) if value]
         text = f"[{','.join(value for value in places if value)}]"
     values, end = _DECODE(text)
-    if end != len(text):
-        raise ValueError(f"there is more behind {text[:end]!r}")
+    if end != len(text) or text[0] != "[" or not values:
+        raise ValueError(f"{text!r} has not the shape {shape}")
     return dict(zip(there, values, strict=True))
 
 

@@ -47,6 +47,8 @@ def main() -> int:
             print(f"{width} values a reading: {speeds[width]:,.0f} values/s, {speeds[width] / width:,.0f} readings/s")
             if speeds[width] < GOAL:
                 print(profile)
+            elif width == 10:
+                print(f"  with a plot of each: {replayed(folder / 'journal.db', config, plots=True):,.0f} values/s")
     print(f"goal: {GOAL:,} values/s")
     return int(speeds[10] < GOAL)
 
@@ -104,12 +106,12 @@ def measured(path: Path, config: Config) -> tuple[float, str]:
     return best, out.getvalue()
 
 
-def replayed(path: Path, config: Config) -> float:
+def replayed(path: Path, config: Config, *, plots: bool = False) -> float:
     """Values a second of CPU."""
     begin = time.thread_time()
     past = Past(path, 0, 1 << 62)
     past.look()
-    report = Replay(past, config, None, plots=False).run()
+    report = Replay(past, config, None, plots=plots).run()
     text = "\n".join(lines(report))
     spent = time.thread_time() - begin
     if "r0-0" not in text or not report.tried.history.load.alarms:
