@@ -102,6 +102,7 @@ class Hiding(StrEnum):
     """What hides an alarm from people while it goes on being judged (rules/overlay.py)."""
 
     OUT_OF_SERVICE = "out_of_service"
+    SUPPRESSED = "suppressed"
     SHELVED = "shelved"
 
 

@@ -181,3 +181,13 @@ def test_a_chattering_alarm_says_so_and_is_held_across_a_restart() -> None:
     assert (alarm.state, alarm.chattering) == (AlarmState.ACK_ACTIVE, True)
     after.tell(Tick(), 600.0)
     assert alarm_events(after, SMOKE)[-1]["state"] == "latched_ack"
+
+
+def test_an_alarm_that_is_raised_at_the_moment_its_shelf_ends_stands_and_calls() -> None:
+    hub = Stepped()
+    hub.command("shelve", alarm="warm", for_s=60, reason="door")
+    hub.read("cold-1", temperature=-10.0)
+    hub.tell(Tick(), 61.0)
+    (alarm,) = hub.status().alarms
+    assert (alarm.alarm, alarm.state, alarm.hidden) == ("warm", AlarmState.UNACK_ACTIVE, None)
+    assert [event["change"] for event in alarm_events(hub)] == ["shelved", "raised", "unshelved"]

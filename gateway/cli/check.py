@@ -192,6 +192,9 @@ def _rule(rule: Rule, devices: Mapping[str, Device]) -> str:
         words += f" for {duration_text(rule.for_)}"
     if rule.clear_for:
         words += f", until {duration_text(rule.clear_for)} after that has ended"
+    if rule.suppressed_while is not None:
+        said = rule.suppressed_while
+        words += f", but not while {_when(said, devices)}, for {duration_text(said.for_at_most)} at most"
     if rule.latch:
         words += ", until a person resets it"
     return words + (f"; then {rule.response}" if rule.response else "")

@@ -10,7 +10,7 @@ from gateway.config.problems import Where, listed, shown, suggestion
 from gateway.config.schema import Rule, Term
 from gateway.config.targets import in_zone, parts, targets, writable
 from gateway.config.written import duration_text
-from gateway.model import Point
+from gateway.model import Point, Priority
 from gateway.rules.hours import stretch
 from gateway.units import KINDS, STATE_WORDS, Form
 
@@ -24,6 +24,7 @@ def check_rules(draft: Draft) -> None:
         _check_response(draft, rule, where)
         _check_hours_of(draft, rule, where)
         check_group(draft, rule, where)
+        _check_suppression(draft, rule, where)
         for term, place in parts(rule, where):
             _check_term(draft, term, place)
 
@@ -74,6 +75,18 @@ def check_responses(draft: Draft) -> None:
 def _outputs_hint(draft: Draft) -> str:
     devices = [name for name, device in draft.devices.items() if writable(device)]
     return f"outputs are at {listed(devices)}" if devices else "add a relay first"
+
+
+def _check_suppression(draft: Draft, rule: Rule, where: Where) -> None:
+    said, where = rule.suppressed_while, (*where, "suppressed_while")
+    if said is None:
+        return
+    if rule.priority is Priority.HIGH or any(point.kind == "smoke" for _, point in targets(rule, draft.devices)):
+        draft.tree.blame_key(where, "only warnings are suppressed, none that is high or on smoke; make a rule of each")
+    elif said.point is None:
+        draft.tree.blame_key(where, "is about nothing; add `point: device.point`")
+    else:
+        _check_term(draft, said, where)
 
 
 def _check_term(draft: Draft, term: Term, where: Where) -> None:

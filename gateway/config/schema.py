@@ -260,6 +260,13 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression(Term):
+    """What the plant does that explains an alarm: a defrost, an open dock door."""
+
+    for_at_most: Annotated[Duration, Within(gt=0, le=14_400), Doc("After so long it explains nothing any more")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule(Term):
     """A condition, or one made of several, and what follows from it."""
 
@@ -279,6 +286,9 @@ class Rule(Term):
     during: Annotated[Id | None, Doc("A rule within these hours alone, an id of hours")] = None
     not_during: Annotated[Id | None, Doc("A rule outside of these hours alone, an id of hours")] = None
     priority: Annotated[Priority, Doc("The risk: high, medium or low")] = Priority.MEDIUM
+    suppressed_while: Annotated[
+        Suppression | None, Doc("While this holds the alarm is recorded and calls nobody; not for a high one")
+    ] = None
     hold_chattering: Annotated[
         bool, Doc("An alarm that comes three times in a minute is held for ten; false: it comes and goes as it does")
     ] = True

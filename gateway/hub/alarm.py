@@ -46,6 +46,7 @@ class Alarm:
     overlay: Overlay = NOTHING
     applies: bool = True  # false outside of its rule's hours
     window: Window | None = None  # of a rule on changes
+    explained: bool = False  # by what the plant does, whether for too long or not
     low: float = inf  # from here to `high` a number changes nothing
     high: float = -inf
 
@@ -116,6 +117,7 @@ class OfDevice:
         self.limited: dict[str, list[Alarm]] = {}
         self.restless: dict[str, list[Alarm]] = {}
         self.groups: dict[str, list[tuple[Group, int]]] = {}  # of which terms a point is part
+        self.explains: dict[str, list[Alarm]] = {}  # which alarms a point may suppress
         self.calm: _Calm | None = None  # None: to be found out
 
     def add(self, alarm: Alarm) -> None:

@@ -83,7 +83,7 @@ def _overlay(kept: Mapping[str, Any], priority: Priority, boot: str, now: Moment
     if "shelf" in kept:
         by, why, *until = kept["shelf"]
         shelf = Shelf(Note(str(by), str(why)), _until(until, LONGEST_S[priority], boot, now), int(until[0]))
-    return Overlay(None if service is None else Note(str(service[0]), str(service[1])), shelf)
+    return Overlay(None if service is None else Note(str(service[0]), str(service[1])), shelf=shelf)
 
 
 def _until(kept: Sequence[Any], most_s: float, boot: str, now: Moment) -> float:

@@ -18,7 +18,7 @@ from gateway.model import AlarmState, AlarmView, Moment, Reading, Reason, StateC
 from gateway.rules.condition import AtLeast, Changes, Told
 from gateway.rules.judge import Rule, deadline, elapse, fresh, judge, set_aside, settle, taken_up, unknown
 from gateway.rules.lifecycle import ACTIVE, Change, after, refusal
-from gateway.rules.overlay import NOBODY, Act, Note, covered
+from gateway.rules.overlay import NOBODY, Act, Note, Shelf, covered
 from gateway.rules.responses import Response
 from gateway.rules.window import Window
 
@@ -63,6 +63,10 @@ class Alarms:
                     alarm.window = Window(rule.condition.within_s)
                 alarm.live(alarm.life)
                 self._alarms[target.alarm] = alarm
+                if rule.suppression is not None:
+                    term = rule.suppression.term
+                    by_point = self._by_device.setdefault(term.device, OfDevice()).explains
+                    by_point.setdefault(term.point, []).append(alarm)
                 if isinstance(rule.condition, AtLeast):
                     self._add_group(Group(alarm, rule.condition))
                 else:
@@ -73,10 +77,10 @@ class Alarms:
 
     def take(self, reading: Reading, heard: Callable[[str, str], float] = _never) -> list[Changed]:
         """The transitions that follow from a reading; `heard`: when (monotonic s) a point had its last good value."""
-        changes: list[Changed] = []
         of_device = self._by_device.get(reading.device)
         if of_device is None:
-            return changes
+            return []
+        changes = list(self._explain(of_device, reading)) if of_device.explains else []
         concerned = of_device.concerned(reading.values)
         for name, value in reading.values.items() if concerned else ():
             for alarm in concerned.get(name, ()):
@@ -92,6 +96,18 @@ class Alarms:
         if of_device.groups:
             changes += self._take_groups(of_device, reading, heard)
         return changes
+
+    def _explain(self, of_device: OfDevice, reading: Reading) -> Iterator[Changed]:
+        """The alarms that what the plant does begins, or ceases, to explain."""
+        for name, alarms in of_device.explains.items():
+            value = reading.values.get(name)
+            if value is None and name not in reading.bad:
+                continue
+            for alarm in alarms:
+                change = _explained(alarm, value, reading)
+                if change is not None:
+                    self._note_deadline(alarm)
+                    yield self._covered(alarm, change, reading.mono, reading.ts)
 
     def _take_bad(self, of_device: OfDevice, reading: Reading, heard: Callable[[str, str], float]) -> None:
         for name in reading.bad:
@@ -151,9 +167,9 @@ class Alarms:
                 alarm.live(life)
             if change is not None:
                 yield self._change(alarm, change, mono, ts, alarm.view.value)
-            if alarm.overlay.shelf is not None and mono >= alarm.overlay.shelf.until:
-                alarm.overlay = alarm.overlay._replace(shelf=None)
-                yield self._covered(alarm, Change.UNSHELVED, mono, ts)
+            for ended, left in alarm.overlay.ended(mono):
+                alarm.overlay = left
+                yield self._covered(alarm, ended, mono, ts)
         self.wake = self._next_deadline()
 
     def _turn_hours(self, now: Moment) -> Iterator[Changed]:
@@ -259,18 +275,37 @@ class Alarms:
         self, alarm: Alarm, change: Change, mono: float, ts: int, value: Value | None, note: Note = NOBODY
     ) -> Changed:
         life = alarm.life
-        view = replace(alarm.view, state=life.state, since=ts, value=value, chattering=mono < life.held)
-        return Changed(view, change, mono, ts, note)
+        held = mono < life.held
+        alarm.view = replace(alarm.view, state=life.state, since=ts, value=value, chattering=held)
+        return Changed(alarm.view, change, mono, ts, note)
 
     def _covered(self, alarm: Alarm, change: Change, mono: float, ts: int, note: Note = NOBODY) -> Changed:
         since = alarm.view.since if alarm.view.seq else ts  # it was at rest from the beginning
-        return Changed(replace(alarm.view, since=since, hidden=alarm.overlay.shows), change, mono, ts, note)
+        alarm.view = replace(alarm.view, since=since, hidden=alarm.overlay.shows)
+        return Changed(alarm.view, change, mono, ts, note)
 
     def _note_deadline(self, alarm: Alarm) -> None:
         self.wake = min(self.wake, self._turn, _deadline(alarm))
 
     def _next_deadline(self) -> float:
         return min(self._turn, min(map(_deadline, self._alarms.values()), default=inf))
+
+
+def _explained(alarm: Alarm, value: Value | None, reading: Reading) -> Change | None:
+    """Whether the plant begins or ceases to explain the alarm; no value: it is bad, and explains nothing."""
+    suppression = alarm.rule.suppression
+    if suppression is None:
+        return None
+    term, before = suppression.term, alarm.explained
+    alarm.explained = value is not None and bool(term.condition.holds(value, before))
+    if alarm.explained and not before:
+        until = reading.mono + suppression.most_s, reading.ts + round(suppression.most_s * 1000)
+        alarm.overlay = alarm.overlay._replace(plant=Shelf(Note(f"{term.device}.{term.point}", str(term)), *until))
+        return Change.SUPPRESSED
+    if before and not alarm.explained and alarm.overlay.plant is not None:
+        alarm.overlay = alarm.overlay._replace(plant=None)
+        return Change.UNSUPPRESSED
+    return None
 
 
 def _is_disturbance(alarm: Alarm, point: str, reading: Reading, heard: Callable[[str, str], float]) -> bool:
@@ -295,8 +330,7 @@ def _next_minute(now: Moment) -> float:
 def _deadline(alarm: Alarm) -> float:
     """When (monotonic) time alone may change something."""
     at = deadline(alarm.rule, alarm.life) if alarm.applies else None
-    shelf = alarm.overlay.shelf
-    return min(inf if at is None else at, inf if shelf is None else shelf.until)
+    return min(inf if at is None else at, alarm.overlay.until)
 
 
 def _unknown(alarm_id: str) -> str:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from gateway import __version__
 from gateway.config.schema import Config, Device, Report, Reporting
 from gateway.config.schema import Rule as RuleOptions
+from gateway.config.schema import Suppression as SuppressionOptions
 from gateway.config.schema import Term as TermOptions
 from gateway.config.targets import group, targets
 from gateway.driver import Adjustable, Output
@@ -28,6 +29,7 @@ from gateway.rules.following import UNCONFIRMED_NEVER, Times
 from gateway.rules.hours import Hours, stretch
 from gateway.rules.judge import Rule
 from gateway.rules.lifecycle import Change
+from gateway.rules.overlay import Suppression
 from gateway.rules.responses import OutputPoint, Response
 from gateway.units import SAFETY_KINDS, Form
 
@@ -146,6 +148,7 @@ def _rule(rule_id: str, options: RuleOptions, config: Config) -> Rule:
         hours=_hours(options.during or options.not_during, config),
         during=options.not_during is None,
         hold_chattering=options.hold_chattering,
+        suppression=_suppression(options.suppressed_while, config.devices),
         id=rule_id,
         condition=_group(options, config.devices) or _condition(options),
         on_delay_s=options.for_,
@@ -167,6 +170,15 @@ def _times(config: Config) -> Times:
 def _at_step(said: Reporting) -> dict[Change, str]:
     called = {Change.UNCONFIRMED: said.unconfirmed, Change.ESCALATED: said.escalated}
     return {step: response for step, response in called.items() if response is not None}
+
+
+def _suppression(said: SuppressionOptions | None, devices: Mapping[str, Device]) -> Suppression | None:
+    """What explains the alarm of a rule; nothing does whose device is off."""
+    about = () if said is None else targets(said, devices)
+    if said is None or not about:
+        return None
+    device, point = about[0]
+    return Suppression(Term(device, point.name, _limits_of(said)), said.for_at_most)
 
 
 def _hours(name: str | None, config: Config) -> Hours | None:

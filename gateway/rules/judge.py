@@ -18,6 +18,7 @@ from gateway.model import AlarmState, Moment, Priority, Trust, Value
 from gateway.rules.condition import Condition, SilentFor
 from gateway.rules.hours import Hours
 from gateway.rules.lifecycle import ACTIVE, Change, after
+from gateway.rules.overlay import Suppression
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Rule:
     hours: Hours | None = None
     during: bool = True
     hold_chattering: bool = True
+    suppression: Suppression | None = None
 
     def applies(self, now: Moment) -> bool:
         """Whether it is a rule now. While the clock is not known it always is."""

@@ -23,6 +23,8 @@ class Change(StrEnum):
     RESET = "reset"
     SHELVED = "shelved"  # this and the following are about what lies over it (overlay.py), not about its state
     UNSHELVED = "unshelved"
+    SUPPRESSED = "suppressed"
+    UNSUPPRESSED = "unsuppressed"
     OUT_OF_SERVICE = "out_of_service"
     IN_SERVICE = "in_service"
     CONFIRMED = "confirmed"  # this and the following are about who knows of it (following.py)

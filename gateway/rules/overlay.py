@@ -1,19 +1,23 @@
-"""What hides an alarm from people while it goes on being judged: maintenance, or a shelf for a time. Pure.
+"""What hides an alarm from people while it is judged: maintenance, what the plant does, a shelf for a time. Pure.
 
 After ISA-18.2 / IEC 62682. Behind an overlay an alarm is raised, cleared and latched as without one, and every change
 is recorded; what stays away is the calling: outputs and repetition. When the last overlay is gone the alarm is what its
 condition has made of it meanwhile, and calls again if it stands.
 
+- What the plant does explains an alarm for a time: a defrost, an open dock door. It hides none that is high or on
+  smoke, and ends with what explains it or when its time is over; what is unknown explains nothing.
 - A shelf ends by itself, after an hour at most for a high alarm and eight for others; an alarm on smoke takes none.
 - Out of service ends by a person alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from math import inf
 from typing import NamedTuple
 
 from gateway.model import Hidden, Hiding, Moment, Priority
+from gateway.rules.condition import Term
 from gateway.rules.lifecycle import Change
 
 LONGEST_S: Mapping[Priority, float] = {Priority.HIGH: 3600.0, Priority.MEDIUM: 28_800.0, Priority.LOW: 28_800.0}
@@ -33,7 +37,7 @@ NOBODY = Note("", "")
 
 
 class Shelf(NamedTuple):
-    """Shelved until monotonic `until` (s), which wall time calls `until_ts` (UTC ms)."""
+    """Hidden until monotonic `until` (s), which wall time calls `until_ts` (UTC ms)."""
 
     note: Note
     until: float
@@ -44,19 +48,43 @@ class Overlay(NamedTuple):
     """What lies over one alarm."""
 
     service: Note | None = None  # it is out of service
+    plant: Shelf | None = None  # what the plant does explains it
     shelf: Shelf | None = None
+
+    @property
+    def until(self) -> float:
+        """When (monotonic s) a part of it ends by itself."""
+        return min(inf if part is None else part.until for part in (self.plant, self.shelf))
+
+    def ended(self, mono: float) -> Iterator[tuple[Change, Overlay]]:
+        """What has ended by itself at monotonic time `mono`, one after the other, and what is left then."""
+        left = self
+        if left.plant is not None and mono >= left.plant.until:
+            left = left._replace(plant=None)
+            yield Change.UNSUPPRESSED, left
+        if left.shelf is not None and mono >= left.shelf.until:
+            yield Change.UNSHELVED, left._replace(shelf=None)
 
     @property
     def shows(self) -> Hidden | None:
         """What people are shown: of several, the one that lasts."""
         if self.service is not None:
             return Hidden(Hiding.OUT_OF_SERVICE, *self.service)
+        if self.plant is not None:
+            return Hidden(Hiding.SUPPRESSED, *self.plant.note, self.plant.until_ts)
         if self.shelf is not None:
             return Hidden(Hiding.SHELVED, *self.shelf.note, self.shelf.until_ts)
         return None
 
 
 NOTHING = Overlay()
+
+
+class Suppression(NamedTuple):
+    """While this holds, and for `most_s` seconds at most, the plant explains the alarm."""
+
+    term: Term
+    most_s: float
 
 
 class Act(NamedTuple):
