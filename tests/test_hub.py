@@ -538,7 +538,7 @@ def test_only_the_latest_commands_are_remembered() -> None:
     for number in range(300):
         hub.tell(Command(str(number), "acknowledge", {"alarm": "nix"}, "p", "platform", None, print))
     kept = [key for key in hub.stored if key.startswith("command/")]
-    assert kept == [f"command/p/{number}" for number in range(300 - 256, 300)]
+    assert kept == [f"command/platform/p/{number}" for number in range(300 - 256, 300)]
     assert [key for key in Stepped(hub.stored).stored if key.startswith("command/")] == kept
 
 

@@ -12,9 +12,10 @@ from test_modbus_settings import THERMOSTAT
 from test_modbus_table import table
 
 from gateway.driver import point
+from gateway.hub.answered import ANOTHER, LONGEST_MS, MOST, REMEMBERED, AnsweredCommands
 from gateway.hub.decide import Hub
 from gateway.hub.plan import Plan
-from gateway.hub.writes import BLOCK_S, NOT_READY, STOPPED, STORE_S, WRITE_S, Setting, SettingPoint
+from gateway.hub.writes import BLOCK_S, NOT_READY, STOPPED, STORE_S, TOO_FAR_AHEAD, WRITE_S, Setting, SettingPoint
 from gateway.model import (
     About,
     Adjust,
@@ -97,9 +98,11 @@ class Desk:
             answer(reply)
         return decision
 
-    def ask(self, id_: str = "c1", source: str = "platform", **change: Any) -> Decision:
-        args = WANTED | change
-        return self.tell(Command(id_, "write_point", args, "ada", source, None, self.replies.append))
+    def ask(
+        self, id_: str = "c1", source: str = "platform", expires_in_s: float | None = None, **change: Any
+    ) -> Decision:
+        expires = None if expires_in_s is None else self.now().ts + round(expires_in_s * 1000)
+        return self.tell(Command(id_, "write_point", WANTED | change, "ada", source, expires, self.replies.append))
 
     def stored(self, decision: Decision) -> Decision:
         return self.tell(Stored(tuple(Row(n, "run2", it) for n, it in enumerate(decision.records, 1))))
@@ -142,7 +145,7 @@ def test_a_write_is_stored_before_it_is_sent_and_answered_with_what_read_back() 
     assert desk.replies == [Reply("c1", "done", "")]
     assert desk.events[-1]["result"] == "done"
     assert desk.events[-1]["back"] == -18.5
-    assert [key for key in desk.state if key.startswith(("command/", "write/"))] == ["command/ada/c1"]
+    assert [key for key in desk.state if key.startswith(("command/", "write/"))] == ["command/platform/ada/c1"]
 
 
 def test_what_failed_is_told_with_what_read_back() -> None:
@@ -204,6 +207,63 @@ def test_a_repeated_id_is_answered_and_never_carried_out_again() -> None:
     assert desk.ask().records == ()
     assert desk.replies == [Reply("c1", "done", "")] * 3
     assert desk.results == ["requested", "done"]
+
+
+def test_an_id_is_that_of_one_request_over_one_uplink() -> None:
+    desk = Desk()
+    desk.tell(Command("c1", "acknowledge", {"alarm": "x"}, "ada", "other", None, desk.replies.append))
+    write = desk.sent()
+    desk.ask(value=-10.0)
+    assert desk.replies[1:] == [Reply("c1", "refused", ANOTHER)], "while it is under way"
+    assert (desk.events[-1]["event"], desk.events[-1]["detail"]) == ("command", ANOTHER)
+    desk.tell(Adjusted(write.key, "done", -18.5, ""))
+    for changed in ({"value": -10.0}, {"point": "delay", "value": 60}, {"reason": "others"}):
+        assert desk.ask(**changed).writes == ()
+        assert desk.replies[-1] == Reply("c1", "refused", ANOTHER)
+    assert Desk(desk.state).ask(value=-10.0).replies[0][1].detail == ANOTHER, "after a restart, too"
+    desk.ask()
+    assert desk.replies[-1] == Reply("c1", "done", "")
+    assert desk.ask(source="other-2").records, "over another uplink it is another request"
+
+
+def test_a_write_is_remembered_until_it_has_expired() -> None:
+    desk = Desk()
+    desk.tell(Adjusted(desk.sent(expires_in_s=600).key, "done", -18.5, ""))
+    expires = desk.now().ts + 600_000
+    again = Command("c1", "write_point", WANTED, "ada", "platform", expires, desk.replies.append)
+    for number in range(2 * REMEMBERED):
+        desk.ask(f"n{number}", value=1e6, expires_in_s=60)
+        desk.replies.clear()
+    assert len([key for key in desk.state if key.startswith("command/")]) == REMEMBERED
+    for hub in (desk, Desk(desk.state)):
+        hub.mono = desk.mono
+        hub.tell(again._replace(answer=hub.replies.append))
+        assert hub.replies == [Reply("c1", "done", "")]
+    desk.mono += 601
+    desk.ask("last", value=1e6)
+    desk.replies.clear()
+    desk.tell(again)
+    assert desk.replies == [Reply("c1", "refused", "expired")]
+
+
+def test_more_writes_than_can_be_asked_for_are_not_remembered() -> None:
+    commands, state = AnsweredCommands(), dict[str, str]()
+    now = Desk().now()
+    for number in range(MOST + 10):
+        command = Command(str(number), "write_point", {}, "ada", "platform", None, print)
+        for change in commands.remember(command, Reply(str(number), "done", ""), now, now.ts + LONGEST_MS):
+            state.pop(change.key, None)
+            if change.text is not None:
+                state[change.key] = change.text
+    assert len(state) == MOST
+    assert "command/platform/ada/9" not in state
+
+
+def test_a_write_that_expires_too_far_ahead_is_refused_since_its_id_could_not_be_remembered() -> None:
+    desk = Desk()
+    desk.ask(expires_in_s=LONGEST_MS / 1000 + 1)
+    assert desk.replies == [Reply("c1", "refused", TOO_FAR_AHEAD)]
+    assert desk.ask("c2", expires_in_s=LONGEST_MS / 1000).records
 
 
 def test_after_a_crash_in_between_the_reply_is_that_nobody_knows() -> None:

@@ -14,7 +14,7 @@ from gateway import records
 from gateway.errors import SitewardenError
 from gateway.hub.acts import ACTS, LOOKS
 from gateway.hub.alarming import Alarming
-from gateway.hub.answered import AnsweredCommands
+from gateway.hub.answered import ANOTHER, AnsweredCommands
 from gateway.hub.numbering import Numbering
 from gateway.hub.own import (
     JOURNAL_DAMAGED,
@@ -230,7 +230,7 @@ class Hub:
         decision = Decision() if self.started else Decision((self._started_event(fact, now),))
         decision = decision.then(self._alarming.restore(fact.state, now))
         notices = decision.notices
-        decision = decision.then(Decision(state=tuple(self._commands.restore(fact.state))))
+        decision = decision.then(Decision(state=tuple(self._commands.restore(fact.state, now))))
         decision = decision.then(self._writes.recovered(fact.state, now))
         if any(isinstance(notice, AlarmView) and notice.alarm == JOURNAL_FAILED for notice in notices):
             decision = decision.then(self._alarming.tell(journal_works(), now))  # what failed was an earlier run's
@@ -276,6 +276,10 @@ class Hub:
     # -- people and platforms
 
     def _command(self, command: Command, now: Moment) -> Decision:
+        if self._commands.clashes(command):
+            another = Reply(command.id, "refused", ANOTHER)
+            event = self._numbering.event(records.command(command, another), now)
+            return Decision((event,), replies=((command.answer, another),))
         if self._writes.joined(command):
             return Decision()
         known = self._commands.answered(command)
@@ -290,7 +294,7 @@ class Hub:
         event = self._numbering.event(records.command(command, reply), now)
         return decision._replace(
             records=(*decision.records, event),
-            state=(*decision.state, *(() if refusal is NOT_READY else self._commands.remember(command, reply))),
+            state=(*decision.state, *(() if refusal is NOT_READY else self._commands.remember(command, reply, now))),
             replies=((command.answer, reply),),
         )
 

@@ -17,7 +17,7 @@ from math import inf
 from typing import NamedTuple
 
 from gateway import records
-from gateway.hub.answered import AnsweredCommands, key_of
+from gateway.hub.answered import LONGEST_MS, AnsweredCommands, key_of, too_far_ahead
 from gateway.hub.numbering import Numbering
 from gateway.hub.points import Points
 from gateway.model import Adjust, Adjusted, Command, Decision, Lane, Moment, Reply, Row, StateChange, Value
@@ -35,6 +35,7 @@ BLOCK_S = 300.0
 """Seconds for which a setting takes no other write after one whose outcome is unknown."""
 
 NOT_READY = "the journal has not said yet what was asked before; ask again in a few seconds"
+TOO_FAR_AHEAD = f"expires must be within {LONGEST_MS // 60_000} minutes from now, for as long an id is remembered"
 STOPPED = "the gateway stopped before it was known what became of it"
 _NOT_STORED = "the request could not be stored; nothing was written"
 _NOT_HEARD = f"nothing was heard of it within {WRITE_S:g} s"
@@ -116,6 +117,8 @@ class Writes:
         """The decision that stores the request, or why it is refused."""
         if not self._ready:
             return NOT_READY
+        if too_far_ahead(command, now):
+            return TOO_FAR_AHEAD
         wanted = _wanted(command)
         if isinstance(wanted, str):
             return wanted
@@ -133,7 +136,12 @@ class Writes:
         )
         state = StateChange(_PREFIX + key, records.encode(wanted))
         unknown = Reply(command.id, "outcome_unknown", STOPPED)
-        return Decision((event,), (state, *self._commands.remember(command, unknown)))
+        return Decision((event,), (state, *self._remember(command, unknown, now)))
+
+    def _remember(self, command: Command, reply: Reply, now: Moment) -> Iterator[StateChange]:
+        """Until nobody can ask for it again."""
+        until = now.ts + LONGEST_MS if command.expires is None else command.expires
+        return self._commands.remember(command, reply, now, until)
 
     def _not_writable(self, wanted: records.Wanted) -> str:
         where = SettingPoint(wanted.device, wanted.point)
@@ -191,7 +199,7 @@ class Writes:
     def _told(self, pending: _Pending, result: str, back: Value | None, detail: str, now: Moment) -> Decision:
         event = self._numbering.event(records.write(pending.what, result, back=back, detail=detail), now)
         reply = Reply(pending.command.id, result, detail or pending.doubt)
-        remembered = tuple(self._commands.remember(pending.command, reply))
+        remembered = tuple(self._remember(pending.command, reply, now))
         return Decision((event,), remembered, replies=tuple((answer, reply) for answer in pending.answers))
 
     def recovered(self, stored: Mapping[str, str], now: Moment) -> Decision:
