@@ -4,6 +4,8 @@ One request a connection: a JSON object on one line, `{"ask": "status"}`, `{"ask
 attends) or `{"ask": "command", "name": ..., "args": ..., "issuer": ...}`; one JSON object on one line comes back, with
 `error` and `hint` where the request cannot be served. `{"ask": "talk", ...}` begins a longer one (talk.py).
 
+- The name that who asks has given is recorded with the user whose process it is (caller.py); requests are held to the
+  limits of those that come over an uplink.
 - It decides nothing: it posts to the hub and passes on its answer.
 - Clients are served one after the other. Each gets `CLIENT_S` seconds and `MAX_REQUEST` bytes for its request; a slow
   or silent one costs the others no more than that. Who has something written to a device waits for it apart, and a talk
@@ -25,11 +27,12 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from gateway.caller import caller
 from gateway.errors import SitewardenError
 from gateway.model import Command, Fact, Json, Reply, Status, StatusQuery
 from gateway.records import encode
 from gateway.talk import Talk
-from gateway.untrusted import parsed
+from gateway.untrusted import MAX_BYTES, is_command_name, parsed
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +40,7 @@ CLIENT_S = 2.0
 WRITE_S = 35.0
 """How long is waited for what becomes of a write to a device."""
 
-MAX_REQUEST = 64 * 1024
+MAX_REQUEST = MAX_BYTES
 MOST_TALKS = 4
 MAX_WORDS = 200
 _BACKLOG = 16
@@ -113,6 +116,8 @@ class Control:
             at_end.enter_context(client)
             try:
                 request = _read_line(client)
+                if "issuer" in request:
+                    request["issuer"] = caller(client, request["issuer"])
                 if request.get("ask") == "talk":
                     self._talk(client, request)
                     at_end.pop_all()
@@ -142,7 +147,7 @@ class Control:
         if len(self._talks) >= MOST_TALKS:
             raise SitewardenError("too many look at devices at once", "try again when one of them has finished")
         match request:
-            case {"name": str(name), "link": str(link), "of": str(of), "issuer": str(issuer)}:
+            case {"name": str(name), "link": str(link), "of": str(of), "issuer": str(issuer)} if of.isprintable():
                 reply = command(name, {"of": of[:MAX_WORDS]}, issuer, self._post, CLIENT_S)
             case _:
                 raise SitewardenError("not a request", 'a talk needs "name", "link", "of" and "issuer"')
@@ -159,7 +164,9 @@ class Control:
                 return asdict(status(self._post, CLIENT_S))
             case {"ask": "links"}:
                 return {"pid": os.getpid(), "links": self._links}
-            case {"ask": "command", "name": str(name), "args": dict(args), "issuer": str(issuer)}:
+            case {"ask": "command", "name": str(name), "args": dict(args), "issuer": str(issuer)} if is_command_name(
+                name
+            ):
                 reply = command(name, args, issuer, self._post, timeout_s)
                 return {"id": reply.id, "result": reply.result, "detail": reply.detail}
         raise SitewardenError("not a request", 'ask {"ask": "status"} or {"ask": "command", ...}')

@@ -16,9 +16,11 @@ from gateway.records import encode
 
 MAX_BYTES = 16_384
 MAX_DEPTH = 8
+MAX_ISSUER = 128
 
 _JSON_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)  # one that never ends is read once, too
 _RUN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MOST = 2**53
 
 
@@ -37,6 +39,16 @@ def parsed(payload: bytes, what: str, most: int = MAX_BYTES) -> dict[str, Json]:
 def is_run(value: Json) -> TypeGuard[str]:
     """Whether this is how a run may be called."""
     return isinstance(value, str) and _RUN.fullmatch(value) is not None
+
+
+def is_command_name(value: Json) -> TypeGuard[str]:
+    """Whether this is how a command may be called."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+def is_issuer(value: object) -> TypeGuard[str]:
+    """Whether this is how somebody who asks may be called, for the record."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_ISSUER and value.isprintable()
 
 
 def is_count(value: Json) -> TypeGuard[int]:

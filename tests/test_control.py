@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import socket
 import threading
 from collections.abc import Iterator
@@ -39,6 +41,7 @@ from gateway.model import (
 )
 
 WITHIN_S = 5.0
+USER = pwd.getpwuid(os.getuid()).pw_name
 TOO_BIG = "not a request: a number is too big"
 
 
@@ -303,11 +306,44 @@ def test_a_person_acknowledges_through_the_socket(hub: tuple[HubRoom, Told], sta
     assert Reply(**ask(state_dir, request)).detail == "already acknowledged"
 
 
+@pytest.mark.parametrize(("given", "recorded"), [("boss", f"boss (user {USER})"), (USER, USER)])
+def test_the_record_names_the_user_whatever_name_is_given(
+    hub: tuple[HubRoom, Told], state_dir: Path, given: str, recorded: str
+) -> None:
+    ask(state_dir, {"ask": "command", "name": "acknowledge", "args": {"alarm": "nix"}, "issuer": given})
+    (event,) = hub[1].journal_inbox.get(timeout=WITHIN_S).records
+    assert json.loads(event.text)["issuer"] == recorded
+
+
+@pytest.mark.parametrize("given", ["", "Ada\nok", "\x1b[2J", "A" * 129, 7, None])
+def test_a_name_that_could_not_come_over_an_uplink_is_refused(
+    hub: tuple[HubRoom, Told], state_dir: Path, given: Json
+) -> None:
+    talk: dict[str, Json] = {"ask": "talk", "name": "probe", "link": "bus1", "of": "x"}
+    for request in ({"ask": "command", "name": "acknowledge", "args": {"alarm": "nix"}}, talk):
+        with pytest.raises(SitewardenError, match="the name must be 1 to 128 printable characters"):
+            ask(state_dir, {**request, "issuer": given})
+    assert hub[1].journal_inbox.empty()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"ask": "command", "name": "a\nb", "args": {}, "issuer": "ada"},
+        {"ask": "command", "name": "x" * 65, "args": {}, "issuer": "ada"},
+        {"ask": "talk", "name": "probe", "link": "bus1", "of": "x\ny", "issuer": "ada"},
+    ],
+)
+def test_what_would_garble_the_record_is_no_request(state_dir: Path, request_: dict[str, Json]) -> None:
+    with pytest.raises(SitewardenError, match="not a request"):
+        ask(state_dir, request_)
+
+
 @pytest.mark.parametrize(
     ("sent", "error"),
     [
         (b"\n", "not a request: Expecting value: line 2 column 1 (char 1)"),
-        (b"[" * 60000 + b"\n", "a request is nested at most 8 deep"),
+        (b"[" * 9000 + b"\n", "a request is nested at most 8 deep"),
         (b"[1]\n", "not a request: an object is expected"),
         (b'{"ask":"command","name":"shelve","args":{"for_s":1' + b"0" * 400 + b"}}\n", TOO_BIG),
         (b'{"ask":"command","name":"shelve","args":{"for_s":NaN}}\n', "not a request: NaN is not JSON"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import subprocess
 import sys
 import time
@@ -106,7 +108,8 @@ def test_a_setting_is_written_from_the_command_line_and_recorded(site: tuple[Dae
     assert sitewarden(daemon, "write", "cold-1.setpoint", other, *who) == (1, failed)
     assert len(written(devices)) == 2
     consumer.wait_for(lambda: len(outcomes(consumer)) == 4, 10, "the events")
-    assert outcomes(consumer) == [("Ada", "new goods", it) for it in ("requested", "done", "requested", "failed")]
+    ada = f"Ada (user {pwd.getpwuid(os.getuid()).pw_name})"
+    assert outcomes(consumer) == [(ada, "new goods", it) for it in ("requested", "done", "requested", "failed")]
     first = consumer.event(event="write")
     assert first is not None
     assert (first["was"], first["value"], first["source"]) == (SETPOINT, SETPOINT, "local")

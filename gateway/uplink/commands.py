@@ -12,14 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.model import SENT_LANES, Command, Json, Lane, Reply
-from gateway.untrusted import MAX_BYTES, is_count, is_run, parsed
+from gateway.untrusted import MAX_BYTES, MAX_ISSUER, is_command_name, is_count, is_issuer, is_run, parsed
 
 RESEND = "resend"
 
 _COMMAND_KEYS = frozenset({"id", "name", "args", "issuer", "expires"})
 _COMMAND_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-_COMMAND_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_MAX_ISSUER = 128
 _READABLE_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9._:-]{1,64})"')
 
 
@@ -52,12 +50,12 @@ def _checked(
     issuer, expires = asked.get("issuer"), asked.get("expires")
     if not isinstance(id_, str) or not _COMMAND_ID.fullmatch(id_):
         return Refusal(None, "id must be 1 to 64 letters, digits or . _ : -")
-    if not isinstance(name, str) or not _COMMAND_NAME.fullmatch(name):
+    if not is_command_name(name):
         return Refusal(id_, "name must be a command's name")
     if not isinstance(args, dict):
         return Refusal(id_, "args must be an object")
-    if not isinstance(issuer, str) or not 0 < len(issuer) <= _MAX_ISSUER or not issuer.isprintable():
-        return Refusal(id_, f"issuer must be 1 to {_MAX_ISSUER} printable characters")
+    if not is_issuer(issuer):
+        return Refusal(id_, f"issuer must be 1 to {MAX_ISSUER} printable characters")
     if not is_count(expires):
         return Refusal(id_, "expires must be a time in UTC milliseconds")
     unknown = asked.keys() - _COMMAND_KEYS
