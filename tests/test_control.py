@@ -320,7 +320,8 @@ def test_a_name_that_could_not_come_over_an_uplink_is_refused(
     hub: tuple[HubRoom, Told], state_dir: Path, given: Json
 ) -> None:
     talk: dict[str, Json] = {"ask": "talk", "name": "probe", "link": "bus1", "of": "x"}
-    for request in ({"ask": "command", "name": "acknowledge", "args": {"alarm": "nix"}}, talk):
+    act: dict[str, Json] = {"ask": "command", "name": "acknowledge", "args": {"alarm": "nix"}}
+    for request in (act, talk):
         with pytest.raises(SitewardenError, match="the name must be 1 to 128 printable characters"):
             ask(state_dir, {**request, "issuer": given})
     assert hub[1].journal_inbox.empty()

@@ -31,7 +31,7 @@ _NOT_SET = frozenset({Trust.ESTIMATED, Trust.UNSYNCED})
 class _Known(NamedTuple):
     """What was answered to a command; it is not forgotten before `until` (UTC ms)."""
 
-    count: int
+    number: int
     reply: Reply
     asked: str
     until: int
@@ -66,7 +66,7 @@ class AnsweredCommands:
         key, known = key_of(command), _Known(self._count, reply, _asked(command), until)
         self._known.pop(key, None)  # it is the latest now
         self._known[key] = known
-        yield StateChange(key, encode([known.count, *reply[:3], known.asked, known.until]))
+        yield StateChange(key, encode([known.number, *reply[:3], known.asked, known.until]))
         yield from self._forget(now)
 
     def restore(self, stored: Mapping[str, str], now: Moment) -> Iterator[StateChange]:
@@ -76,13 +76,13 @@ class AnsweredCommands:
             if not key.startswith(_PREFIX):
                 continue
             try:
-                count, command, result, detail, asked, until = json.loads(text)
+                number, command, result, detail, asked, until = json.loads(text)
                 reply = Reply(str(command), str(result), str(detail))
-                before[key] = _Known(int(count), reply, str(asked), int(until))
+                before[key] = _Known(int(number), reply, str(asked), int(until))
             except (ValueError, TypeError):
                 yield StateChange(key, None)
-        self._count += max((known.count for known in before.values()), default=0)
-        self._known = dict(sorted(before.items(), key=lambda item: item[1].count)) | self._known
+        self._count += max((known.number for known in before.values()), default=0)
+        self._known = dict(sorted(before.items(), key=lambda item: item[1].number)) | self._known
         yield from self._forget(now)
 
     def _forget(self, now: Moment) -> Iterator[StateChange]:
