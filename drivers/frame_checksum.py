@@ -108,16 +108,21 @@ def _crc(of: Checksum) -> Callable[[bytes], int]:
     table = tuple(_crc_of_byte(byte, polynomial, bits, reflected=reflected) for byte in range(256))
     start = _mirrored(initial, bits) if reflected else initial
 
-    def crc(data: bytes) -> int:
+    def crc_of_reflected(data: bytes) -> int:
         value = start
         for byte in data:
-            if reflected:
-                value = value >> 8 ^ table[(value ^ byte) & 0xFF]
-            else:
-                value = value << 8 & (1 << bits) - 1 ^ table[(value >> bits - 8 ^ byte) & 0xFF]
+            value = value >> 8 ^ table[(value ^ byte) & 0xFF]
         return value ^ of.final
 
-    return crc
+    shift, rest = bits - 8, (1 << bits - 8) - 1
+
+    def crc_of_plain(data: bytes) -> int:
+        value = start
+        for byte in data:
+            value = (value & rest) << 8 ^ table[value >> shift ^ byte]
+        return value ^ of.final
+
+    return crc_of_reflected if reflected else crc_of_plain
 
 
 def _crc_of_byte(byte: int, polynomial: int, bits: int, *, reflected: bool) -> int:

@@ -73,6 +73,11 @@ def group_names(pattern: str) -> tuple[str, ...]:
     return tuple(reader.names)
 
 
+def beginnings(pattern: str) -> Chars:
+    """The characters with which a frame may begin, after a pattern that is safe."""
+    return _first_of_all(_Reader(pattern).read())
+
+
 def _begin(nodes: Iterable[_Node], behind: Chars) -> _Begin:
     """How a sequence may begin that is followed by one of `behind`; ValueError where there are two ways on."""
     found = _Begin(behind, empty=True)

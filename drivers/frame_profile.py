@@ -127,6 +127,11 @@ class FrameProfile:
         for problem in _profile_problems(self):
             raise ValueError(problem)
 
+    @property
+    def beta(self) -> str:
+        """That too little speaks for it to be trusted unseen; "" for one that is stable."""
+        return "" if self.confidence == "high" else f"the profile of {self.model} is beta: its confidence is medium"
+
 
 def _profile_problems(profile: FrameProfile) -> Iterator[str]:
     yield from name_problems(profile.points)

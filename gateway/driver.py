@@ -191,7 +191,7 @@ class Polled(Driver):
     """A device that answers when asked."""
 
     def meet(self, wire: WireTime) -> None:
-        """Told what exchanges take on its link, when the configuration is put together; drivers of registers only."""
+        """Told what exchanges take on its link, when the configuration is put together."""
 
     @property
     def reads(self) -> tuple[PlannedRead, ...]:
@@ -213,10 +213,18 @@ class Pushed(Driver):
     greeting: ClassVar[bytes] = b""
     """Sent when the link opens."""
 
+    def meet(self, wire: WireTime) -> None:
+        """Told what characters take on its link, when the configuration is put together."""
+
     @property
     def request(self) -> bytes:
         """Sent each `every`, to a device that speaks when it is asked."""
         return b""
+
+    @property
+    def dropped(self) -> int:
+        """How often it has heard what looked like a frame, or the beginning of one, and did not believe it."""
+        return 0
 
     def opened(self) -> None:
         """The link was opened: what was heard before does not go on. From the link's thread."""

@@ -31,7 +31,8 @@ class NoReply(SitewardenError):  # noqa: N818 - named by its consequence
     """Silence, a bad checksum, half a frame or a busy device: this device is bad, the next one is asked.
 
     `fault` is the name under which the poller counts it: silent, checksum, half_frame, wrong_unit, wrong_function,
-    wrong_length, wrong_echo, wrong_transaction, disconnected, busy, device_failure, gateway, noise.
+    wrong_length, wrong_echo, wrong_transaction, disconnected, busy, device_failure, gateway, noise. Of a device
+    that talks by itself it counts `dropped` besides: what its driver did not believe.
     """
 
     def __init__(self, fault: str, what: str, hint: str = "") -> None:

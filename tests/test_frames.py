@@ -199,37 +199,6 @@ def test_any_frame_and_any_line_are_finite_numbers_words_or_bad(frame: bytes, li
             assert isinstance(value, str | Bad) or value - value == 0  # type: ignore[operator]
 
 
-# ---------------------------------------------------------------- the driver in time
-
-
-def driver(**change: Any) -> SerialFrames:
-    points = {"t": FramePoint("temperature")}
-    line = replace(TEXT, points=points, pattern=r"(?P<t>\d+)", **change)
-    return SerialFrames(SerialFramesOptions(line))
-
-
-def said(device: SerialFrames, *heard: tuple[float, bytes]) -> list[object]:
-    return [values["t"] for mono, data in heard for values in device.hear(Heard(data, mono))]
-
-
-def test_a_line_that_is_heard_from_its_middle_on_is_dropped() -> None:
-    device = driver()
-    assert said(device, (0.0, b"23\n124\n1")) == [124]
-    device.opened()
-    assert said(device, (5.0, b"25\n126\n")) == [126], "after the link was away, too"
-
-
-def test_the_halves_of_two_lines_are_no_line() -> None:
-    assert said(driver(), (0.0, b"\n1"), (1.5, b"24\n125\n")) == [125]
-
-
-def test_what_is_certain_to_be_whole_is_not_dropped() -> None:
-    assert said(driver(ask="?"), (0.0, b"124\n")) == [124]
-    assert said(driver(checksum=Checksum("sum8", written="hex")), (0.0, b"12495\n")) == []
-    with_sum = b"124" + f"{sum(b'124') & 0xFF:02x}".encode() + b"\n"
-    assert said(driver(checksum=Checksum("sum8", written="hex")), (0.0, with_sum)) == [12497]
-
-
 # ---------------------------------------------------------------- what is refused
 
 

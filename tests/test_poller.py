@@ -573,6 +573,19 @@ def test_a_line_in_the_middle_of_which_the_link_opened_is_no_value(tmp_path: Pat
     far.unplug()
 
 
+def test_lines_that_a_driver_drops_are_counted_for_its_device(tmp_path: Path) -> None:
+    with RtuDevices(tmp_path) as far:
+        pass
+    far.plug()
+    with polling(serial_line(far.path), device("scale", frames("and-balance"), 60.0)) as told:
+        told.next(LinkBack)
+        os.write(far._fd, b"\r\nST,+0123.45  g\r\nST,+00123.45  g\r\n")
+        assert told.reading("scale").values == {"mass": 0.12345, "stable": "on"}
+        far.unplug()
+        told.next(LinkLost)
+        assert told.next(LinkHealth).devices[0].failures == {"dropped": 1}
+
+
 def test_the_bug_of_a_driver_that_listens_stays_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with talking(tmp_path) as (fd, link), polling(link, device("counter", Lines(), 60.0)) as told:
         told.next(LinkBack)

@@ -13,7 +13,7 @@ from gateway.config.schema import Link, SerialLink, TcpLink
 from gateway.config.smoke import SMOKE_EVERY_S, SMOKE_WITHIN_S, is_looked_at, tells_of_smoke
 from gateway.config.wires import DeviceLoad, LinkLoad, load_of, wire_of
 from gateway.config.written import duration_text
-from gateway.driver import Family, Polled
+from gateway.driver import Polled, Pushed
 
 BUSY = 0.6
 """Of the time of a serial line; the rest is for faults, commands and devices that take longer than assumed."""
@@ -28,7 +28,7 @@ def check_buses(draft: Draft) -> None:
             _blame_interval(draft, name, device.every)
         link = draft.links.get(device.link)
         wire = None if link is None else wire_of(link)
-        if wire is not None and isinstance(device.built, Polled) and device.built.family is Family.REGISTERS:
+        if wire is not None and isinstance(device.built, Polled | Pushed):
             device.built.meet(wire)
     for name, link in draft.links.items():
         here = {own: it for own, it in draft.devices.items() if it.link == name and not draft.is_off(own)}

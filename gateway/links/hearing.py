@@ -60,6 +60,7 @@ class Hearing:
         if not isinstance(driver, Pushed) or heard.mono < self._deaf_until.get(device.id, 0.0):
             return
         at = _when(heard, self._clock.now())
+        dropped = driver.dropped
         try:
             readings = [each.reading(values, at) for values in driver.hear(heard)]
         except Exception as error:  # noqa: BLE001 - a driver's bug stays its own: the other devices go on
@@ -67,6 +68,8 @@ class Hearing:
             each.state = "missing"
             self._tell(each.bad(self._standing.faulty(each, error), at))
             return
+        if driver.dropped > dropped:
+            each.tally.failed("dropped", driver.dropped - dropped)
         if isinstance(heard.data, bytes):
             self._unread[device.id] = 0 if readings else self._unread[device.id] + len(heard.data)
         for reading in readings:
@@ -96,7 +99,10 @@ class Hearing:
         unread = self._unread[each.device.id]
         if unread >= _TALK:
             what = f"it says nothing that can be read, in {unread} bytes"
-            self._standing.lost(each, what, "check `baudrate` and `parity` of its link, and that this is its driver")
+            hint = "check `baudrate` and `parity` of its link, and that this is its driver"
+            if each.tally.failures["dropped"]:
+                hint += " and its profile: `sitewarden capture` shows what it says"
+            self._standing.lost(each, what, hint)
         else:
             self._standing.lost(each, "it says nothing any more", "check its power, its wiring and the baud rate")
 

@@ -33,10 +33,10 @@ class Tally:
         self.requests += 1
         self.failed(fault)
 
-    def failed(self, fault: str) -> None:
+    def failed(self, fault: str, times: int = 1) -> None:
         """Something else has failed."""
-        self.failures[fault] += 1
-        self._faults += 1
+        self.failures[fault] += times
+        self._faults += times
 
     def turn(self, now: float) -> None:
         """It is asked, or has spoken by itself, at the monotonic time `now`."""
