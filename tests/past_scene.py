@@ -69,13 +69,19 @@ class Run:
 
 @contextmanager
 def run_of(
-    state: Path, config: Path, run: str, mono: float = 100.0, offset_ms: int = NOW, trust: Trust = Trust.SYNCED
+    state: Path,
+    config: Path,
+    run: str,
+    mono: float = 100.0,
+    offset_ms: int = NOW,
+    trust: Trust = Trust.SYNCED,
+    boot: str = "boot-1",
 ) -> Iterator[Run]:
     """One run of a daemon with this configuration, from its start to its stop."""
-    store = Store(state / "journal.db", run, "boot-1", (), 50 * MB)
+    store = Store(state / "journal.db", run, boot, (), 50 * MB)
     recovered, _ = store.open(offset_ms)
     past = Run(
-        Hub(plan_of(read_config(config), run, "boot-1"), Moment(mono, offset_ms + round(mono * 1000), trust)),
+        Hub(plan_of(read_config(config), run, boot), Moment(mono, offset_ms + round(mono * 1000), trust)),
         mono, offset_ms, trust,
     )  # fmt: skip
     past.tell(recovered)

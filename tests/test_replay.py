@@ -392,6 +392,43 @@ def test_what_a_stranger_wrote_is_text_on_the_page(tmp_path: Path, capsys: pytes
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.read_text()
 
 
+WORDS = """
+links:
+  bus1: {type: serial, port: /dev/ttyUSB0, baudrate: 9600}
+  gpio: {type: gpio}
+devices:
+  fridge: {driver: modbus, link: bus1, unit: 1, profile: xy-md02, every: 10s, zone: shop/fridge}
+  freezer: {driver: modbus, link: bus1, unit: 2, profile: xy-md02, every: 10s, zone: shop/freezer}
+  smoke-1: {driver: contact, link: gpio, pin: 17, kind: smoke, zone: shop}
+rules:
+  fire: {kind: smoke, equals: alarm, priority: high, latch: true}
+  both: {all_of: [{point: fridge.temperature, above: 8}, {point: smoke-1.smoke, equals: alarm}]}
+"""
+
+
+def test_words_and_several_points_are_drawn_too_and_broken_where_nothing_was_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = written(tmp_path, WORDS, site="site: {id: dc3}\ngateway: {id: gw1}\n")
+    with run_of(tmp_path / "state", site, "a" * 16) as past:
+        for number in range(300):
+            if 200 <= number < 230:
+                past.say("fridge", {"temperature": Reason.NO_REPLY, "humidity": Reason.NO_REPLY})
+            else:
+                past.say("fridge", temperature=9.0 if number > 120 else 4.0, humidity=40.0)
+            past.say("smoke-1", smoke="alarm" if 100 <= number < 150 else "normal")
+            past.wait(10)
+    page = tmp_path / "page.html"
+    found = told(capsys, "--state", tmp_path / "state", "--config", site, "--since", LONG_AGO, "--html", page)
+    assert verdicts(found) == {"fire@smoke-1.smoke": ["same"], "both": ["same"]}
+    fire, both = drawn(page.read_text())
+    labels = {it.text: float(it.get("y", 0)) - 4 for it in fire.iter("text") if it.text in {"normal", "alarm"}}
+    limit = next(it for it in fire.iter("line") if it.get("class") == "limit")
+    assert float(limit.get("y1", 0)) == pytest.approx(labels["alarm"])
+    assert labels["normal"] > labels["alarm"]
+    assert [len(list(svg.iter("polyline"))) for svg in (fire, both)] == [1, 2 + 1]
+
+
 def test_a_page_that_cannot_be_written_is_told_and_none_takes_the_place_of_the_journal(
     state: Path, site: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -432,6 +469,34 @@ def test_a_wrong_configuration_is_refused_before_anything_is_read(
     code, out, err = replay(capsys, "--state", state, "--config", new)
     assert (code, out) == (CONFIG, "")
     assert "abvoe" in err
+
+
+def test_a_journal_without_a_reading_is_no_fault(
+    tmp_path: Path, site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with run_of(tmp_path / "state", site, "a" * 16):
+        pass
+    page = tmp_path / "page.html"
+    found = told(capsys, "--state", tmp_path / "state", "--config", site, "--html", page)
+    assert (found["readings"], found["runs"], found["load"]["tried"]["alarms"]) == (0, 0, 0)
+    assert found["without_values"] == {"freezer": ["temperature"], "fridge": ["temperature"]}
+    assert "no values" in page.read_text()
+
+
+def test_what_is_older_than_wanted_is_passed_over_whatever_clock_it_has(
+    tmp_path: Path, site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "state"
+    with run_of(state, site, "a" * 16) as past:
+        an_hour(past)
+    with run_of(state, site, "b" * 16, mono=9000.0, offset_ms=0, trust=Trust.UNSYNCED) as past:
+        past.say("fridge", temperature=4.0, humidity=40.0)
+    with run_of(state, site, "c" * 16, mono=10_000.0, boot="boot-2") as past:
+        past.say("fridge", temperature=4.0, humidity=40.0)
+    found = told(capsys, "--state", state, "--config", site, "--since", "2026-11-22T00:00")
+    assert (found["readings"], found["runs"]) == (1, 1)
+    assert not [it for it in found["alarms"] if it["comings"]]
+    assert any("Left out are 1 readings of a clock that was not set" in note for note in found["notes"])
 
 
 def test_a_place_without_a_journal_or_an_empty_time_is_told(

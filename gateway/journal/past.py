@@ -26,6 +26,13 @@ _SELECT = {
     f"FROM {lane} WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
     for lane in (Lane.TELEMETRY, Lane.LOCAL)
 }
+_SKIP = {
+    lane: "SELECT max(id), count(*), max((ts >= ? AND ts < ?) "  # noqa: S608 - as above
+    "OR trust NOT IN ('synced', 'gps', 'estimated')) "
+    f"FROM (SELECT id, ts, trust FROM {lane} WHERE id > ? AND id <= ? ORDER BY id LIMIT ?)"
+    for lane in _SELECT
+}
+_SKIP_ROWS = 20_000  # which takes no longer than to read SLICE_ROWS
 _TOP = {lane: f"SELECT max(id) FROM {lane}" for lane in _SELECT}  # noqa: S608 - as above
 _TRUSTS = {trust.value.encode(): trust for trust in Trust}
 _UNSYNCED = Trust.UNSYNCED.value.encode()
@@ -75,19 +82,31 @@ class Past:
         yield from woven(self._lane(Lane.TELEMETRY), self._lane(Lane.LOCAL))
 
     def _lane(self, lane: Lane) -> Iterator[Heard]:
-        last = -1
+        last, heard = -1, list[Heard]()
         with inspection.reading(self._path) as db:
             (top,) = db.execute(_TOP[lane]).fetchone()
         while top is not None and last < top:
+            if not heard:
+                last = self._skipped(lane, last, top)
             with inspection.reading(self._path) as db:
                 rows = db.execute(_SELECT[lane], (self._from_ts, self._to_ts, last, top, SLICE_ROWS)).fetchall()
-                shapes = shaping.KnownShapes(db)
-                heard = list(self._slice(rows, shapes))
+                heard = list(self._slice(rows, shaping.KnownShapes(db)))
             if not rows:
                 return
             last = rows[-1][0]
             self.rows += len(rows)
             yield from heard
+
+    def _skipped(self, lane: Lane, last: int, top: int) -> int:
+        """The id behind which the first rows come that may be wanted; what is older is not even looked at."""
+        while True:
+            with inspection.reading(self._path) as db:
+                given = (self._from_ts, self._to_ts, last, top, _SKIP_ROWS)
+                end, count, is_wanted = db.execute(_SKIP[lane], given).fetchone()
+            if is_wanted or not count:
+                return last
+            self.rows += count
+            last = end
 
     def _slice(self, rows: list[_Columns], shapes: KnownShapes) -> Iterator[Heard]:
         """A slice of rows as readings, cut where run or trust change."""
