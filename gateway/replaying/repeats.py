@@ -18,7 +18,10 @@ from gateway.replaying.missing import LAG_S
 from gateway.rules.condition import Changes, SilentFor
 
 _TO_SILENCE, _TO_CHANGE = 2, 60
-"""So often within the time of a rule; and no more often than the point was read, at the times at which it was."""
+"""So often within the time of a rule, and no more often than the point was read, at the times at which it was.
+
+Twice within a silence, so that what is due to be found silent is looked for as seldom as in the daemon.
+"""
 
 
 class _Pace(NamedTuple):
@@ -75,6 +78,7 @@ class Repeats:
 
     def due(self, at: float, ts: int) -> Iterator[Reading]:
         """What is known at the monotonic time `at`, which is `ts` (UTC ms), to have been there a moment before."""
+        found: dict[tuple[str, float], dict[str, Value]] = {}  # of one device and time together
         while self._due and self._due[0][0] <= at:
             _, device, name = heappop(self._due)
             self._queued.discard((device, name))
@@ -90,8 +94,10 @@ class Repeats:
             else:
                 self._held[device, name] = held._replace(last=was)
                 self._push(was + pace.interval_s + lag_s, (device, name))
-                yield Reading(device, was, ts - round((at - was) * 1000), {name: held.value}, {})
+                found.setdefault((device, was), {})[name] = held.value
         self.wake = self._due[0][0] if self._due else inf
+        for (device, was), values in found.items():
+            yield Reading(device, was, ts - round((at - was) * 1000), values, {})
 
     def _push(self, at: float, key: tuple[str, str]) -> None:
         heappush(self._due, (at, *key))
