@@ -53,6 +53,14 @@ def test_what_is_believed_of_a_value_passes_the_check(tmp_path: Path) -> None:
     assert part.calibration.certificate == "DKD-1"
 
 
+def test_the_alarms_pass_the_check(tmp_path: Path) -> None:
+    first, rules = EXAMPLES[0], example("suppressed_while:")
+    (tmp_path / "my.yaml").write_text(first[first.index("gateway:") : first.index("rules:")] + rules)
+    config = read_config(tmp_path / "my.yaml")
+    assert len(config.rules) == 4
+    assert config.rules["too-humid"].suppressed_while is not None
+
+
 def test_the_uplink_with_several_addresses_and_a_proxy_passes_the_check(tmp_path: Path) -> None:
     uplinks, count = re.subn(r"uplinks:\n.*\n", example("proxy:"), EXAMPLES[0])
     assert count == 1
