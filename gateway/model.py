@@ -473,7 +473,7 @@ class DeviceHealth:
 class LinkHealth:
     """One link; `held` counts polls that were skipped because the hub or the journal was behind.
 
-    Requests, failures and response times are those of its devices together.
+    Requests, failures, response times and load are those of its devices together, and of what people ask beside polls.
     """
 
     link: str

@@ -8,7 +8,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
-from link_scene import EVERY_S, TIMEOUT_S, Lines, Says, Siren, Thermometer, Told, device, polling, serial_line
+from link_scene import DAY_S, EVERY_S, TIMEOUT_S, Lines, Says, Siren, Thermometer, Told, device, polling, serial_line
 from modbus_responder import RtuDevices, answer, late, rtu, silent, value_of
 
 from gateway.config import schema
@@ -22,6 +22,7 @@ from gateway.model import (
     Answer,
     DeviceLost,
     LinkBack,
+    LinkHealth,
     LinkLost,
     ListenWanted,
     Passing,
@@ -123,6 +124,24 @@ def test_a_link_without_devices_can_be_asked_and_one_that_talks_cannot(tmp_path:
 
 
 # ---------------------------------------------------------------- in nobody's way
+
+
+def test_questions_count_for_the_load_of_the_link_and_for_no_device(bus: RtuDevices, line: Link) -> None:
+    bus.deaf.add(7)
+    with polling(line, device("cold-1", Thermometer(1), every=DAY_S)) as told:
+        told.good("cold-1")
+
+        def health() -> LinkHealth:
+            return told.poller._attendance.health("bus1", up=True, opens=1, noise_bytes=0)
+
+        health()
+        began = time.monotonic()
+        taken_s = sum(Asked(told, FOUR).answer.took_s for _ in range(3))
+        ended, lasted_s = health(), time.monotonic() - began
+    assert ended.load is not None
+    assert ended.load >= 0.9 * taken_s / lasted_s > 0.0
+    assert (ended.requests, ended.failures) == (len(bus.asked), {"silent": 3})
+    assert (ended.devices[0].requests, ended.devices[0].failures) == (1, {})
 
 
 def test_questions_to_a_silent_unit_leave_the_polls_their_pace(bus: RtuDevices, line: Link) -> None:

@@ -17,7 +17,7 @@ from gateway.links.asking import Asking
 from gateway.links.device import Attended, LinkDevice
 from gateway.links.hearing import Hearing
 from gateway.links.standing import Standing
-from gateway.links.tally import percentiles_ms
+from gateway.links.tally import Tally, percentiles_ms
 from gateway.links.writing import Writing
 from gateway.model import Fact, LinkHealth, Reason
 
@@ -32,6 +32,7 @@ class Attendance:
         self._tell = tell
         self._busy = (0.0, 0.0)  # when the wire's load was last told, and for how long it had been in use by then
         self._devices = {device.id: Attended(device) for device in devices}
+        self.beside = Tally()  # of what people ask: it counts for the link, and for no device
         standing = Standing(tell)
         self.asking = Asking(self._devices, clock, tell, standing, hold)
         self.ahead = Ahead(self.asking, tell)
@@ -55,7 +56,7 @@ class Attendance:
                     offers[Family.STREAM].write(driver.greeting)
         now = self._clock.mono()
         self.asking.begin(offers, now)
-        self._busy = (now, sum(each.tally.busy_s for each in self._devices.values()))
+        self._busy = (now, sum(tally.busy_s for tally in self._tallies))
         self.hearing.begin(now)
 
     def end(self) -> None:
@@ -65,9 +66,13 @@ class Attendance:
             each.state = "waiting"
             self._tell(each.bad(Reason.LINK_DOWN, now))
 
+    @property
+    def _tallies(self) -> list[Tally]:
+        return [*(each.tally for each in self._devices.values()), self.beside]
+
     def health(self, link: str, *, up: bool, opens: int, noise_bytes: int) -> LinkHealth:
         """What is reported of the link and its devices."""
-        tallies = [each.tally for each in self._devices.values()]
+        tallies = self._tallies
         p50_ms, p95_ms = percentiles_ms(chain.from_iterable(tally.times for tally in tallies), 50, 95)
         return LinkHealth(
             link,

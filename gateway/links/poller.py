@@ -68,7 +68,7 @@ class Poller:
         self._retry_s = retry_s
         self._shared = shared
         self._safety = any(device.safety for device in devices)
-        self._questions = Questions(link, devices, clock)
+        self._questions = Questions(link, devices, clock, self._attendance.beside)
         self._inbox: SimpleQueue[Write | Adjust | Question | None] = SimpleQueue()
         self._stopping = False
         self._up = False

@@ -32,9 +32,9 @@ _MOST_PASSED = 1000  # pieces that are kept of what passed during one question
 
 
 class Questions:
-    """The questions to one link. Owned by the poller's thread."""
+    """The questions to one link, counted by `tally`. Owned by the poller's thread."""
 
-    def __init__(self, link: Link, devices: Sequence[LinkDevice], clock: Clock) -> None:
+    def __init__(self, link: Link, devices: Sequence[LinkDevice], clock: Clock, tally: Tally) -> None:
         self._link = link
         self._devices = {device.id: Attended(device) for device in devices}
         self._clock = clock
@@ -44,7 +44,7 @@ class Questions:
         self._waiting: deque[tuple[Question, float]] = deque()  # each with the time since when it waits
         self._listening = Listening(link)
         self._not_before = 0.0
-        self._tally = Tally()  # of the questions, so that they count for no device
+        self._tally = tally
 
     @property
     def due(self) -> float:
