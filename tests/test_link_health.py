@@ -27,6 +27,7 @@ from gateway.links.attendance import Attendance
 from gateway.links.choice import link as chosen
 from gateway.links.device import LinkDevice
 from gateway.links.port import Link
+from gateway.links.schedule import MISSES
 from gateway.links.tally import Tally, percentiles_ms
 from gateway.model import Bad, DeviceHealth, Fact, LinkHealth, ReadNow, Reason, Values, Write
 from gateway.records import encode
@@ -258,6 +259,22 @@ def test_requests_that_are_sent_ahead_count_as_others_do(
     assert site.first.polls == site.first.requests == len(peer.asked) == 4
     assert site.first.failures == failures
     assert site.first.response_p50_ms is not None
+
+
+def test_a_lost_unit_is_not_asked_ahead_and_its_turn_counts_once(tmp_path: Path) -> None:
+    with TcpDevices() as peer:
+        part = schema.TcpLink(type="tcp", host="127.0.0.1", port=peer.port, timeout=0.05)
+        site = Attended(chosen("io", part, (), tmp_path), device("one", Thermometer(1), DAY_S))
+        site.poll()
+        peer.deaf.add(1)
+        site.poll(MISSES)
+        assert site.first.state == "lost"
+        site.all_are_due()
+        assert not site.attendance.ahead.ask(SystemClock().mono()), "nobody but its own thread waits for it"
+        assert len(peer.asked) == 1 + MISSES
+        assert site.attendance.asking.take_turn()
+        assert site.first.interval_s is None, "since all were due it has been asked once"
+        site.link.close()
 
 
 def test_the_reads_of_a_device_are_told_with_what_its_driver_has_learned(

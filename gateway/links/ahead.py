@@ -43,14 +43,13 @@ class Ahead:
 
     def ask(self, now: float) -> bool:
         """Send what the device whose turn it is will ask; False if that is not known. Raises LinkDown."""
-        turn = self._asking.whose_turn(now)
-        if turn is None:
-            return True
-        each, ahead = self._asking.admitted(turn, now), self._asking.foresight
+        each, ahead = self._asking.whose_turn(now), self._asking.foresight
         if each is None:
             return True
         if not each.script or ahead is None or self._asking.lost(each):
-            return False
+            return False  # before its turn is noted: it is asked once
+        if not self._asking.admitted(each, now):
+            return True
         self._under_way = each, now
         ahead.count_for(each.tally)
         ahead.begin(each.script)

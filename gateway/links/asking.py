@@ -80,40 +80,41 @@ class Asking:
     def take_turn(self) -> bool:
         """Ask the device whose turn it is; whether there was one."""
         now = self._clock.mono()
-        turn = self._schedule.due(now)
-        if turn is None:
+        each = self.whose_turn(now)
+        if each is None:
             return False
-        each = self.admitted(turn, now)
-        if each is not None and each.talks:
+        if not self.admitted(each, now):
+            return True
+        if each.talks:
             each.request(self._offers[each.device.driver.family])
             self._schedule.answered(each.device.id, now)  # whether it speaks is the business of Hearing
-        elif each is not None:
+        else:
             self.ask(each, now, self._tell)
         return True
 
     def safety_due(self) -> bool:
         """Whether it is a safety device's turn."""
-        turn = self._schedule.due(self._clock.mono())
-        return turn is not None and self._devices[turn.device].device.safety
+        each = self.whose_turn(self._clock.mono())
+        return each is not None and each.device.safety
 
-    def whose_turn(self, now: float) -> Turn | None:
+    def whose_turn(self, now: float) -> Attended | None:
         """Whose turn it is."""
-        return self._schedule.due(now)
+        turn = self._schedule.due(now)
+        return None if turn is None else self._devices[turn.device]
 
     def lost(self, each: Attended) -> bool:
         """Whether it is asked less often."""
         return self._schedule.lost(each.device.id)
 
-    def admitted(self, turn: Turn, now: float) -> Attended | None:
-        """The device whose turn it is, unless it has to wait until hub and journal have caught up."""
-        each = self._devices[turn.device]
+    def admitted(self, each: Attended, now: float) -> bool:
+        """Whether it is asked on its turn, which is noted; not if it has to wait for hub and journal to catch up."""
         if not each.device.safety and self._hold():
             self.held += 1
-            self._schedule.skip(turn.device, now)
-            return None
+            self._schedule.skip(each.device.id, now)
+            return False
         if not each.talks:
             each.tally.turn(now)
-        return each
+        return True
 
     def ask(self, each: Attended, asked_at: float, tell: Callable[[Fact], None], arrived: Moment | None = None) -> None:
         """Poll it and `tell` what it says; `arrived` is when everything foreseen had been answered, if it had."""
