@@ -28,6 +28,7 @@ from gateway.model import (
     DeviceAbout,
     Dropped,
     Fact,
+    Json,
     Lane,
     LinkBack,
     LinkLost,
@@ -582,7 +583,11 @@ _STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("read"), st.sampled_from(["smoke-1", "smoke-2"]), st.sampled_from(["alarm", "normal"])),
         st.tuples(st.just("bad"), st.sampled_from(["smoke-1", "smoke-2"]), st.sampled_from(list(Reason))),
-        st.tuples(st.sampled_from(["acknowledge", "reset"]), st.sampled_from(["smoke-1", "smoke-2"]), st.just("")),
+        st.tuples(
+            st.sampled_from(["acknowledge", "reset", "out_of_service", "in_service", "shelve"]),
+            st.sampled_from(["smoke-1", "smoke-2"]),
+            st.just(""),
+        ),
         st.tuples(st.sampled_from(["restart", "link"]), st.just(""), st.just("")),
     ),
     max_size=40,
@@ -591,12 +596,14 @@ _STEPS = st.lists(
 
 @given(_STEPS)
 def test_no_story_loses_an_active_alarm_or_leaves_the_siren_without_an_owner(steps: list[tuple[str, str, str]]) -> None:
-    """The model remembers only the last good word of each detector, and whether somebody ended its latch since."""
-    hub = Stepped()
+    """The model remembers only the last good word of each detector, its latch, and whether it is out of service."""
+    restless = tuple((replace(rule, hold_chattering=False), targets) for rule, targets in plan().rules)
+    hub = Stepped(rules=restless)
     siren, smoke, latched = "off", {"smoke-1": "normal", "smoke-2": "normal"}, {"smoke-1": False, "smoke-2": False}
+    hidden: set[str] = set()
     for number, (what, device, word) in enumerate(steps):
         if what == "restart":
-            hub, siren = Stepped(hub.stored, recovered=False), "off"
+            hub, siren = Stepped(hub.stored, recovered=False, rules=restless), "off"
             decision = hub.tell(Recovered("kept", None, dict(hub.stored)))
         elif what == "link":
             siren = "off"
@@ -610,13 +617,19 @@ def test_no_story_loses_an_active_alarm_or_leaves_the_siren_without_an_owner(ste
         else:
             alarm = f"any-smoke@{device}.smoke"
             before = {view.alarm: view.state for view in hub.status().alarms}.get(alarm)
-            decision = hub.tell(Command(f"c{number}", what, {"alarm": alarm}, "A", "", None, print))
+            args: dict[str, Json] = {"alarm": alarm, "reason": "cleaning", "for_s": 60}
+            decision = hub.tell(Command(f"c{number}", what, args, "A", "", None, print))
             if what == "reset" and before is AlarmState.LATCHED_ACK:
                 latched[device] = False
+            hidden = (
+                hidden | {device} if what == "out_of_service" else hidden - {device} if what == "in_service" else hidden
+            )
         for write in decision.writes:
             siren = str(write.value)
-        standing = {view.device for view in hub.status().alarms}
+        views = hub.status().alarms
+        assert {view.device for view in views if view.hidden is not None} == hidden
+        standing = {view.device for view in views if view.state is not AlarmState.NORMAL}
         assert standing == {name for name, is_latched in latched.items() if is_latched}
         active = {v.device for v in hub.status().alarms if v.state in {AlarmState.UNACK_ACTIVE, AlarmState.ACK_ACTIVE}}
         assert active == {name for name, said in smoke.items() if said == "alarm"}
-        assert siren == ("on" if standing else "off")
+        assert siren == ("on" if standing - hidden else "off")
