@@ -9,25 +9,28 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from gateway.clock import Clock, SystemClock
 from gateway.config.schema import Config
 from gateway.control import Control, command, socket_path, status
 from gateway.errors import JournalDown, SitewardenError
-from gateway.hub.plan import plan_of
+from gateway.hub.plan import Reconfigured, plan_of
 from gateway.hub.room import HubRoom
 from gateway.journal.inbox import Post as JournalPost
 from gateway.journal.statelock import JOURNAL_FILE, StateLock
 from gateway.journal.thread import JournalThread
-from gateway.links.choice import link, shared_threads
+from gateway.links.choice import has_to_reopen, link, shared_threads, shares, with_room
 from gateway.links.device import LinkDevice
 from gateway.links.poller import Poller
 from gateway.links.schedule import urgency
-from gateway.links.shared import SharedThread
-from gateway.model import Adjust, Answer, Json, Notice, Question, Record, Reply, Status, Write
+from gateway.model import Adjust, Answer, Command, Json, Notice, Question, Record, Reply, Status, Write
+from gateway.reloading import Change, Reloading, Source
 from gateway.supervisor import Stage, Supervisor
 from gateway.uplink.connector import MqttWire
 from gateway.uplink.rooms import uplink
@@ -48,6 +51,7 @@ class _Rooms:
     def __init__(self) -> None:
         self.pollers: dict[str, Poller] = {}
         self.senders: list[Sender] = []
+        self.reload: Callable[[Command], None]
         self.journal: Callable[[JournalPost], None]
 
     def to_journal(self, message: JournalPost) -> None:
@@ -74,18 +78,22 @@ class _Rooms:
 
 
 class Gateway:
-    """One run of one gateway, from its configuration; `state_dir` keeps the journal and the control socket."""
+    """One run of one gateway, from its configuration; `state_dir` keeps the journal and the control socket.
 
-    def __init__(self, config: Config, state_dir: Path, clock: Clock | None = None) -> None:
+    `source` is where the configuration is read again when that is asked for.
+    """
+
+    def __init__(
+        self, config: Config, state_dir: Path, clock: Clock | None = None, source: Source | None = None
+    ) -> None:
         self.run = os.urandom(8).hex()
-        boot = boot_id()
+        self._boot = boot = boot_id()
         self.plan = plan_of(config, self.run, boot)
-        self._config = config
         self._clock = clock or SystemClock()
         self._lock = StateLock(state_dir)
-        rooms = _Rooms()
+        self._rooms = rooms = _Rooms()
         self._hub = HubRoom(self.plan, self._clock, rooms)
-        wires = [self._uplink(uplink_id, rooms) for uplink_id in config.uplinks]
+        wires = [self._uplink(uplink_id, config) for uplink_id in config.uplinks]
         journal = JournalThread(
             state_dir / JOURNAL_FILE,
             self.run,
@@ -97,53 +105,92 @@ class Gateway:
             [sender.post for sender in rooms.senders],
         )
         rooms.journal = journal.post
-        shared = shared_threads(config.links, self._clock, self._hub.post)
-        rooms.pollers = {link_id: self._poller(link_id, shared.get(link_id)) for link_id in config.links}
+        self._shared = dict(shared_threads(config.links, self._clock, self._hub.post))
+        rooms.pollers = {link_id: self._poller(link_id, config) for link_id in config.links}
+        self._links = Stage((*dict.fromkeys(self._shared.values()), *rooms.pollers.values()), LINK_STOP_S)
+        self._control = Control(socket_path(state_dir), self._hub.post, _written(config))
+        reloading = Reloading(config, source, self._take_over, self._hub.post)
+        rooms.reload = reloading.reload
         self._supervisor = Supervisor(
             (
                 Stage((journal,), JOURNAL_STOP_S),
                 Stage((*rooms.senders, *wires), UPLINK_STOP_S),
                 Stage((self._hub,), HUB_STOP_S),
-                Stage((*dict.fromkeys(shared.values()), *rooms.pollers.values()), LINK_STOP_S),
-                Stage((self._control(socket_path(state_dir)),), CONTROL_STOP_S),
+                self._links,
+                Stage((self._control, reloading), CONTROL_STOP_S),
             ),
             vital=self._hub,
             clock=self._clock,
             died=self._hub.post,
         )
 
-    def _uplink(self, uplink_id: str, rooms: _Rooms) -> MqttWire:
+    def _uplink(self, uplink_id: str, config: Config) -> MqttWire:
         sender, wire = uplink(
             uplink_id,
-            self._config.uplinks[uplink_id],
+            config.uplinks[uplink_id],
             self.plan.about,
             self.run,
-            Path(self._config.folder),
+            Path(config.folder),
             self._clock,
             self._hub.post,
-            rooms.to_journal,
+            self._rooms.to_journal,
         )
-        rooms.senders.append(sender)
+        self._rooms.senders.append(sender)
         return wire
 
-    def _control(self, path: Path) -> Control:
-        return Control(path, self._hub.post, {link_id: asdict(part) for link_id, part in self._config.links.items()})
-
-    def _poller(self, link_id: str, shared: SharedThread | None) -> Poller:
-        devices = {name: device for name, device in self._config.devices.items() if device.link == link_id}
-        uses = [(use, device.every) for device in devices.values() for use in device.built.pins]
+    def _poller(self, link_id: str, config: Config) -> Poller:
+        devices = [device for device in config.devices.values() if device.link == link_id]
+        uses = [(use, device.every) for device in devices for use in device.built.pins]
         return Poller(
             link_id,
-            link(link_id, self._config.links[link_id], uses, Path(self._config.folder)),
-            [
-                LinkDevice(name, device.built, device.every, urgency(point.kind for point in device.built.points))
-                for name, device in devices.items()
-            ],
+            link(link_id, config.links[link_id], uses, Path(config.folder)),
+            _on_link(link_id, config),
             self._clock,
             self._hub.post,
             self._hub.behind,
-            shared=shared,
+            shared=self._shared.get(link_id),
         )
+
+    def _take_over(self, change: Change) -> Config:
+        """Have every room go on by another configuration; the one that is in use then. Called by one thread.
+
+        What leaves or is polled otherwise leaves first, then the hub changes, then what is new comes: so no value is
+        taken for that of another point. Links are stopped and started where they are others, and no others are.
+        """
+        reopened = _reopened(change)
+        config = _with_kept(change, reopened)
+        links = config.links
+        self._shared = {link_id: thread for link_id, thread in self._shared.items() if link_id in links}
+        for link_id in links.keys() - change.before.links.keys():
+            if shares(links[link_id]) and (thread := with_room(self._shared)) is not None:
+                self._shared[link_id] = thread
+        before = self._rooms.pollers
+        come = {
+            link_id: self._poller(link_id, config) for link_id in links if link_id not in before or link_id in reopened
+        }
+        stay = {link_id: before[link_id] for link_id in links if link_id not in come}
+        self._supervisor.dismiss(self._links, [poller for link_id, poller in before.items() if link_id not in stay])
+        others = {
+            link_id: poller
+            for link_id, poller in stay.items()
+            if _on_link(link_id, change.before) != _on_link(link_id, config)
+        }
+        left = SimpleQueue[None]()
+        for link_id, poller in others.items():
+            attended = _on_link(link_id, change.before)
+            poller.change(
+                [device for device in _on_link(link_id, config) if device in attended], lambda: left.put(None)
+            )
+        _await(left, len(others), LINK_STOP_S)
+        self.plan = plan_of(config, self.run, self._boot)
+        self._rooms.pollers = {link_id: come.get(link_id) or stay[link_id] for link_id in links}
+        found = change.difference
+        self._hub.reconfigure(Reconfigured(self.plan, change.command, found.words, found.anew, frozenset(links)))
+        for link_id, poller in others.items():
+            poller.change(_on_link(link_id, config), _nothing)
+        self._supervisor.engage(self._links, tuple(come.values()), self._failed)
+        self._control.links = _written(config)
+        return config
 
     @property
     def summary(self) -> str:
@@ -168,12 +215,18 @@ class Gateway:
         except JournalDown as error:
             log.error("%s; the site is watched all the same, from memory", error)
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        self._failed = failed
         self._supervisor.start(failed)
 
     def stop(self) -> None:
         """Stop every room in order, each within its deadline."""
         self._supervisor.stop()
         self._lock.release()
+
+    def reload(self, issuer: str) -> None:
+        """Have the configuration read again; what comes of it is logged. Never waits."""
+        command_id = os.urandom(8).hex()
+        self._hub.post(Command(command_id, "reload", {}, issuer, "local", None, _nothing))
 
     def status(self, timeout_s: float = 2.0) -> Status:
         """What the hub knows now; SitewardenError if it does not answer."""
@@ -182,6 +235,53 @@ class Gateway:
     def command(self, name: str, args: Mapping[str, Json], issuer: str, timeout_s: float = 2.0) -> Reply:
         """What the hub makes of a local command; SitewardenError if it does not answer."""
         return command(name, args, issuer, self._hub.post, timeout_s)
+
+
+def _on_link(link_id: str, config: Config) -> list[LinkDevice]:
+    return [
+        LinkDevice(name, device.built, device.every, urgency(point.kind for point in device.built.points))
+        for name, device in config.devices.items()
+        if device.link == link_id
+    ]
+
+
+def _written(config: Config) -> dict[str, Json]:
+    """The links as they are configured."""
+    return {link_id: asdict(part) for link_id, part in config.links.items()}
+
+
+def _reopened(change: Change) -> set[str]:
+    """The links that are stopped and started again, for their settings or for what their devices need of them."""
+    found = set(change.difference.links)
+    for link_id, part in change.now.links.items():
+        before, now = ({name: it for name, it in each.devices.items() if it.link == link_id} for each in change[:2])
+        others = before.keys() != now.keys() or change.difference.anew & now.keys()
+        if others and has_to_reopen(part, (it.built for it in before.values()), (it.built for it in now.values())):
+            found.add(link_id)
+    return found
+
+
+def _with_kept(change: Change, reopened: set[str]) -> Config:
+    """The new configuration with the drivers that are in use, where nothing about them is other."""
+    kept = {
+        name: replace(device, built=change.before.devices[name].built)
+        if name not in change.difference.anew and device.link not in reopened
+        else device
+        for name, device in change.now.devices.items()
+    }
+    return replace(change.now, devices=kept)
+
+
+def _await(told: SimpleQueue[None], times: int, timeout_s: float) -> None:
+    """Until it was told so often; a link that hangs is waited for no longer than that."""
+    until = time.monotonic() + timeout_s
+    with suppress(Empty):
+        for _ in range(times):
+            told.get(timeout=max(0.0, until - time.monotonic()))
+
+
+def _nothing(*_: object) -> None:
+    pass
 
 
 def boot_id() -> str:

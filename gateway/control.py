@@ -8,8 +8,8 @@ attends) or `{"ask": "command", "name": ..., "args": ..., "issuer": ...}`; one J
   limits of those that come over an uplink.
 - It decides nothing: it posts to the hub and passes on its answer.
 - Clients are served one after the other. Each gets `CLIENT_S` seconds and `MAX_REQUEST` bytes for its request; a slow
-  or silent one costs the others no more than that. Who has something written to a device waits for it apart, and a talk
-  has a thread of its own; MOST_TALKS at a time.
+  or silent one costs the others no more than that. Who has something written to a device, or the configuration loaded,
+  waits for it apart, and a talk has a thread of its own; MOST_TALKS at a time.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from gateway.caller import caller
@@ -39,6 +40,12 @@ log = logging.getLogger(__name__)
 CLIENT_S = 2.0
 WRITE_S = 35.0
 """How long is waited for what becomes of a write to a device."""
+
+RELOAD_S = 120.0
+"""How long is waited for what becomes of a new configuration: it is loaded, links are stopped and started."""
+
+WAITED_FOR_S: Mapping[str, float] = MappingProxyType({"write_point": WRITE_S, "reload": RELOAD_S})
+"""The commands that are waited for apart, each with how long."""
 
 MAX_REQUEST = MAX_BYTES
 MOST_TALKS = 4
@@ -65,14 +72,14 @@ def ask_hub(
 
 
 class Control:
-    """The control socket's thread. `links` are the daemon's, by id, each as it is configured."""
+    """The control socket's thread. `links` are the daemon's, by id, as configured; any thread may set others."""
 
     name = "control"
 
     def __init__(self, path: Path, post: Callable[[Fact], None], links: Mapping[str, Json]) -> None:
         self._path = path
         self._post = post
-        self._links = links
+        self.links = links
         self._stopping = threading.Event()
         self._talks: list[tuple[Talk, threading.Thread]] = []
 
@@ -125,15 +132,16 @@ class Control:
             except SitewardenError as error:
                 _say(client, {"error": error.what, "hint": error.hint})
                 return
-            if request.get("name") == "write_point":
+            wait_s = WAITED_FOR_S.get(str(request.get("name")))
+            if wait_s is not None:
                 at_end.pop_all()
-                threading.Thread(target=self._finish, args=(client, request), daemon=True).start()
+                threading.Thread(target=self._finish, args=(client, request, wait_s), daemon=True).start()
             else:
                 _say(client, self._told(request, CLIENT_S))
 
-    def _finish(self, client: socket.socket, request: dict[str, Any]) -> None:
+    def _finish(self, client: socket.socket, request: dict[str, Any], wait_s: float) -> None:
         with suppress(OSError), client:
-            _say(client, self._told(request, WRITE_S))
+            _say(client, self._told(request, wait_s))
 
     def _told(self, request: dict[str, Any], timeout_s: float) -> Json:
         try:
@@ -163,7 +171,7 @@ class Control:
             case {"ask": "status"}:
                 return asdict(status(self._post, CLIENT_S))
             case {"ask": "links"}:
-                return {"pid": os.getpid(), "links": self._links}
+                return {"pid": os.getpid(), "links": self.links}
             case {"ask": "command", "name": str(name), "args": dict(args), "issuer": str(issuer)} if is_command_name(
                 name
             ):

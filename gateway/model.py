@@ -14,7 +14,8 @@ Alarm     the life of one rule on one point; its id is `rule`, or `rule@device.p
 Response  what to do on the spot when an alarm changes: outputs to switch, text for people
 Fact      what the hub is told
 Question  what a person wants to know of a link or device beside its polls, through the running daemon
-Decision  everything that one fact leads to: records, changed state, writes to outputs, notices, replies, questions
+Decision  everything that one fact leads to: records, changed state, writes to outputs, notices, replies, questions,
+          reloads
 Record    one encoded line of the journal in a lane, numbered by the hub before anyone tries to store it
 Run       one life of the daemon process, a new random id at every start; (gateway, run, lane, seq) names a record
 Journal   the durable log of records and of the state that belongs to them, and what each uplink has acknowledged
@@ -363,6 +364,13 @@ class Answered(NamedTuple):
     reply: Reply
 
 
+class ReloadRefused(NamedTuple):
+    """The configuration that a command wanted to be taken over cannot be, and why; the old one stays."""
+
+    command: Command
+    why: str
+
+
 class StatusQuery(NamedTuple):
     """Someone wants to see everything; `answer` is called once, from the hub's thread, and must not wait."""
 
@@ -531,6 +539,7 @@ Fact: TypeAlias = (
     | Command
     | Adjusted
     | Answered
+    | ReloadRefused
     | StatusQuery
     | Question
     | LinkLost
@@ -677,10 +686,6 @@ class TimePassed(NamedTuple):
     ts: int
 
 
-Notice: TypeAlias = AlarmView | AlarmsKnown | HealthReport | Correction | TimePassed
-"""What every uplink should know now, but what is no record."""
-
-
 class Decision(NamedTuple):
     """Everything that one fact leads to; stored whole: records and state in one transaction."""
 
@@ -690,6 +695,7 @@ class Decision(NamedTuple):
     notices: tuple[Notice, ...] = ()
     replies: tuple[tuple[Callable[[Reply], None], Reply], ...] = ()
     questions: tuple[Question, ...] = ()
+    reloads: tuple[Command, ...] = ()
 
     def then(self, other: Decision) -> Decision:
         """Both, in this order; with all they lead to."""
@@ -700,6 +706,7 @@ class Decision(NamedTuple):
             self.notices + other.notices,
             self.replies + other.replies,
             self.questions + other.questions,
+            self.reloads + other.reloads,
         )
 
 
@@ -827,6 +834,10 @@ class About:
     config: str
     zones: tuple[str, ...]
     devices: tuple[DeviceAbout, ...]
+
+
+Notice: TypeAlias = About | AlarmView | AlarmsKnown | HealthReport | Correction | TimePassed
+"""What every uplink should know now, but what is no record."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,11 @@ def command(asked: Command, reply: Reply) -> str:
     )
 
 
+def configured(config: str, before: str, asked: Command, words: tuple[str, ...]) -> str:
+    """The configuration with the hash `config` is in use in place of `before`; `words`: what has changed."""
+    return event("configured", config=config, before=before, by=asked.issuer, source=asked.source, changed=list(words))
+
+
 GatewayFact = (
     LinkLost
     | LinkBack

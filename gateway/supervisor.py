@@ -12,9 +12,10 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from gateway.clock import Clock
 from gateway.model import RoomDied
@@ -39,7 +40,8 @@ class Room(Protocol):
         """Ask `run` to finish its duty and return; returns at once."""
 
 
-class Stage(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Stage:
     """Rooms that are started and stopped together, and the seconds they have to stop."""
 
     rooms: tuple[Room, ...]
@@ -56,32 +58,54 @@ class Supervisor:
         self._died = died
         self._threads: dict[str, threading.Thread] = {}
         self._stopping = threading.Event()
+        self._dismissed: set[Room] = set()
         self.deaths = 0
 
     def start(self, failed: Callable[[str], None]) -> None:
         """Start every room on a thread of its own; `failed` gets the vital room's name if that one dies."""
         for stage in self._stages:
             for room in stage.rooms:
-                thread = threading.Thread(target=self._keep_running, args=(room, failed), name=room.name, daemon=True)
-                self._threads[room.name] = thread
-                thread.start()
+                self._start(room, failed)
+
+    def _start(self, room: Room, failed: Callable[[str], None]) -> None:
+        thread = threading.Thread(target=self._keep_running, args=(room, failed), name=room.name, daemon=True)
+        self._threads[room.name] = thread
+        thread.start()
+
+    def dismiss(self, stage: Stage, rooms: Collection[Room]) -> tuple[str, ...]:
+        """Stop these rooms of a stage for good; returns the names of those that did not stop in time."""
+        stage.rooms = tuple(room for room in stage.rooms if room not in rooms)
+        self._dismissed |= set(rooms)
+        return self._stop(rooms, stage.deadline_s)
+
+    def engage(self, stage: Stage, rooms: Collection[Room], failed: Callable[[str], None]) -> None:
+        """Start these rooms, which stop with the others of their stage."""
+        stage.rooms = (*stage.rooms, *rooms)
+        for room in rooms:
+            if not self._stopping.is_set():
+                self._start(room, failed)
 
     def stop(self) -> tuple[str, ...]:
         """Stop all rooms, the last stage first; returns the names of those that did not stop in time."""
         self._stopping.set()
-        stuck = []
+        stuck: tuple[str, ...] = ()
         for stage in reversed(self._stages):
-            for room in stage.rooms:
-                room.stop()
-            until = self._clock.mono() + stage.deadline_s
-            for room in stage.rooms:
-                thread = self._threads.get(room.name)
-                if thread is None:
-                    continue
-                thread.join(max(0.0, until - self._clock.mono()))
-                if thread.is_alive():
-                    log.error("%s did not stop within %g s and is left behind", room.name, stage.deadline_s)
-                    stuck.append(room.name)
+            stuck += self._stop(stage.rooms, stage.deadline_s)
+        return stuck
+
+    def _stop(self, rooms: Collection[Room], deadline_s: float) -> tuple[str, ...]:
+        stuck = []
+        for room in rooms:
+            room.stop()
+        until = self._clock.mono() + deadline_s
+        for room in rooms:
+            thread = self._threads.get(room.name)
+            if thread is None:
+                continue
+            thread.join(max(0.0, until - self._clock.mono()))
+            if thread.is_alive():
+                log.error("%s did not stop within %g s and is left behind", room.name, deadline_s)
+                stuck.append(room.name)
         return tuple(stuck)
 
     def _keep_running(self, room: Room, failed: Callable[[str], None]) -> None:
@@ -99,7 +123,7 @@ class Supervisor:
                 self._died(RoomDied(room.name, f"{type(error).__name__}: {error}"[:200], times))
             else:
                 return
-            if self._stopping.wait(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (times - 1))):
+            if room in self._dismissed or self._stopping.wait(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (times - 1))):
                 return
 
 

@@ -179,7 +179,7 @@ def test_a_shelf_needs_a_time(site: tuple[Daemon, int]) -> None:
     assert "argument --for: a duration needs a number and a unit" in wrong.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_is_a_clean_stop(site: tuple[Daemon, int], number: signal.Signals) -> None:
     daemon, _ = site
     wait_for(lambda: points(daemon).get("meter-1") == "good", "it runs")

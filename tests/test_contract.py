@@ -83,7 +83,7 @@ def event_texts() -> Iterator[str]:
     yield records.started("0.1.0", "a1b2", "kept", PreviousRun("aa11", 12, 1200))
     yield records.started("0.1.0", "a1b2", "unknown", None)
     yield records.event("stopped", why="stopped by the operator", telemetry=1200)
-    yield records.event("configured", config="a1b2")
+    yield records.configured("a1b2", "c3d4", asked, ("device cold-3 added", "rule room-1-warm changed"))
     for change in ("raised", "cleared", "acknowledged", "reset"):
         for state in AlarmState:
             yield records.alarm(replace(view, state=state), change, "" if change == "raised" else "maria")

@@ -51,6 +51,7 @@ class Told:
     def __init__(self) -> None:
         self.writes: SimpleQueue[Write | Adjust] = SimpleQueue()
         self.questions: SimpleQueue[Question] = SimpleQueue()
+        self.reloads: SimpleQueue[Command] = SimpleQueue()
         self.journal_inbox: SimpleQueue[Decision] = SimpleQueue()
         self.uplink_inbox: SimpleQueue[Record | Notice] = SimpleQueue()
 
@@ -59,6 +60,9 @@ class Told:
 
     def ask(self, question: Question) -> None:
         self.questions.put(question)
+
+    def reload(self, command: Command) -> None:
+        self.reloads.put(command)
 
     def journal(self, decision: Decision) -> None:
         if not any('"event":"started"' in record.text for record in decision.records):

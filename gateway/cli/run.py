@@ -1,4 +1,4 @@
-"""`sitewarden run`: the daemon, in the foreground, until a signal ends it."""
+"""`sitewarden run`: the daemon, in the foreground, until a signal ends it; SIGHUP: the configuration is read again."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from queue import SimpleQueue
 
 from gateway.cli import OK, SOFTWARE, add_config_arguments, default_config, default_state_dir
 from gateway.config.apart import Loading
+
+RELOAD = signal.SIGHUP.name
 
 log = logging.getLogger("sitewarden")
 
@@ -25,17 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the daemon; 0 after a stop, 70 after a fault of ours in the hub."""
     set_up_log(logging.DEBUG if args.verbose else logging.INFO)
-    loading = Loading(args.config or default_config(), dict(args.set))
+    path, settings = args.config or default_config(), dict(args.set)
+    loading = Loading(path, settings)
     loading.start()
     # Imported while the configuration is loaded, which takes as long.
     from gateway.app import Gateway  # noqa: PLC0415
     from gateway.clock import SystemClock  # noqa: PLC0415
+    from gateway.reloading import Source  # noqa: PLC0415
     from gateway.supervisor import ServiceManager, watch  # noqa: PLC0415
 
     config = loading.config()
     for note in config.notes:
         log.warning("%s", note)
-    gateway = Gateway(config, args.state or default_state_dir())
+    gateway = Gateway(config, args.state or default_state_dir(), source=Source(path, settings, loading.marks))
     manager = ServiceManager()
     signals: SimpleQueue[str] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -43,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
     gateway.start(failed=signals.put)
     manager.tell("READY=1\nSTATUS=" + gateway.summary)
     log.info("%s", gateway.summary)
-    word = watch(gateway.beat, signals, manager, SystemClock())
+    while (word := watch(gateway.beat, signals, manager, SystemClock())) == RELOAD:
+        gateway.reload(RELOAD)
     manager.tell("STOPPING=1")
     log.info("stopping: %s", word)
     gateway.stop()

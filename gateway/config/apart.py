@@ -3,17 +3,22 @@
 pydantic, its schemas and PyYAML take 14 MiB, once imported for good. So the daemon forks before it has imported much,
 imports its own libraries while its copy loads, and receives the finished tree.
 
-Invariants: no thread has been started when the process is copied; the copy is waited for with a deadline and never
-left behind. (A new interpreter instead of a copy would have to be told this one's import path, and takes 0.1 s more.)
+Once threads run, a copy is not safe: what they held when it was made, it holds for ever. Then a new interpreter loads,
+which is told this one's import path and takes 0.1 s more.
+
+Invariants: no thread has been started when the process is copied; whoever loads is waited for with a deadline and never
+left behind.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import pickle
 import select
 import signal
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +28,7 @@ from typing import TYPE_CHECKING, NoReturn
 from gateway.errors import ConfigError, SitewardenError
 
 if TYPE_CHECKING:
+    from gateway.config.difference import Marks
     from gateway.config.schema import Config  # imported while the copy is at work, by what it sends
 
 log = logging.getLogger(__name__)
@@ -30,6 +36,7 @@ log = logging.getLogger(__name__)
 DEADLINE_S = 60.0  # a configuration of 1 MB takes a Pi Zero some seconds
 NO_SETTINGS: Mapping[tuple[str, ...], str] = MappingProxyType({})
 _CHUNK_BYTES = 65536
+_ANEW = "from gateway.config.apart import answer_anew; answer_anew()"
 
 
 class Loading:
@@ -41,6 +48,8 @@ class Loading:
         self._path = path
         self._settings = settings
         self._deadline_s = deadline_s
+        self.marks: Marks = {}
+        """What its devices are compared by, once the tree is there."""
         self._pid = 0
         self._answer = -1  # the pipe's end
 
@@ -54,6 +63,19 @@ class Loading:
         if self._pid == 0:
             os.close(self._answer)
             _answer(self._path, self._settings, sink)
+        os.close(sink)
+
+    def start_anew(self) -> None:
+        """Begin while threads run; SitewardenError if the machine has no room for a process."""
+        settings = json.dumps([[list(keys), text] for keys, text in self._settings.items()])
+        try:
+            self._answer, sink = os.pipe()
+            os.set_inheritable(sink, True)
+            command = [sys.executable, "-P", "-c", _ANEW, str(self._path), settings, str(sink)]
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+            self._pid = os.posix_spawn(sys.executable, command, environment)
+        except OSError as error:
+            raise self._failure(f"no process can be started: {error.strerror}") from error
         os.close(sink)
 
     def config(self) -> Config:
@@ -70,10 +92,11 @@ class Loading:
         if code:
             told = f"by {signal.Signals(-code).name}" if code < 0 else "by an error of ours"
             raise self._failure(f"its process was ended {told}")
-        found: Config | tuple[str, ...] = pickle.loads(data)  # noqa: S301 - from our own process
-        if isinstance(found, tuple):
-            raise ConfigError(found)
-        return found
+        config: Config | None
+        config, self.marks, problems = pickle.loads(data)  # noqa: S301 - from our own process
+        if config is None:
+            raise ConfigError(problems)
+        return config
 
     def _failure(self, what: str) -> SitewardenError:
         hint = f"see what `sitewarden check {self._path}` says, and how much memory is free"
@@ -85,13 +108,15 @@ def _answer(path: Path, settings: Mapping[tuple[str, ...], str], sink: int) -> N
     code = 1
     try:
         # What the daemon itself must not import.
+        from gateway.config.difference import marks  # noqa: PLC0415
         from gateway.config.installed import read_config  # noqa: PLC0415
         from gateway.config.sources import read_settings  # noqa: PLC0415
 
         try:
-            found: object = read_config(path, read_settings(settings))
+            config = read_config(path, read_settings(settings))
+            found: object = config, marks(config), ()
         except ConfigError as error:
-            found = error.problems
+            found = None, {}, error.problems
         with os.fdopen(sink, "wb") as file:
             pickle.dump(found, file)
         code = 0
@@ -101,6 +126,12 @@ def _answer(path: Path, settings: Mapping[tuple[str, ...], str], sink: int) -> N
         log.exception("loading %s ended by an error of ours; please report it", path)
     finally:
         os._exit(code)  # nothing of the daemon's may run twice
+
+
+def answer_anew() -> NoReturn:
+    """Be the new interpreter: its arguments are the file, the settings as JSON, and the pipe for the answer."""
+    path, settings, sink = sys.argv[1:]
+    _answer(Path(path), {tuple(keys): text for keys, text in json.loads(settings)}, int(sink))
 
 
 def _read_all(source: int, until: float) -> bytes:

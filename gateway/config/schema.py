@@ -103,7 +103,10 @@ class Uplink:
     ] = 60.0
     commands: Annotated[
         tuple[
-            Literal["acknowledge", "reset", "shelve", "unshelve", "out_of_service", "in_service", "write_point"], ...
+            Literal[
+                "acknowledge", "reset", "shelve", "unshelve", "out_of_service", "in_service", "write_point", "reload"
+            ],
+            ...,
         ],
         Doc("What this platform may ask of the gateway, beside resend; write_point: of the settings that devices name"),
     ] = ()

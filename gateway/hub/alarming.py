@@ -5,7 +5,7 @@ Whatever changes an alarm or an output leaves in the same Decision as its event.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from gateway import records
@@ -33,7 +33,7 @@ from gateway.model import (
 from gateway.refine.exception import Reporter
 from gateway.rules.lifecycle import Change
 from gateway.rules.overlay import NOBODY
-from gateway.rules.responses import wants
+from gateway.rules.responses import Response, wants
 
 
 class Alarming:
@@ -120,6 +120,33 @@ class Alarming:
                 made.append(self._output_event(switch, "switched", now))
         return Decision(tuple(made), tuple(state), tuple(writes), (*notices, AlarmsKnown()))
 
+    def change(self, plan: Plan, anew: Collection[str], now: Moment) -> Decision:
+        """Go on by another configuration; what is `anew` has said nothing yet, and is at its safe values."""
+        before, self._plan = self._plan, plan
+        alarms = Alarms(plan.rules, plan.responses, now, plan.own, plan.boot)
+        others = list(alarms.take_over(self._alarms, now))
+        self._alarms = alarms
+        self._reporters = {
+            device: self._reporters[device]
+            if device in self._reporters and device not in anew and _reports_as(before, plan, device)
+            else Reporter(limits, plan.every_s[device])
+            for device, limits in plan.limits.items()
+        }
+        standing = {view.alarm: view for view in self.standing}
+        state = list(self._following.change(plan.times, standing))
+        gone = [view for view in others if not alarms.has(view.alarm)]
+        made = [self._numbering.event(records.event("alarm_removed", alarm=view.alarm), now) for view in gone]
+        state += (StateChange(STATE_PREFIX + view.alarm, None) for view in gone)
+        self._outputs.change(plan.outputs, anew)
+        switches = self._outputs.respond_anew(self._wanted(standing.values()), now.mono)
+        made += (self._output_event(switch, "switched", now) for switch in switches)
+        return Decision(tuple(made), tuple(state), tuple(switch.write for switch in switches), tuple(others))
+
+    def _wanted(self, views: Iterable[AlarmView]) -> dict[str, Response]:
+        """Which responses are wanted now, by whom."""
+        calls = (call for view in views for call in self._calls(view))
+        return {owner: response for owner, response, wanted in calls if wanted}
+
     def correct(self, is_in_era: Callable[[str, int], bool], by_ms: int, now: Moment) -> Decision:
         """The clock was wrong by `by_ms` when these events (run, seq) were made: the views that show such a time."""
         views = tuple(self._alarms.corrected(is_in_era, by_ms))
@@ -161,14 +188,24 @@ class Alarming:
 
     def _respond(self, view: AlarmView, now: Moment) -> list[Switch]:
         """What has to be switched because an alarm is as `view` says."""
-        responses, mono = self._plan.responses, now.mono
-        response_id, switches = self._alarms.response(view.alarm), []
+        switches = []
+        for owner, response, wanted in self._calls(view):
+            switches += self._outputs.respond(owner, response, now.mono, wanted=wanted)
+        return switches
+
+    def _calls(self, view: AlarmView) -> Iterator[tuple[str, Response, bool]]:
+        """The responses to an alarm and to the steps of its report, each with its owner and whether it is wanted."""
+        responses, response_id = self._plan.responses, self._alarms.response(view.alarm)
         if response_id is not None:
-            switches += self._outputs.respond(view.alarm, responses[response_id], mono, wanted=wants(view))
+            yield view.alarm, responses[response_id], wants(view)
         for step, called in self._plan.at_step.items():
             calls = view.hidden is None and self._following.calls(view.alarm, step)
-            switches += self._outputs.respond(f"{view.alarm} {step}", responses[called], mono, wanted=calls)
-        return switches
+            yield f"{view.alarm} {step}", responses[called], calls
 
     def _output_event(self, switch: Switch, result: str, now: Moment) -> Record:
         return self._numbering.event(records.output(switch.write, result, switch.why), now)
+
+
+def _reports_as(before: Plan, plan: Plan, device: str) -> bool:
+    """Whether what is recorded of a device is the same by both."""
+    return before.limits[device] == plan.limits[device] and before.every_s[device] == plan.every_s[device]

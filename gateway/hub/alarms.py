@@ -54,6 +54,7 @@ class Alarms:
         self._boot = boot
         self._alarms: dict[str, Alarm] = {}
         self._by_device: dict[str, OfDevice] = {}
+        self._groups: dict[str, Group] = {}
         for rule, targets in (*rules, (Rule("", Told()), tuple(Target(alarm, "", "", "") for alarm in own))):
             for target in targets:
                 of_device = self._by_device.setdefault(target.device, OfDevice())
@@ -68,7 +69,7 @@ class Alarms:
                     by_point = self._by_device.setdefault(term.device, OfDevice()).explains
                     by_point.setdefault(term.point, []).append(alarm)
                 if isinstance(rule.condition, AtLeast):
-                    self._add_group(Group(alarm, rule.condition))
+                    self._add_group(target.alarm, Group(alarm, rule.condition))
                 else:
                     of_device.add(alarm)
         self._by_hours = tuple(alarm for alarm in self._alarms.values() if alarm.rule.hours is not None)
@@ -139,7 +140,8 @@ class Alarms:
             if change is not None:
                 yield self._change(alarm, change, reading.mono, reading.ts, value)
 
-    def _add_group(self, group: Group) -> None:
+    def _add_group(self, alarm_id: str, group: Group) -> None:
+        self._groups[alarm_id] = group
         for number, term in enumerate(group.condition.terms):
             of_device = self._by_device.setdefault(term.device, OfDevice())
             of_device.groups.setdefault(term.point, []).append((group, number))
@@ -253,6 +255,42 @@ class Alarms:
             self._note_deadline(alarm)
             yield kept.view
 
+    def take_over(self, before: Alarms, now: Moment) -> Iterator[AlarmView]:
+        """Go on where `before`, made by another configuration, leaves off: the views that are others by this one.
+
+        An alarm whose rule is as it was lives on, with its delays. One whose rule has changed keeps its state, and is
+        judged by the next value. Those that are no more are at rest: of these, the views of them that were not.
+        """
+        for alarm_id, old in before._alarms.items():
+            alarm = self._alarms.get(alarm_id)
+            if alarm is None:
+                if not old.view.at_rest:
+                    yield replace(old.view, state=AlarmState.NORMAL, hidden=None)
+                continue
+            self._go_on(alarm, old, now)
+            if not alarm.view.at_rest and alarm.view != old.view:
+                yield alarm.view
+        for alarm_id, group in self._groups.items():
+            old_group = before._groups.get(alarm_id)
+            if old_group is not None and old_group.condition == group.condition:
+                group.holding = old_group.holding
+        self._turn = now.mono if self._by_hours else inf
+        self.wake = self._next_deadline()
+
+    def _go_on(self, alarm: Alarm, old: Alarm, now: Moment) -> None:
+        """Live as `old` did, as far as the rule is the same."""
+        same = old.rule == alarm.rule and old.target == alarm.target
+        alarm.view = _gone_on(alarm.view, old.view)
+        alarm.overlay = old.overlay
+        if same:
+            alarm.window = old.window
+        life = old.life if same else old.life._replace(pending=None)
+        if alarm.rule.hours is not None:
+            alarm.applies = old.applies  # whether it still does is found, and told, at once
+        elif not old.applies:
+            life = taken_up(life, now.mono)
+        alarm.live(life)
+
     def corrected(self, is_in_era: Callable[[str, int], bool], by_ms: int) -> Iterator[AlarmView]:
         """The clock was wrong by `by_ms` when these events (run, seq) were made: the views that show such a time."""
         for view in self.standing():
@@ -320,6 +358,23 @@ def _is_disturbance(alarm: Alarm, point: str, reading: Reading, heard: Callable[
     return (
         reading.bad[point] is Reason.TOO_FAST or missing_s < alarm.target.patience_s
     )  # of the former the next decides
+
+
+def _gone_on(view: AlarmView, old: AlarmView) -> AlarmView:
+    """What people see of an alarm by this configuration, in the state in which it was seen as `old`."""
+    if not view.rule:
+        return old
+    return replace(
+        view,
+        state=old.state,
+        since=old.since,
+        seq=old.seq,
+        run=old.run,
+        value=old.value,
+        hidden=old.hidden,
+        chattering=old.chattering,
+        report=old.report,
+    )
 
 
 def _next_minute(now: Moment) -> float:

@@ -27,8 +27,9 @@ from gateway.hub.own import (
     refusals,
     room_died,
 )
-from gateway.hub.plan import Plan
+from gateway.hub.plan import Plan, Reconfigured
 from gateway.hub.points import Points
+from gateway.hub.reloads import RELOAD, Reloads
 from gateway.hub.reporting import Reporting
 from gateway.hub.sensorcare import SensorCare
 from gateway.hub.timekeeping import Timekeeper, Turned
@@ -61,6 +62,7 @@ from gateway.model import (
     Reading,
     Record,
     Recovered,
+    ReloadRefused,
     Reply,
     RoomDied,
     Status,
@@ -82,6 +84,7 @@ HEALTH_EVERY_S = 60.0
 FIRST_HEALTH_S = 5.0
 RECOVERY_WAIT_S = 5.0  # how long the hub waits for the journal before it says that it starts without
 
+_ANSWERED_LATER = (WRITE_POINT, RELOAD)
 NOT_CHECKED = "its expiry was not checked: this gateway's clock is not set"
 
 
@@ -101,8 +104,8 @@ class Hub:
         self.started = False  # whether the run's first event has been made
         self._reporting = Reporting(plan.run, self._numbering, now)
         self._commands = AnsweredCommands()
-        outputs = {SettingPoint(output.device, output.point) for output in plan.outputs}
-        self._writes = Writes(plan.settings, outputs, plan.run, self._numbering, self._commands, self._points)
+        self._reloads = Reloads(self._numbering, self._commands)
+        self._writes = Writes(plan.settings, _switched(plan), plan.run, self._numbering, self._commands, self._points)
         self._health_due = now.mono + FIRST_HEALTH_S
         self._time = Timekeeper(plan.run, plan.boot, now)
         self._readings = 0
@@ -115,6 +118,8 @@ class Hub:
             Adjusted: self._writes.adjusted,
             Answered: self._answered,
             StatusQuery: self._status_query,
+            ReloadRefused: self._reloads.refused,
+            Reconfigured: self._reconfigured,
             Question: self._question,
             Recovered: self._recovered,
             LinkBack: self._link_back,
@@ -147,7 +152,7 @@ class Hub:
         """Whether somebody waits until the disk has taken a request; may be read by any thread."""
         return self._writes.awaits_stored
 
-    def handle(self, fact: Fact, now: Moment) -> Decision:
+    def handle(self, fact: Fact | Reconfigured, now: Moment) -> Decision:
         """Everything that follows from `fact` at the moment `now`."""
         turned = self._time.look(now, self._numbering.last)
         if now.trust is not self._time.trust:
@@ -280,14 +285,14 @@ class Hub:
             another = Reply(command.id, "refused", ANOTHER)
             event = self._numbering.event(records.command(command, another), now)
             return Decision((event,), replies=((command.answer, another),))
-        if self._writes.joined(command):
+        if self._writes.joined(command) or self._reloads.joined(command):
             return Decision()
         known = self._commands.answered(command)
         if known is not None:  # a platform repeats what it had no answer to
             return Decision(replies=((command.answer, known),))
         doubt = NOT_CHECKED if command.expires is not None and now.trust is Trust.UNSYNCED else ""
         decision, refusal = self._act(command, doubt, now)
-        if command.name == WRITE_POINT and not refusal:
+        if command.name in _ANSWERED_LATER and not refusal:
             return decision  # answered when it is known what became of it
         about = str(command.args.get("of", "")) if command.name in LOOKS else ""
         reply = Reply(command.id, "refused" if refusal else "done", refusal or doubt or about)
@@ -308,11 +313,33 @@ class Hub:
         if command.name == WRITE_POINT:
             requested = self._writes.request(command, doubt, now)
             return (Decision(), requested) if isinstance(requested, str) else (requested, "")
+        if command.name == RELOAD:
+            passed_on = self._reloads.request(command)
+            return (Decision(), passed_on) if isinstance(passed_on, str) else (passed_on, "")
         if command.name in LOOKS and command.source == "local":
             return Decision(), ""
         if command.name not in ACTS:
-            return Decision(), f"unknown command {command.name!r}; known: {', '.join((*ACTS, WRITE_POINT))}"
+            return Decision(), f"unknown command {command.name!r}; known: {', '.join((*ACTS, *_ANSWERED_LATER))}"
         return self._alarming.act(command, now)
+
+    def _reconfigured(self, fact: Reconfigured, now: Moment) -> Decision:
+        """Everything that is decided goes on by another configuration, in one decision."""
+        before, self._plan = self._plan, fact.plan
+        plan, anew = self._plan, fact.anew
+        self._points.change(plan.about.devices, plan.every_s, anew)
+        self._quality = {
+            device: self._quality[device]
+            if device not in anew and before.checks.get(device) == checks
+            else Quality(checks)
+            for device, checks in plan.checks.items()
+        }
+        self._care.change(plan.about.devices, plan.stuck_after_s, plan.every_s, anew)
+        self._unheard.change(plan.watched, fact.links, anew, now.mono)
+        self._reporting.keep(fact.links)
+        self._writes.change(plan.settings, _switched(plan))
+        decision = self._reloads.done(fact, before.about.config, now)
+        changed = self._alarming.change(plan, anew, now)
+        return Decision(notices=(plan.about,)).then(decision).then(changed)
 
     def _status_query(self, query: StatusQuery, now: Moment) -> Decision:
         query.answer(
@@ -364,3 +391,7 @@ class Hub:
         text = records.event("stopped", why=fact.why, telemetry=self._numbering.last[Lane.TELEMETRY])
         last = self._numbering.event(text, now)
         return Decision((*made, last), self._time.save(now), notices=(self._report(now),))
+
+
+def _switched(plan: Plan) -> set[SettingPoint]:
+    return {SettingPoint(output.device, output.point) for output in plan.outputs}

@@ -74,6 +74,14 @@ class Following:
                 yield from (Due(alarm, step) for step in due)
         self._set_wake()
 
+    def change(self, times: Times, known: Mapping[str, AlarmView]) -> Iterator[StateChange]:
+        """Other times from now on; what is followed goes on as far as its alarm is `known`; the state to remove."""
+        self._times = times
+        for alarm in [alarm for alarm in self._followed if alarm not in known]:
+            del self._followed[alarm]
+            yield StateChange(PREFIX + alarm, None)
+        self._set_wake()
+
     def restore(self, stored: Mapping[str, str], known: Mapping[str, AlarmView], now: Moment) -> Iterator[StateChange]:
         """What was followed in the run before, as far as its alarm is `known`; the state to remove."""
         for key, text in stored.items():

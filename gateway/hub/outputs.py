@@ -6,7 +6,7 @@ right: a lost write, a board that lost its power, a hand on the relay.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import inf
 from typing import NamedTuple
 
@@ -35,6 +35,31 @@ class Outputs:
         self._retry_at: dict[OutputPoint, float] = {}
         self._written_at: dict[OutputPoint, float] = {}
 
+    def change(self, safe: Mapping[OutputPoint, Value], anew: Collection[str]) -> None:
+        """Other outputs from now on. Those that are new, or on devices that are, are at their safe values."""
+        kept = {it for it in safe if it in self._safe and it.device not in anew}
+        self._safe = safe
+        self._devices = frozenset(output.device for output in safe)
+        self._wanted = {it: self._wanted[it] if it in kept else value for it, value in safe.items()}
+        self._retry_at = {it: at for it, at in self._retry_at.items() if it in kept}
+        self._written_at = {it: at for it, at in self._written_at.items() if it in kept}
+
+    def respond_anew(self, wanted: Mapping[str, Response], mono: float) -> list[Switch]:
+        """What has to be written if these owners, and no others, want these responses since before."""
+        self._owners = Owners()
+        for owner, response in wanted.items():
+            self._owners.claim(owner, response)
+        return [switch for output in self._safe if (switch := self._switched(output, mono, "")) is not None]
+
+    def _switched(self, output: OutputPoint, mono: float, owner: str) -> Switch | None:
+        """What has to be written if this output should be something else than before."""
+        value = self._owners.wanted(output, self._safe[output])
+        if value == self._wanted[output]:
+            return None
+        self._wanted[output] = value
+        self._written_at[output] = mono
+        return Switch(Write(*output, value), self._owners.why(output) or owner)
+
     @property
     def wake(self) -> float:
         """When (monotonic) `due_retries` is next worth a call."""
@@ -46,14 +71,7 @@ class Outputs:
             self._owners.claim(owner, response)
         else:
             self._owners.release(owner)
-        switches = []
-        for output in response.outputs:
-            value = self._owners.wanted(output, self._safe[output])
-            if value != self._wanted[output]:
-                self._wanted[output] = value
-                self._written_at[output] = mono
-                switches.append(Switch(Write(*output, value), self._owners.why(output) or owner))
-        return switches
+        return [switch for it in response.outputs if (switch := self._switched(it, mono, owner)) is not None]
 
     def failed(self, reading: Reading) -> list[Switch]:
         """The outputs of which `reading` says for the first time that they did not take their value."""

@@ -1,4 +1,4 @@
-"""What the hub is told once, at its construction: the site in terms of the rules, without any wire."""
+"""What the hub is told of a configuration: the site in terms of the rules, without any wire."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from functools import partial
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from gateway import __version__
@@ -21,7 +22,7 @@ from gateway.hub.own import OF_GATEWAY, alarms_of
 from gateway.hub.unheard import INTERVALS, PATIENCE_S, SATELLITE_PATIENCE_S, Watched
 from gateway.hub.unheard import alarms_of as alarms_of_watched
 from gateway.hub.writes import Setting, SettingPoint
-from gateway.model import About, DeviceAbout, Point, RuleAbout, Value
+from gateway.model import About, Command, DeviceAbout, Point, RuleAbout, Value
 from gateway.refine.exception import Limit, Sending
 from gateway.refine.quality import Check
 from gateway.rules.condition import Above, AtLeast, Below, Changes, Condition, Equals, Outside, SilentFor, Term
@@ -58,6 +59,20 @@ class Plan:
     times: Times = UNCONFIRMED_NEVER  # by when a high alarm is confirmed, seen, reported
     at_step: Mapping[Change, str] = field(default_factory=dict)  # the response to a report that is late
     boot: str = ""  # by which monotonic times of different runs can be compared; "": not known
+
+
+class Reconfigured(NamedTuple):
+    """Another configuration is in use from now on, since `command` wanted that.
+
+    `words`: what has changed. `anew`: the devices that are polled otherwise than before, or were not before; `links`:
+    all there are now.
+    """
+
+    plan: Plan
+    command: Command
+    words: tuple[str, ...]
+    anew: frozenset[str]
+    links: frozenset[str]
 
 
 def plan_of(config: Config, run: str, boot: str = "") -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import inf
 
 from gateway.model import DeviceAbout, PointStatus, Reading, Reason, Value
@@ -43,6 +43,13 @@ class Points:
         self._devices = devices
         self._every_s = every_s
         self._known = {device.device: _Known(frozenset(point.name for point in device.points)) for device in devices}
+
+    def change(self, devices: tuple[DeviceAbout, ...], every_s: Mapping[str, float], anew: Collection[str]) -> None:
+        """Other devices from now on; of those that are not `anew`, what is known stays."""
+        before = {name: known for name, known in self._known.items() if name not in anew}
+        self._devices, self._every_s = devices, every_s
+        names = {device.device: frozenset(point.name for point in device.points) for device in devices}
+        self._known = {device: before.get(device) or _Known(names[device]) for device in names}
 
     def take(self, reading: Reading) -> None:
         """Remember what `reading` says; names that the device does not have are passed over."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from gateway.hub.numbering import Numbering
 from gateway.model import AlarmLoad, Certificate, HealthReport, JournalHealth, Lane, LinkHealth, Moment, UplinkHealth
 
@@ -30,6 +32,10 @@ class Reporting:
             self._uplinks[fact.uplink] = fact
         else:
             self._journal = fact
+
+    def keep(self, links: Collection[str]) -> None:
+        """There are these links and no others."""
+        self._links = {link: health for link, health in self._links.items() if link in links}
 
     def report(
         self, readings: int, certificates: tuple[Certificate, ...], alarms: AlarmLoad, now: Moment

@@ -13,11 +13,11 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from gateway.clock import Clock
 from gateway.hub.decide import Hub
-from gateway.hub.plan import Plan
+from gateway.hub.plan import Plan, Reconfigured
 from gateway.model import (
     Adjust,
     Adjusted,
@@ -48,13 +48,15 @@ MAX_BATCH = 500
 QUIET = frozenset({Stored, LinkHealth, JournalHealth, UplinkHealth})
 """Facts that need not wake the hub, unless it holds polls back until they come."""
 
-URGENT = QUIET | {Command, Adjusted, Question}
+URGENT = QUIET | {Command, Adjusted, Question, Reconfigured}
 """Facts that overtake readings: a person waits for an answer, and what is quiet costs next to nothing."""
 
 BEHIND = 2_000
 """Facts that wait, or records not yet stored, from which on polls that are no safety polls are held back."""
 
 NOT_STORED_BEHIND = 20_000
+
+_Fact: TypeAlias = Fact | Reconfigured
 
 HOLD_S = 1.0
 """Seconds for which events wait for the run's first one; later they leave without it."""
@@ -68,6 +70,9 @@ class Rooms(Protocol):
 
     def ask(self, question: Question) -> None:
         """Give a question to the poller of its link."""
+
+    def reload(self, command: Command) -> None:
+        """Have another configuration loaded, since `command` wants that."""
 
     @property
     def journal(self) -> Callable[[Decision], None]:
@@ -86,10 +91,10 @@ class HubRoom:
         self._safety = plan.safety_devices
         self._clock = clock
         self._rooms = rooms
-        self._inbox: SimpleQueue[Fact] = SimpleQueue()
-        self._quiet: SimpleQueue[Fact] = SimpleQueue()
-        self._urgent: deque[Fact] = deque()
-        self._usual: deque[Fact] = deque()
+        self._inbox: SimpleQueue[_Fact] = SimpleQueue()
+        self._quiet: SimpleQueue[_Fact] = SimpleQueue()
+        self._urgent: deque[_Fact] = deque()
+        self._usual: deque[_Fact] = deque()
         self._hub = Hub(plan, clock.now())
         self._batch: list[Record] = []
         self._held: list[Decision] | None = []  # None: nothing is held any more
@@ -104,6 +109,10 @@ class HubRoom:
     def behind(self) -> bool:
         """Whether polls that are no safety polls should be held back."""
         return self._inbox.qsize() + len(self._usual) > BEHIND or self._hub.not_stored > NOT_STORED_BEHIND
+
+    def reconfigure(self, fact: Reconfigured) -> None:
+        """Have the hub go on by another configuration; never waits."""
+        self._inbox.put(fact)
 
     def stop(self) -> None:
         """Let the hub finish what it has been told, say that it stops, and end."""
@@ -145,18 +154,22 @@ class HubRoom:
         if len(self._usual) > MAX_BATCH and self._clock.mono() >= self._hub.wake:
             self._urgent.append(TICK)
 
-    def _sort(self, fact: Fact) -> None:
+    def _sort(self, fact: _Fact) -> None:
         urgent = fact.device in self._safety if isinstance(fact, Reading) else type(fact) in URGENT
         (self._urgent if urgent else self._usual).append(fact)
 
-    def _decide(self, fact: Fact) -> None:
+    def _decide(self, fact: _Fact) -> None:
         now = self._clock.now()
         self.beat = now.mono
+        if isinstance(fact, Reconfigured):
+            self._safety = fact.plan.safety_devices
         decision = self._hub.handle(fact, now)
         for write in decision.writes:
             self._rooms.write(write)
         for question in decision.questions:
             self._rooms.ask(question)
+        for command in decision.reloads:
+            self._rooms.reload(command)
         if self._held is None:
             self._pass_on(decision)
         elif self._hub.started:  # first `started`, then what waited for it, then what came of it: by their numbers

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 
 from gateway.hub.own import Trouble
@@ -38,6 +38,24 @@ class SensorCare:
     ) -> None:
         self._devices = {it.device: it for it in devices}
         self.watches = {device: Watch(after_s, every_s[device]) for device, after_s in stuck_after_s.items()}
+
+    def change(
+        self,
+        devices: Iterable[DeviceAbout],
+        stuck_after_s: Mapping[str, Mapping[str, float]],
+        every_s: Mapping[str, float],
+        anew: Collection[str],
+    ) -> None:
+        """Other devices from now on; a watch on one that is not `anew` goes on, if it watches the same."""
+        kept = {
+            device: watch
+            for device, watch in self.watches.items()
+            if device not in anew and watch.after_s == stuck_after_s.get(device)
+        }
+        self._devices = {it.device: it for it in devices}
+        self.watches = {
+            device: kept.get(device) or Watch(after_s, every_s[device]) for device, after_s in stuck_after_s.items()
+        }
 
     def judged(self, now: Moment) -> dict[str, Trouble | None]:
         """What they need now, by alarm; None where it is nothing. What is not known is left out."""

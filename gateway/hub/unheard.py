@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from math import inf
 from typing import NamedTuple
 
@@ -41,7 +41,20 @@ class Unheard:
         self._start = mono
         self._down: dict[str, tuple[float, LinkLost]] = {}
         self._up: dict[str, float] = {}  # since when
+        self._begun: dict[str, float] = {}  # since when devices are watched that were not at the start
         self.wake = mono + LOOK_EVERY_S if watched else inf
+
+    def change(
+        self, watched: Mapping[str, Watched], links: Collection[str], anew: Collection[str], mono: float
+    ) -> None:
+        """Other points are watched from now on. Devices that are `anew` have as much time as at the start."""
+        begun = {device: mono for device in watched if device in anew or device not in self._watched}
+        self._begun = {device: at for device, at in self._begun.items() if device in watched} | begun
+        self._watched = watched
+        self._links = frozenset(each.link for each in watched.values())
+        self._down = {link: how for link, how in self._down.items() if link in links}
+        self._up = {link: at for link, at in self._up.items() if link in links}
+        self.wake = min(self.wake, mono + LOOK_EVERY_S) if watched else inf
 
     def lost(self, fact: LinkLost, mono: float) -> None:
         """A link is down."""
@@ -73,8 +86,12 @@ class Unheard:
             heard = min(points.heard(device, name) for name in watched.points)
             if mono - heard < watched.patience_s or mono - since >= PATIENCE_S:
                 yield no_data(device), None
-            elif mono - max(heard, self._up.get(watched.link, self._start)) >= watched.patience_s and since == inf:
+            elif mono - max(heard, self._awaited(device, watched.link)) >= watched.patience_s and since == inf:
                 yield no_data(device), _missing(device, watched)
+
+    def _awaited(self, device: str, link: str) -> float:
+        """Since when something could have been heard of a device."""
+        return max(self._up.get(link, self._start), self._begun.get(device, -inf))
 
 
 def no_data(device: str) -> str:

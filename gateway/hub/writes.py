@@ -95,6 +95,10 @@ class Writes:
         self._pending: dict[str, _Pending] = {}
         self._ready = False  # whether it is known what was asked before
 
+    def change(self, settings: Mapping[SettingPoint, Setting], outputs: Collection[SettingPoint]) -> None:
+        """Other settings from now on; what is under way ends as it would."""
+        self._settings, self._outputs = settings, outputs
+
     @property
     def awaits_stored(self) -> bool:
         """Whether a request waits for the disk; may be read by any thread."""

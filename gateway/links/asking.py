@@ -7,7 +7,7 @@ is never told again. Nobody is asked twice in a poll but a smoke detector, once,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from gateway.clock import Clock
@@ -44,8 +44,7 @@ class Asking:
         self._tell = tell
         self._standing = standing
         self._hold = hold
-        asked = (each.device for each in self._devices.values())
-        self._schedule = Schedule((Turn(device.id, device.every, device.urgency) for device in asked), 0.0)
+        self._schedule = Schedule(map(_turn, self._devices.values()), 0.0)
         self._offers: Mapping[Family, Any] = {}
         self._metered: Metered | None = None
 
@@ -63,6 +62,14 @@ class Asking:
     def due(self) -> float:
         """When somebody is to be asked."""
         return self._schedule.next_due()
+
+    def change(self, devices: Mapping[str, Attended], gone: Collection[str], now: float) -> None:
+        """These devices from now on; of those that are `gone` nothing is kept, though one of the same id may come."""
+        self._devices = {name: each for name, each in devices.items() if each.ask is not None}
+        turns = [_turn(each) for each in self._devices.values()]
+        self._schedule.change([turn for turn in turns if turn.device not in gone], now)
+        self._schedule.change(turns, now)
+        self.steady = 0
 
     def begin(self, offers: Mapping[Family, Any], now: float) -> None:
         """The link is open: everybody is due but outputs, which have just been written and read back."""
@@ -200,6 +207,10 @@ class Asking:
         if self.foresight is not None or not self.is_metered:
             return ""
         return suspicion(each.tally, (other.tally for other in self._devices.values() if other is not each))
+
+
+def _turn(each: Attended) -> Turn:
+    return Turn(each.device.id, each.device.every, each.device.urgency)
 
 
 def _foresight(offers: Mapping[Family, Any]) -> Foresight | None:

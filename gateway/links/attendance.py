@@ -6,7 +6,7 @@ A device that does not answer costs its own polls. A driver's bug stays its own:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -30,6 +30,7 @@ class Attendance:
     ) -> None:
         self._clock = clock
         self._tell = tell
+        self._offers: Mapping[Family, Any] = {}
         self._busy = (0.0, 0.0)  # when the wire's load was last told, and for how long it had been in use by then
         self._devices = {device.id: Attended(device) for device in devices}
         self.beside = Tally()  # of what people ask: it counts for the link, and for no device
@@ -47,17 +48,47 @@ class Attendance:
     def begin(self, offers: Mapping[Family, Any]) -> None:
         """The link is open: outputs go to their safe values, and devices that wait for a greeting get it."""
         self.ahead.begin()
+        self._offers = offers
         self.writing.begin(offers)
-        for each in self._devices.values():
+        self._greet(self._devices.values())
+        now = self._clock.mono()
+        self.asking.begin(offers, now)
+        self._meter(now)
+        self.hearing.begin(now)
+
+    def change(self, devices: Sequence[LinkDevice], *, up: bool) -> None:
+        """These devices from now on, which need nothing else of the link; whoever was there before goes on as it was.
+
+        Outputs that leave, and those that come, are at their safe values. Raises LinkDown, with the change made.
+        """
+        before = self._devices
+        kept = {device.id: each for device in devices if (each := before.get(device.id)) and each.device == device}
+        self._devices = {device.id: kept.get(device.id) or Attended(device) for device in devices}
+        gone = {name: each for name, each in before.items() if name not in kept}
+        come = [each for name, each in self._devices.items() if name not in kept]
+        now = self._clock.now()
+        self.asking.change(self._devices, gone, now.mono)
+        self.hearing.change(self._devices, gone, now.mono)
+        self.writing.change(self._devices)
+        self._meter(now.mono)
+        if up:
+            self.writing.write_safe_values([*gone.values(), *come])
+            self._greet(come)
+        else:
+            for each in come:
+                self._tell(each.bad(Reason.LINK_DOWN, now))
+
+    def _greet(self, devices: Iterable[Attended]) -> None:
+        for each in devices:
             driver = each.device.driver
             if isinstance(driver, Pushed):
                 driver.opened()
                 if driver.greeting:
-                    offers[Family.STREAM].write(driver.greeting)
-        now = self._clock.mono()
-        self.asking.begin(offers, now)
+                    self._offers[Family.STREAM].write(driver.greeting)
+
+    def _meter(self, now: float) -> None:
+        """The wire's load is counted from now on."""
         self._busy = (now, sum(tally.busy_s for tally in self._tallies))
-        self.hearing.begin(now)
 
     def end(self) -> None:
         """The link is down: every point of every device is bad."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from gateway.clock import Clock
 from gateway.config import schema
-from gateway.driver import PinUse
+from gateway.driver import Driver, PinUse
 from gateway.links.port import Link
 from gateway.links.shared import LINKS_PER_THREAD, SharedThread
 from gateway.model import Fact
@@ -34,11 +35,28 @@ def link(name: str, part: schema.Link, uses: Iterable[tuple[PinUse, float]], fol
             return Replay(folder / part.capture, loop=part.loop)
 
 
+def has_to_reopen(part: schema.Link, before: Iterable[Driver], now: Iterable[Driver]) -> bool:
+    """Whether an open link cannot go on with other devices: it is asked for its families and pins as it is opened."""
+    return isinstance(part, schema.GpioLink) or {it.family for it in before} != {it.family for it in now}
+
+
+def with_room(shared: Mapping[str, SharedThread]) -> SharedThread | None:
+    """The thread that a new Modbus TCP link shares with the links that do so already; None where there is none."""
+    laden = Counter(shared.values())
+    thread = min(laden, key=laden.__getitem__, default=None)
+    return thread if thread is not None and laden[thread] < LINKS_PER_THREAD else None
+
+
+def shares(part: schema.Link) -> bool:
+    """Whether a link may share a thread with others."""
+    return part.type == "tcp" and part.framing == "tcp"
+
+
 def shared_threads(
     links: Mapping[str, schema.Link], clock: Clock, tell: Callable[[Fact], None]
 ) -> Mapping[str, SharedThread]:
     """The thread that each Modbus TCP link shares with others; as few as there may be, and as even as they can be."""
-    names = [name for name, part in links.items() if part.type == "tcp" and part.framing == "tcp"]
+    names = [name for name, part in links.items() if shares(part)]
     if len(names) < 2:
         return {}
     count = -(-len(names) // LINKS_PER_THREAD)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from gateway.clock import Clock
 from gateway.driver import Edge, Family, Heard, Pushed
@@ -40,6 +40,16 @@ class Hearing:
     def due(self) -> float:
         """When a silence is to be said, unless somebody speaks before."""
         return min((silence.due for silence in self._silences.values()), default=math.inf)
+
+    def change(self, devices: Mapping[str, Attended], gone: Collection[str], now: float) -> None:
+        """These devices from now on; of those that are `gone` nothing is kept, though one of the same id may come."""
+        self._devices = {name: each for name, each in devices.items() if each.talks}
+        before = {name: silence for name, silence in self._silences.items() if name not in gone}
+        self._silences = {
+            name: before.get(name) or Silence(each.device.every, now) for name, each in self._devices.items()
+        }
+        self._deaf_until = {name: at for name, at in self._deaf_until.items() if name in before}
+        self._unread = {name: self._unread[name] if name in before else 0 for name in self._devices}
 
     def begin(self, now: float) -> None:
         """They can be heard from now on."""

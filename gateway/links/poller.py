@@ -17,6 +17,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 from gateway.clock import Clock
 from gateway.errors import LinkDown
@@ -40,6 +41,13 @@ _LONGEST_WAIT_S = 60.0
 
 def _never() -> bool:
     return False
+
+
+class _Changed(NamedTuple):
+    """Other devices are attended from now on; `done` is told that it is so."""
+
+    devices: tuple[LinkDevice, ...]
+    done: Callable[[], None]
 
 
 class Poller:
@@ -69,7 +77,7 @@ class Poller:
         self._shared = shared
         self._safety = any(device.safety for device in devices)
         self._questions = Questions(link, devices, clock, self._attendance.beside)
-        self._inbox: SimpleQueue[Write | Adjust | Question | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Write | Adjust | Question | _Changed | None] = SimpleQueue()
         self._stopping = False
         self._up = False
         self._up_since = 0.0
@@ -82,6 +90,15 @@ class Poller:
     def post(self, wanted: Write | Adjust | Question) -> None:
         """Switch an output or write a setting, before the next poll; answer a question when the polls leave time."""
         self._inbox.put(wanted)
+        self._link.wake()
+
+    def change(self, devices: Sequence[LinkDevice], done: Callable[[], None]) -> None:
+        """Attend these devices from now on; those that it attends already go on as they are.
+
+        They need the same families and pins of the link as those before. `done` is called once it is so, from the
+        poller's thread, and must not wait.
+        """
+        self._inbox.put(_Changed(tuple(devices), done))
         self._link.wake()
 
     def stop(self) -> None:
@@ -206,11 +223,22 @@ class Poller:
                     self._attendance.writing.adjust(posted, up=self._up)
                 elif isinstance(posted, Question):
                     self._questions.put(posted, up=self._up)
+                elif isinstance(posted, _Changed):
+                    self._change(posted)
                 else:
                     self._attendance.writing.write(posted, up=self._up)
                 posted = self._inbox.get_nowait()
             self._stopping = True
         return not self._stopping
+
+    def _change(self, changed: _Changed) -> None:
+        """Attend other devices. Raises LinkDown."""
+        self._safety = any(device.safety for device in changed.devices)
+        self._questions.change(changed.devices)
+        try:
+            self._attendance.change(changed.devices, up=self._up)
+        finally:
+            changed.done()
 
     def _tell_health_if_due(self, now: float) -> None:
         if now >= self._health_due:

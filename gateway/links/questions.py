@@ -57,6 +57,11 @@ class Questions:
         registers = self._registers = offers.get(Family.REGISTERS)
         self._metered = registers if isinstance(registers, Metered) else None
 
+    def change(self, devices: Sequence[LinkDevice]) -> None:
+        """These devices from now on."""
+        kept = {name: each for name, each in self._devices.items() if each.device in devices}
+        self._devices = {device.id: kept.get(device.id) or Attended(device) for device in devices}
+
     def put(self, question: Question, *, up: bool) -> None:
         """Take a question in, or answer at once where it cannot be asked."""
         if isinstance(question.wanted, ListenWanted):
@@ -122,7 +127,9 @@ class Questions:
             except ValueError as error:
                 raise SitewardenError(f"this cannot be asked: {error}", "see unit, address and count") from error
         if isinstance(wanted, PollWanted):
-            each = self._devices[wanted.device]
+            each = self._devices.get(wanted.device)
+            if each is None:
+                raise SitewardenError(f"there is no device {wanted.device} any more", "the configuration has changed")
             driver = each.device.driver
             if not isinstance(driver, Polled):
                 what = f"{wanted.device} cannot be asked: it talks by itself, or is only switched"

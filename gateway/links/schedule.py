@@ -77,6 +77,16 @@ class Schedule:
         self._states = {turn.device: _State(turn, _tick(turn, now)) for turn in turns}
         self._spared_until = 0.0  # until when those that wait are not kept waiting by a lost device
 
+    def change(self, turns: Iterable[Turn], now: float) -> None:
+        """These turns from now on; those that were there before go on as they were, the others are due at once."""
+        before = self._states
+        self._states = {
+            turn.device: before[turn.device]
+            if turn.device in before and before[turn.device].turn == turn
+            else _State(turn, _tick(turn, now))
+            for turn in turns
+        }
+
     def restart(self, now: float) -> None:
         """Everyone is due at once, as after the link was away; who is lost stays so until it answers."""
         for state in self._states.values():

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from gateway.clock import Clock
@@ -38,9 +38,13 @@ class Writing:
         self._offers = offers
         self.write_safe_values()
 
-    def write_safe_values(self) -> None:
-        """Switch every output to its safe value. Raises LinkDown."""
-        for each in self._devices.values():
+    def change(self, devices: Mapping[str, Attended]) -> None:
+        """These devices from now on."""
+        self._devices = devices
+
+    def write_safe_values(self, devices: Iterable[Attended] | None = None) -> None:
+        """Switch every output, or those of `devices`, to its safe value. Raises LinkDown."""
+        for each in self._devices.values() if devices is None else devices:
             if isinstance(each.device.driver, Output):
                 for point, value in each.device.driver.safe.items():
                     self._write(each, point, value)

@@ -36,9 +36,21 @@ class Board:
         for view in self._alarms.values():
             self._show(view)
         self._calm.clear()
+        self._describe_all()
+
+    def _describe_all(self) -> None:
         self._describe(self._topics.about, contract.about(self._about, self._uplink))
         for device in self._about.devices:
             self._describe(self._topics.about_device(device.device), contract.about_device(device))
+
+    def describe(self, about: About) -> None:
+        """Another configuration is in use: descriptions go anew, those of devices that are no more are cleared."""
+        gone = self._devices - {device.device for device in about.devices}
+        self._about = about
+        self._devices = frozenset(device.device for device in about.devices)
+        self._describe_all()
+        for device in gone:
+            self._describe(self._topics.about_device(device), b"")
 
     def status(self, payload: bytes) -> None:
         """The gateway's state, before everything else."""

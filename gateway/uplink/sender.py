@@ -166,6 +166,8 @@ class Sender:
                 self._wire.has_passed(told.ts)
             case AlarmsKnown():
                 self._sweep.alarms_known()
+            case About():
+                self._outbox.board.describe(told)
             case AlarmView():
                 self._outbox.board.alarm(told)
             case HealthReport():

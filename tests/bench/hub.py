@@ -26,6 +26,7 @@ from gateway.model import (  # noqa: E402 - as above
     About,
     Adjust,
     Calibration,
+    Command,
     Decision,
     DeviceAbout,
     Notice,
@@ -125,6 +126,9 @@ class Rooms:
 
     def ask(self, question: Question) -> None:
         """No links here."""
+
+    def reload(self, command: Command) -> None:
+        """No file here."""
 
     def uplinks(self, message: Record | Notice) -> None:
         """Gone."""
