@@ -40,7 +40,7 @@ def _of_values(tried: Trial) -> Iterator[str]:
 
 def _of_time(source: Past | Export) -> Iterator[str]:
     yield (
-        "Between two runs nothing is judged; delays begin anew behind that, alarms that stand go on. "
+        "Between two runs nothing is judged. Delays begin anew there and where this begins; alarms that stand go on. "
         "What people did is not repeated: to acknowledge, reset or shelve lets no alarm come or go."
     )
     if not source.has_clocks:

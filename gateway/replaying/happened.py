@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
+from gateway.hub.alarms import STATE_PREFIX
 from gateway.model import AlarmState, Json, Trust
 from gateway.records import encode
 from gateway.replaying.history import History
@@ -73,8 +74,8 @@ class Happened:
         self._begun = True
         self.configs += [self._config] if self._config else []
         for key, text in self.state.items():
-            if json.loads(text)["state"] in ACTIVE:
-                self.history.stood(key.removeprefix("alarm/"))
+            if stands(text):
+                self.history.stood(key.removeprefix(STATE_PREFIX))
 
     def _span(self, told: Told) -> None:
         mono, known = told.mono_ms / 1000, self.spans.get(told.run)
@@ -116,15 +117,20 @@ class Happened:
         state = event.get("state")
         if state in set(AlarmState) and state != AlarmState.NORMAL:
             kept = {"state": state, "since": ts, "seq": 0, "run": "", "value": event.get("value")}
-            self.state[f"alarm/{alarm}"] = encode(kept)
+            self.state[STATE_PREFIX + alarm] = encode(kept)
         else:
-            self.state.pop(f"alarm/{alarm}", None)
+            self.state.pop(STATE_PREFIX + alarm, None)
 
     def _ended(self, alarm: str, ts: int) -> None:
         if self._begun:
             self.history.cleared(alarm, ts)
         else:
-            self.state.pop(f"alarm/{alarm}", None)
+            self.state.pop(STATE_PREFIX + alarm, None)
+
+
+def stands(kept: str) -> bool:
+    """Whether the condition of an alarm was true when this was stored of it."""
+    return json.loads(kept)["state"] in ACTIVE
 
 
 def _parsed(text: str | None) -> Mapping[str, Json] | None:

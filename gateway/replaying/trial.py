@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.config.schema import Config
-from gateway.hub.alarms import Alarms, Changed
+from gateway.hub.alarms import STATE_PREFIX, Alarms, Changed
 from gateway.hub.plan import Plan, plan_of
 from gateway.model import Moment, Reading, Trust
-from gateway.replaying.happened import Span
+from gateway.replaying.happened import Span, stands
 from gateway.replaying.heard import Heard
 from gateway.replaying.history import History
 from gateway.replaying.missing import Missing
@@ -54,9 +54,8 @@ class Trial:
         self._alarms: Alarms
         self._last = Moment(0.0, 0, Trust.UNSYNCED)
         self._devices = frozenset(self.plan.every_s)
-        rules = {target.alarm for _, targets in self.plan.rules for target in targets}
-        for alarm in rules & {key.removeprefix("alarm/") for key in self._state}:
-            if '"unack_active"' in self._state[f"alarm/{alarm}"] or '"ack_active"' in self._state[f"alarm/{alarm}"]:
+        for alarm in (target.alarm for _, targets in self.plan.rules for target in targets):
+            if STATE_PREFIX + alarm in self._state and stands(self._state[STATE_PREFIX + alarm]):
                 self.history.stood(alarm)
 
     def take(self, heard: Heard) -> None:
