@@ -1,6 +1,7 @@
 """How long Modbus reads take on a wire: what reading over a gap is worth, and how busy a bus is. Pure: arithmetic.
 
     read = silence and guard before it + 8 characters of request + turnaround of the device + characters of its answer
+         + what the port's driver takes for switching direction, where it does
     answer = 5 + 2 N characters for N registers, 5 + N / 8 (rounded up) for N bits
 
 Sources: Modbus over Serial Line V1.02, part 2.5.1.1 (silence of 3.5 characters of 11 bits, 1.75 ms above 19,200 baud);
@@ -32,6 +33,7 @@ class WireTime(NamedTuple):
     character_s: float
     silence_s: float  # that ends a frame
     guard_s: float = 0.0  # more silence before a request
+    switching_s: float = 0.0  # before and after a request, where the port's driver switches direction
     turnaround_s: float = TURNAROUND_S
     timeout_s: float | None = None  # for a reply, as configured
 
@@ -50,7 +52,7 @@ class WireTime(NamedTuple):
 
     def reply_within_s(self, characters: int) -> float:
         """How long a reply is waited for, from the sending of a request; both have so many characters together."""
-        return reply_within_s(characters, self.character_s, self.timeout_s)
+        return self.switching_s + reply_within_s(characters, self.character_s, self.timeout_s)
 
     def unanswered_s(self) -> float:
         """A short read without an answer. A line then stays silent as long once more, in case the answer comes late."""
@@ -59,7 +61,7 @@ class WireTime(NamedTuple):
 
     def _read_s(self, answer: int) -> float:
         characters_s = (_REQUEST + answer) * self.character_s
-        return self.silence_s + self.guard_s + characters_s + max(self.turnaround_s, self.silence_s)
+        return self.silence_s + self.guard_s + self.switching_s + characters_s + max(self.turnaround_s, self.silence_s)
 
 
 def of_line(
@@ -68,12 +70,13 @@ def of_line(
     stopbits: int = 1,
     guard_s: float = 0.0,
     timeout_s: float | None = None,
+    switching_s: float = 0.0,
 ) -> WireTime:
     """A serial line with these settings."""
     bits = 1 + 8 + (parity != "none") + stopbits
     # The standard counts 11 bits to a character of silence, whatever the line uses.
     silence_s = _FAST_SILENCE_S if baudrate > _FAST else 3.5 * 11 / baudrate
-    return WireTime(bits / baudrate, silence_s, guard_s, timeout_s=timeout_s)
+    return WireTime(bits / baudrate, silence_s, guard_s, switching_s, timeout_s=timeout_s)
 
 
 def of_network(timeout_s: float | None = None) -> WireTime:

@@ -153,6 +153,21 @@ def test_smoke_does_not_wait_for_a_bridge_either(tmp_path: Path) -> None:
     ]
 
 
+def test_the_time_for_switching_direction_counts_for_load_and_smoke(tmp_path: Path) -> None:
+    switched = LINE.replace("}", ", direction: {before: 50ms, after: 50ms}}")
+    plain, turned = (
+        load_of(config.links["bus1"], config.devices)
+        for config in (loaded(tmp_path, INPUTS, link=link) for link in (LINE, switched))
+    )
+    assert plain is not None
+    assert turned is not None
+    assert turned.cycle_s == pytest.approx(plain.cycle_s + 2 * 0.1), "two reads"
+    link = LINE.replace("}", ", timeout: 1200ms}")
+    loaded(tmp_path, INPUTS, f"unit: 2, {METER}", link=link)
+    (told,) = refused(tmp_path, INPUTS, f"unit: 2, {METER}", link=switched.replace("}}", "}, timeout: 1200ms}"))
+    assert told.startswith(WAITS)
+
+
 def test_ten_detectors_and_a_meter_on_one_line_are_all_right(tmp_path: Path) -> None:
     detectors = [INPUTS.replace("unit: 1", f"unit: {unit}") for unit in range(1, 11)]
     loaded(tmp_path, *detectors, f"unit: 20, {METER}", link=LINE.replace("9600", "19200"))

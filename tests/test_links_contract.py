@@ -21,12 +21,14 @@ from gpiozero import Device
 from gpiozero.pins.mock import MockFactory
 
 from gateway.config import schema
-from gateway.driver import Edge, Family, Heard, PinUse, Pull
+from gateway.driver import Edge, Family, Heard, PinUse, Pull, Table
 from gateway.errors import LinkDown
 from gateway.links.choice import link as chosen
+from gateway.links.framing import Read
 from gateway.links.gpio import GpioHeader, mock_pin
 from gateway.links.port import Link, Wire
-from gateway.links.serial import rs485
+from gateway.links.request import Requests
+from gateway.links.serial import pace, rs485
 
 SLACK_S = 0.25
 """How much later than promised a test machine may be."""
@@ -357,6 +359,14 @@ def test_the_driver_is_asked_to_switch_direction_by_rts(
     assert (asked.rts_level_for_tx, asked.rts_level_for_rx, asked.loopback) == (sending, receiving, True)
     delays_s = (asked.delay_before_tx, asked.delay_before_rx)
     assert [int(1000 * (delay_s or 0.0)) for delay_s in delays_s] == [1, 29]  # as pyserial cuts them
+
+
+def test_a_reply_is_waited_for_as_long_again_as_switching_direction_takes() -> None:
+    line = schema.SerialLink(type="serial", port="/dev/ttyS0", baudrate=9600, timeout=0.05)
+    switched = replace(line, direction=schema.Direction(before=0.1, after=0.02))
+    plain, slow = (Requests("rtu", pace(it)).reading(Read(1, Table.INPUT, 0, 2)) for it in (line, switched))
+    assert slow.response_s == pytest.approx(plain.response_s + 0.12)
+    assert slow.wire_s == pytest.approx(plain.wire_s + 0.12), "for those that are not waited for as long as others"
 
 
 def test_a_line_is_waited_for_whatever_number_its_file_descriptor_has(terminal: str) -> None:

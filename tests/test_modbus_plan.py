@@ -58,6 +58,14 @@ def test_guard_and_turnaround_come_on_top() -> None:
     assert patient.registers_s(4) == pytest.approx(plain.registers_s(4) + 0.195)
 
 
+def test_switching_direction_comes_on_top_of_a_read_and_of_the_wait_for_its_reply() -> None:
+    plain, switched = of_line(19200), of_line(19200, switching_s=0.1)
+    assert switched.registers_s(4) == pytest.approx(plain.registers_s(4) + 0.1)
+    assert switched.reply_within_s(15) == pytest.approx(plain.reply_within_s(15) + 0.1)
+    assert switched.unanswered_s() == pytest.approx(plain.unanswered_s() + 0.2), "and the line is silent as long again"
+    assert of_line(9600, timeout_s=0.1, switching_s=0.1).reply_within_s(15) == pytest.approx(0.2)
+
+
 def test_a_reply_is_waited_for_twice_its_time_on_the_wire_and_300_ms_unless_the_link_says_else() -> None:
     assert of_line(9600).reply_within_s(15) == pytest.approx(0.3 + 2 * 15 * 10 / 9600)
     assert of_line(9600, timeout_s=0.1).reply_within_s(15) == 0.1

@@ -170,6 +170,7 @@ def _as_json(plan: LinkPlan) -> dict[str, object]:
         "character_s": wire.character_s,
         "silence_s": wire.silence_s,
         "guard_s": wire.guard_s,
+        "switching_s": wire.switching_s,
         "turnaround_s": wire.turnaround_s,
         "gap_registers": None if wire.gap_registers == inf else wire.gap_registers,
         "cycle_s": plan.load.cycle_s,

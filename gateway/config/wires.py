@@ -59,10 +59,16 @@ def wire_of(link: Link) -> WireTime | None:
     """What exchanges take on a link; None where they take what a recording says, or where there are none."""
     match link:
         case SerialLink():
-            return of_line(link.baudrate, link.parity, link.stopbits, link.guard, link.timeout)
+            return wire_of_line(link)
         case TcpLink():
             return of_line(FAR_BAUDRATE, timeout_s=link.timeout) if link.framing == "rtu" else of_network(link.timeout)
     return None
+
+
+def wire_of_line(line: SerialLink) -> WireTime:
+    """What exchanges take on a serial line."""
+    switching_s = 0.0 if line.direction is None else line.direction.before + line.direction.after
+    return of_line(line.baudrate, line.parity, line.stopbits, line.guard, line.timeout, switching_s)
 
 
 def load_of(link: Link, devices: Mapping[str, Device]) -> LinkLoad | None:

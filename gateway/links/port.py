@@ -121,10 +121,11 @@ class Pace(NamedTuple):
     gap_s: float = 0.0  # silence before a request
     timeout_s: float | None = None
     echo: bool = False  # what is sent is heard
+    switching_s: float = 0.0  # before and after a request, where the port's driver switches direction
 
     def response_s(self, characters: int) -> float:
         """How long a reply may take, from the sending of a request; both together have `characters` characters."""
-        return reply_within_s(characters, self.char_s, self.timeout_s)
+        return self.switching_s + reply_within_s(characters, self.char_s, self.timeout_s)
 
 
 class Wire:

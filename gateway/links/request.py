@@ -51,7 +51,7 @@ class Request(NamedTuple):
     ask: Ask
     frame: bytes
     response_s: float  # how long its reply may take
-    wire_s: float  # of which it and its reply are on the wire
+    wire_s: float  # of which it and its reply are on the wire, or direction is switched
     values: Values
 
 
@@ -94,7 +94,8 @@ class Requests:
         frame = self._framer.buildFrame(pdu)
         frame = frame if self._rtu else frame[2:]
         characters = len(frame) + ask.size + (_RTU_OVERHEAD if self._rtu else _TCP_OVERHEAD)
-        return Request(ask, frame, self._pace.response_s(characters), characters * self._pace.char_s, values)
+        wire_s = characters * self._pace.char_s + self._pace.switching_s
+        return Request(ask, frame, self._pace.response_s(characters), wire_s, values)
 
 
 def whole(frame: bytes) -> bool:

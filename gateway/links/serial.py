@@ -18,11 +18,11 @@ import serial
 from serial.rs485 import RS485Settings
 
 from gateway.config import schema
+from gateway.config.wires import wire_of_line
 from gateway.driver import Family, Heard, Registers, Stream
 from gateway.errors import LinkDown
 from gateway.links.faults import unusable
 from gateway.links.port import Pace, Tap, Wire
-from gateway.wiretime import of_line
 
 _PARITY = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
 _LOOK_S = 2.0
@@ -35,9 +35,9 @@ _GONE = "the adapter was unplugged or lost power: plug it in again; use its name
 
 
 def pace(line: schema.SerialLink) -> Pace:
-    """Character time and gap of `line`."""
-    wire = of_line(line.baudrate, line.parity, line.stopbits, line.guard, line.timeout)
-    return Pace(wire.character_s, wire.silence_s + wire.guard_s, line.timeout, line.echo)
+    """What exchanges on `line` have to keep to."""
+    wire = wire_of_line(line)
+    return Pace(wire.character_s, wire.silence_s + wire.guard_s, line.timeout, line.echo, wire.switching_s)
 
 
 def rs485(direction: schema.Direction, *, echo: bool) -> RS485Settings:
