@@ -125,6 +125,31 @@ def test_one_of_ours_can_be_looked_at_by_its_name(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.startswith(f"{drivers.profile_folder()}/xy-md02.yaml: all right\nXY-MD02 by ")
 
 
+def test_one_of_ours_for_frames_can_be_looked_at_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--profile", "mh-z19"]) == OK
+    assert capsys.readouterr().out.startswith(f"{drivers.profile_folder()}/frames/mh-z19.yaml: all right\nMH-Z19")
+
+
+def test_a_profile_of_frames_that_no_device_would_find_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "profiles").mkdir()
+    ours = (drivers.profile_folder() / "frames" / "mh-z19.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "profiles" / "my-gas.yaml"
+    path.write_text(ours.replace("length: 9", "lenght: 9"), encoding="utf-8")
+    assert main(["check", "--profile", str(path)]) == CONFIG
+    told = [line.removeprefix(f"{path}:") for line in capsys.readouterr().err.splitlines()]
+    assert told == [
+        "2:1: put it into the folder profiles/frames: a device finds such a profile there alone",
+        "14:28: frame.lenght: unknown key; did you mean length?",
+    ]
+    site = "site: {id: s}\ngateway: {id: g}\nlinks: {l: {type: tcp, host: h, port: 4001}}\n"
+    device = "devices: {d: {driver: serial_frames, link: l, profile: my-gas, zone: z}}\n"
+    (tmp_path / "site.yaml").write_text(site + device, encoding="utf-8")
+    assert main(["check", str(tmp_path / "site.yaml")]) == CONFIG
+    assert f"there is no profile my-gas in the folder profiles/frames; {path} belongs there" in capsys.readouterr().err
+
+
 def test_a_profile_whose_name_no_device_could_write_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = shutil.copy(OWN, tmp_path / "My sensor.yml")
     assert main(["check", "--profile", str(path)]) == CONFIG

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from drivers.frame_profile import FrameProfile, SerialSettings
 from drivers.modbus_point import RegisterPoint
 from drivers.modbus_profile import Bus, Profile
 from gateway.config.profiles import read_profile
+from gateway.config.yaml_marks import read
 from gateway.units import KINDS
 
 _PLACES = {"coil": "coil", "discrete": "discrete input", "holding": "holding register", "input": "input register"}
@@ -23,8 +24,7 @@ PROFILES: Mapping[str, type[Any]] = {"modbus": Profile, "serial_frames": FramePr
 
 def profile_in_words(named: Path) -> Iterator[str]:
     """The profile in the file `named`, or of ours with that name, line by line; ConfigError with every problem."""
-    ours = drivers.profile_folder() / f"{named}.yaml"
-    path = ours if not named.exists() and ours.is_file() else named
+    path = named if named.exists() else next(filter(Path.is_file, _ours(named)), named)
     profile = _read(path)
     yield f"{path}: all right"
     yield f"{profile.model} by {profile.maker}, {'stable' if profile.confidence == 'high' else 'beta'}"
@@ -40,10 +40,23 @@ def profile_in_words(named: Path) -> Iterator[str]:
     yield f"  my-device: {{{', '.join(_device(path.stem, profile))}}}"
 
 
+def _ours(named: Path) -> Iterator[Path]:
+    """Where one of ours with that name would be."""
+    folder = drivers.profile_folder()
+    return (folder / below / f"{named}.yaml" for below in ("", FrameProfile.profile_folder))
+
+
 def _read(path: Path) -> Profile | FrameProfile:
-    if path.parent.name == FrameProfile.profile_folder:
+    in_its_folder = path.parent.name == FrameProfile.profile_folder
+    if in_its_folder or (path.is_file() and "frame" in _keys(path)):
         return read_profile(path, FrameProfile)
     return read_profile(path, Profile)
+
+
+def _keys(path: Path) -> Collection[str]:
+    """The keys at the top of the file, if it can be read."""
+    value = read(path, "").value
+    return value.keys() if isinstance(value, dict) else ()
 
 
 def _bus(bus: Bus | SerialSettings) -> str:

@@ -37,7 +37,10 @@ class Profiles:
         paths = self._files(name, kind)
         if not paths:
             where = f" in the folder profiles/{_below(kind)}" if _below(kind) else ""
-            raise LookupError(f"there is no profile {name}{where}; {suggestion(name, self.names(kind))}")
+            hint = suggestion(name, self.names(kind))
+            if _below(kind) and (above := self._files(name, object)):
+                hint = f"{above[0]} belongs there, if it describes such a device"
+            raise LookupError(f"there is no profile {name}{where}; {hint}")
         if (name, kind) not in self._known:
             tree = read(paths[0], _BEGIN)
             self._known[name, kind] = None if tree.problems else typed(kind, tree, (), tree.value)
@@ -61,6 +64,8 @@ def read_profile(path: Path, kind: type[T]) -> T:
     """The profile in the file `path` as an instance of the dataclass `kind`; ConfigError with every problem."""
     tree = read(path, _BEGIN)
     found = None if tree.problems else typed(kind, tree, (), tree.value)
+    if _below(kind) and path.parent.name != _below(kind):
+        tree.blame((), f"put it into the folder profiles/{_below(kind)}: a device finds such a profile there alone")
     if not (is_id(path.stem) and path.suffix == ".yaml"):
         tree.blame((), "a device names a profile by its file, which has to be an id and .yaml, as in my-sensor.yaml")
     if found is None or tree.problems:
