@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from struct import Struct
 from typing import Annotated, Literal, TypeAlias
 
-from drivers.profile_rules import CHECKED, keys_of_numbers, number_problems, refuse_scales
+from drivers.profile_rules import CHECKED, keys_of_numbers, number_problems, refuse_scales, sentinel_problems
 from gateway.driver import Doc
 from gateway.units import KINDS, STATE_WORDS, Form
 
@@ -43,7 +43,7 @@ class GroupScale:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        refuse_scales(self.scales, "{kg: 1, g: 0.001}")
+        refuse_scales(self.scales, "group", "{kg: 1, g: 0.001}")
         for text in _spaced(self.scales):
             raise ValueError(f"scales: {text!r} never comes: {_NO_SPACES}")
 
@@ -112,13 +112,10 @@ def _spaced(texts: Iterable[str]) -> list[str]:
 
 def _sentinel_problems(point: FramePoint) -> Iterator[str]:
     """Those that no bytes can spell."""
-    bits = 8 * point.place.size
-    for sentinel in point.sentinels:
-        if isinstance(sentinel, str):
-            continue
-        if not -(1 << bits - 1) <= sentinel < 1 << bits:
-            yield f"sentinels: {sentinel} is more than the {bits} bits of {point.type}"
-        elif point.type == "float32" and (sentinel < 0 or 0 < sentinel < _LEAST_NORMAL):
+    numbers = [it for it in point.sentinels if isinstance(it, int)]
+    yield from sentinel_problems(numbers, 8 * point.place.size, point.type)
+    for sentinel in numbers:
+        if point.type == "float32" and (sentinel < 0 or 0 < sentinel < _LEAST_NORMAL):
             yield f"sentinels: of a float32 the bits, as 0xC61C3C00 for -9999, not {sentinel}"
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Literal
 from drivers.frame_checksum import Checksum
 from drivers.frame_pattern import group_names
 from drivers.frame_point import FramePoint
-from drivers.profile_rules import CHECKED, name_problems
+from drivers.profile_rules import CHECKED, doubt, name_problems
 from gateway.driver import Doc
 from gateway.units import STATE_WORDS
 
@@ -128,9 +128,9 @@ class FrameProfile:
             raise ValueError(problem)
 
     @property
-    def beta(self) -> str:
-        """That too little speaks for it to be trusted unseen; "" for one that is stable."""
-        return "" if self.confidence == "high" else f"the profile of {self.model} is beta: its confidence is medium"
+    def doubt(self) -> str:
+        """That it is beta: too little speaks for it to be trusted unseen; "" for one that is stable."""
+        return "" if self.confidence == "high" else doubt(self.model, "")
 
 
 def _profile_problems(profile: FrameProfile) -> Iterator[str]:

@@ -6,12 +6,12 @@ in an input register) is refused with a ValueError that names the key, when the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
 from drivers.modbus_writing import Writing
+from drivers.profile_rules import CHECKED, keys_of_numbers, number_problems, refuse_scales, sentinel_problems
 from gateway.driver import Doc
 from gateway.units import KINDS, Form
 
@@ -72,11 +72,6 @@ ENCODED: Collection[TypeName] = (
 _WRITABLE = "an output of type bool, in a coil or a holding register, or a number in holding registers of its own"
 _MOST_TEXT = 60  # registers, so that every device can give it in one read
 
-CHECKED: Mapping[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
-"""How the configuration builds these dataclasses: it reads this under the name `__pydantic_config__`."""
-
-_MOST = 1e9  # of a scale or an offset: beyond it nothing is a measurement
-
 
 @dataclass(frozen=True, slots=True)
 class ScaleBy:
@@ -89,11 +84,7 @@ class ScaleBy:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        if not self.scales:
-            raise ValueError("scales: which scale does each value of the point mean? Write {0: 0.1, 1: 0.01}, say")
-        for told, scale in self.scales.items():
-            if not _is_scale(scale):
-                raise ValueError(f"scales: from 1e-9 to 1e9, not {scale} for {told}")
+        refuse_scales(self.scales, "point", "{0: 0.1, 1: 0.01}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +139,8 @@ def _problems(point: RegisterPoint) -> tuple[str, ...]:
         *_place_problems(point),
         *_part_problems(point),
         *_kind_problems(point),
-        *_number_problems(point),
+        *number_problems(point, point.scale_by),
+        *_value_problems(point),
         *_writing_problems(point),
     )
 
@@ -238,35 +230,9 @@ def _setting_problems(point: RegisterPoint) -> Iterator[str]:
         yield f"write: function 6 writes one register, and {point.type} takes {point.width}; write 16"
 
 
-def _number_problems(point: RegisterPoint) -> tuple[str, ...]:
-    problems = []
-    if not _is_scale(point.scale):
-        problems.append(f"scale: from 1e-9 to 1e9, not {point.scale}")
-    if point.scale_by is not None and point.scale != 1:
-        problems.append("scale: stands in scale_by; leave out one of the two")
-    if not (math.isfinite(point.offset) and abs(point.offset) <= _MOST):
-        problems.append(f"offset: up to 1e9, not {point.offset}")
-    if point.decimals is not None and not 0 <= point.decimals <= 9:
-        problems.append(f"decimals: from 0 to 9, not {point.decimals}")
-    if point.minimum is not None and point.maximum is not None and point.minimum > point.maximum:
-        problems.append(f"minimum: {point.minimum} is above the maximum {point.maximum}")
+def _value_problems(point: RegisterPoint) -> Iterator[str]:
     if point.form is not None:
-        written = {
-            "scale": point.scale != 1,
-            "scale_by": point.scale_by is not None,
-            "offset": point.offset != 0,
-            "decimals": point.decimals is not None,
-            "minimum": point.minimum is not None,
-            "maximum": point.maximum is not None,
-            "sentinels": point.type != "ipv4" and bool(point.sentinels),
-        }
-        problems += [f"{key}: of a number, not of type {point.type}" for key, is_there in written.items() if is_there]
-    bits = 16 * point.width
-    for sentinel in point.sentinels:
-        if not -(1 << bits - 1) <= sentinel < 1 << bits:
-            problems.append(f"sentinels: {sentinel} is more than the {bits} bits of {point.type}")
-    return tuple(problems)
-
-
-def _is_scale(scale: float) -> bool:
-    return 1 / _MOST <= abs(scale) <= _MOST
+        sentinels = ("sentinels",) if point.sentinels and point.type != "ipv4" else ()
+        for key in (*keys_of_numbers(point, point.scale_by), *sentinels):
+            yield f"{key}: of a number, not of type {point.type}"
+    yield from sentinel_problems(point.sentinels, 16 * point.width, point.type)

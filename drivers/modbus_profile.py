@@ -6,15 +6,13 @@ the key, when the configuration is loaded.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from drivers.modbus_point import CHECKED, RegisterPoint
+from drivers.modbus_point import RegisterPoint
+from drivers.profile_rules import CHECKED, doubt, name_problems
 from gateway.driver import Doc
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +58,8 @@ class Profile:
 
     def __post_init__(self) -> None:
         """Refuse an empty profile, unusable names and impossible limits."""
-        if not self.points:
-            raise ValueError("points: a profile needs at least one")
-        for name in self.points:
-            if not _NAME.fullmatch(name):
-                raise ValueError(
-                    f"points: {name!r} is no name: a-z, 0-9, _ and -, 64 at most, beginning with a-z or 0-9"
-                )
+        for problem in name_problems(self.points):
+            raise ValueError(problem)
         if not 4 <= self.max_registers <= 125:
             raise ValueError(f"max_registers: from 4 to 125, not {self.max_registers}")
         if not 0 <= self.max_gap <= 125:
@@ -78,6 +71,11 @@ class Profile:
     def beta(self) -> bool:
         """Whether the configuration must accept it: too little speaks for it to be trusted unseen."""
         return self.confidence == "medium"
+
+    @property
+    def doubt(self) -> str:
+        """That it is beta, and what speaks for it; "" for one that is stable."""
+        return doubt(self.model, self.verified) if self.beta else ""
 
 
 def _point_problems(points: Mapping[str, RegisterPoint], max_registers: int) -> Iterator[str]:

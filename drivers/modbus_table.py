@@ -26,6 +26,7 @@ from drivers.modbus_point import RegisterPoint
 from drivers.modbus_profile import Profile
 from drivers.modbus_rounds import Rounds
 from drivers.modbus_writing import USUAL
+from drivers.profile_rules import refuse_unaccepted
 from gateway.driver import PROFILE, Adjustable, Doc, Family, Output, PlannedRead, Polled, Registers, Table, point
 from gateway.errors import NoReply, Refused
 from gateway.model import Bad, Point, Reason, Value, Values
@@ -33,7 +34,6 @@ from gateway.units import STATE_WORDS
 from gateway.wiretime import WireTime
 
 _INPUTS = tuple(kind for kind in STATE_WORDS if kind != "output")
-_ACCEPT = "say `accept_beta: true` at this device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,7 @@ class ModbusOptions:
         """Refuse what the profile does not have."""
         if not 1 <= self.unit <= 255:
             raise ValueError(f"unit: from 1 to 255, not {self.unit}")
-        if self.profile.beta and not self.accept_beta:
-            raise ValueError(f"profile: {_beta(self.profile)}; compare its values with the device, then {_ACCEPT}")
+        refuse_unaccepted(self.profile.doubt, accepted=self.accept_beta)
         points = self.profile.points
         states = tuple(name for name, it in points.items() if it.is_state)
         writable = tuple(name for name, it in points.items() if it.writable)
@@ -129,7 +128,7 @@ class ModbusTable(Polled, Output, Adjustable):
     def __init__(self, options: ModbusOptions) -> None:
         self._unit = options.unit
         self._model = options.profile.model
-        self._notes = (_beta(options.profile),) if options.profile.beta else ()
+        self._notes = (options.profile.doubt,) if options.profile.doubt else ()
         self._registers = dict(_as_installed(options))
         self._points = tuple(point(name, it.kind, writable=it.writable) for name, it in self._registers.items())
         readable = {name: it for name, it in self._registers.items() if it.readable}
@@ -262,12 +261,6 @@ def _as_installed(options: ModbusOptions) -> Iterator[tuple[str, RegisterPoint]]
                     write=it.write if handed else None,
                 ),
             )
-
-
-def _beta(profile: Profile) -> str:
-    """That it is, and why."""
-    why = profile.verified or "its confidence is medium"
-    return f"the profile of {profile.model} is beta: {why}"
 
 
 def _listed(names: Iterable[str]) -> str:

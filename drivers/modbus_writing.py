@@ -6,14 +6,11 @@ profiles.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from drivers.profile_rules import CHECKED
 from gateway.driver import Doc
-
-_CHECKED: Mapping[str, object] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
-"""As in modbus_point.py."""
 
 _ON_OF_A_COIL = 0xFF00  # section 6.5: what function 5 sends for on; 0 for off
 
@@ -22,7 +19,7 @@ _ON_OF_A_COIL = 0xFF00  # section 6.5: what function 5 sends for on; 0 for off
 class Writing:
     """By which function, and for an output by which words: `{function: 6, on: 0x0100, off: 0x0200}`."""
 
-    __pydantic_config__ = _CHECKED
+    __pydantic_config__ = CHECKED
 
     function: Annotated[
         Literal[5, 6, 15, 16] | None, Doc("Left out: 5 for a coil, 6 for a register, 16 for several")

@@ -43,10 +43,10 @@ def is_scale(scale: float) -> bool:
     return 1 / _MOST <= abs(scale) <= _MOST
 
 
-def refuse_scales(scales: Mapping[int, float] | Mapping[str, float], example: str) -> None:
+def refuse_scales(scales: Mapping[int, float] | Mapping[str, float], teller: str, example: str) -> None:
     """Refuse with a ValueError what cannot be the scales of a `scale_by`."""
     if not scales:
-        raise ValueError(f"scales: which scale does each value of it mean? Write {example}, say")
+        raise ValueError(f"scales: which scale does each value of the {teller} mean? Write {example}, say")
     for told, scale in scales.items():
         if not is_scale(scale):
             raise ValueError(f"scales: from 1e-9 to 1e9, not {scale} for {told}")
@@ -90,8 +90,20 @@ def keys_of_numbers(point: Scaled, scale_by: object | None) -> Iterator[str]:
     return (key for key, is_there in written.items() if is_there)
 
 
-def refuse_unaccepted(beta: str, *, accepted: bool) -> None:
-    """Refuse with a ValueError a profile that is beta, in these words (none: it is not), and that nobody accepted."""
-    if beta and not accepted:
+def sentinel_problems(sentinels: Iterable[int], bits: int, type_: str | None) -> Iterator[str]:
+    """Those that so many bits cannot spell, be they written as bits or as the signed number."""
+    for sentinel in sentinels:
+        if not -(1 << bits - 1) <= sentinel < 1 << bits:
+            yield f"sentinels: {sentinel} is more than the {bits} bits of {type_}"
+
+
+def doubt(model: str, verified: str) -> str:
+    """That the profile of `model` is beta, and what was verified of it."""
+    return f"the profile of {model} is beta: {verified or 'its confidence is medium'}"
+
+
+def refuse_unaccepted(doubt: str, *, accepted: bool) -> None:
+    """Refuse with a ValueError a profile about which there is a `doubt` that nobody accepted."""
+    if doubt and not accepted:
         hint = "compare its values with the device, then say `accept_beta: true` at this device"
-        raise ValueError(f"profile: {beta}; {hint}")
+        raise ValueError(f"profile: {doubt}; {hint}")

@@ -48,7 +48,7 @@ class SerialFramesOptions:
 
     def __post_init__(self) -> None:
         """Refuse a beta profile that nobody has accepted."""
-        refuse_unaccepted(self.profile.beta, accepted=self.accept_beta)
+        refuse_unaccepted(self.profile.doubt, accepted=self.accept_beta)
 
 
 class SerialFrames(Pushed):
@@ -65,7 +65,7 @@ class SerialFrames(Pushed):
         least, tail = (0, 0) if profile.checksum is None else (profile.checksum.least, profile.checksum.tail)
         ends = (0 if it.at is None else it.at + it.place.size + tail for it in profile.points.values())
         self._least = max(len(octets(profile.frame.start)), least, *ends)
-        self._notes = (profile.beta,) if profile.beta else ()
+        self._notes = (profile.doubt,) if profile.doubt else ()
         self._character_s = _UNKNOWN_CHARACTER_S
         self._decode: Decode | None = None
         self._heard = b""

@@ -271,7 +271,10 @@ def state(**change: Any) -> Callable[[], FramePoint]:
         (lambda: FramePoint("temperature", faults={"s": (" E",)}), "faults: ' E' never comes"),
         (lambda: FramePoint("door", words={" 1": "open"}), "words: ' 1' never comes"),
         (lambda: GroupScale("u", {" g": 1.0}), "scales: ' g' never comes"),
-        (lambda: GroupScale("u", {}), "scales: which scale does each value of it mean? Write {kg: 1, g: 0.001}, say"),
+        (
+            lambda: GroupScale("u", {}),
+            "scales: which scale does each value of the group mean? Write {kg: 1, g: 0.001}, say",
+        ),
         (
             number(scale=0.1, scale_by=GroupScale("u", {"C": 1.0})),
             "scale: stands in scale_by; leave out one of the two",
