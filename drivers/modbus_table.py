@@ -130,7 +130,10 @@ class ModbusTable(Polled, Output, Adjustable):
         self._model = options.profile.model
         self._notes = (options.profile.doubt,) if options.profile.doubt else ()
         self._registers = dict(_as_installed(options))
-        self._points = tuple(point(name, it.kind, writable=it.writable) for name, it in self._registers.items())
+        self._points = tuple(
+            point(name, it.kind, writable=it.writable, least=it.minimum, most=it.maximum)
+            for name, it in self._registers.items()
+        )
         readable = {name: it for name, it in self._registers.items() if it.readable}
         self._plan = partial(plan, readable, options.limits)
         self.meet(UNKNOWN)

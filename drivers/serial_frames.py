@@ -60,7 +60,9 @@ class SerialFrames(Pushed):
 
     def __init__(self, options: SerialFramesOptions) -> None:
         profile = self._profile = options.profile
-        self._points = tuple(point(name, it.kind) for name, it in profile.points.items())
+        self._points = tuple(
+            point(name, it.kind, least=it.minimum, most=it.maximum) for name, it in profile.points.items()
+        )
         self._request = octets(profile.ask)
         least, tail = (0, 0) if profile.checksum is None else (profile.checksum.least, profile.checksum.tail)
         ends = (0 if it.at is None else it.at + it.place.size + tail for it in profile.points.values())

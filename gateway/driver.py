@@ -152,10 +152,12 @@ class Heard(NamedTuple):
     mono: float
 
 
-def point(name: str, kind: str, *, writable: bool = False) -> Point:
-    """The point `name`; its form and unit follow from `kind`, a key of units.KINDS."""
+def point(
+    name: str, kind: str, *, writable: bool = False, least: float | None = None, most: float | None = None
+) -> Point:
+    """The point `name`; its form and unit follow from `kind`. Beyond `least` and `most` its values are bad."""
     known = KINDS[kind]
-    return Point(name, kind, known.form, known.unit, writable)
+    return Point(name, kind, known.form, known.unit, writable, least, most)
 
 
 class Driver(ABC):

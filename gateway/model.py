@@ -119,13 +119,18 @@ Values: TypeAlias = Mapping[str, Value | Bad]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One named quantity of a device. `kind` is a key of units.KINDS and fixes form and unit."""
+    """One named quantity of a device. `kind` is a key of units.KINDS and fixes form and unit.
+
+    Beyond `least` and `most`, in that unit, its driver calls a value bad.
+    """
 
     name: str
     kind: str
     form: Form
     unit: str
     writable: bool = False
+    least: float | None = None
+    most: float | None = None
 
 
 class Moment(NamedTuple):

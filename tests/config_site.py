@@ -30,6 +30,8 @@ class Register:
     kind: str
     address: int
     scale: float = 1.0
+    minimum: float | None = None
+    maximum: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ class Meter(Polled):
 
     @property
     def points(self) -> tuple[Point, ...]:
-        return tuple(point(name, it.kind) for name, it in self.told.profile.points.items())
+        registers = self.told.profile.points.items()
+        return tuple(point(name, it.kind, least=it.minimum, most=it.maximum) for name, it in registers)
 
     @property
     def claims(self) -> tuple[str, ...]:

@@ -150,7 +150,9 @@ def test_a_calibrated_value_is_shown_as_rules_see_it(scene: Scene, capsys: pytes
     first, _, rest = scene.config().partition("zone: hall}")
     text = first + CALIBRATED + rest
     scene.file.write_text(text)
-    expected = f"r0     {values(1)[0] - 14}.0 1  good, calibrated\n"
+    profile = scene.folder / "profiles" / "two.yaml"
+    profile.write_text(profile.read_text().replace("r0: {kind: setting", "r0: {kind: level"))
+    expected = f"r0     {values(1)[0] - 14}.0 %  good, calibrated\n"
     assert main(["read", "meter-1", "--config", str(scene.file)]) == OK
     assert expected in capsys.readouterr().out
     with Daemon(scene.folder, text) as daemon:

@@ -706,6 +706,11 @@ def test_only_outputs_handed_to_this_gateway_are_ever_switched() -> None:
     assert not device.asked
 
 
+def test_the_limits_of_a_profile_are_known_to_who_writes_rules() -> None:
+    driver = table({"t": gauge(minimum=-40, maximum=80), "free": gauge(address=1)})
+    assert [(it.least, it.most) for it in driver.points] == [(-40, 80), (None, None)]
+
+
 class RelayBoard(Device):
     """Takes 0x0100 for on and 0x0200 for off in its registers, where it then shows 1 and 0."""
 

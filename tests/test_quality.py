@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from gateway.cli.check import summary
 from gateway.cli.status import lines
+from gateway.config.points import KindPart, believed
+from gateway.driver import point
 from gateway.hub.decide import Hub
 from gateway.hub.plan import plan_of
 from gateway.model import (
@@ -411,6 +413,12 @@ def test_what_was_stuck_before_a_restart_stays_so_until_it_moves(tmp_path: Path)
     assert after.standing()["stuck@cold-1"].state is AlarmState.UNACK_ACTIVE
     after.read(10, temperature=-20.1, humidity=51.0)
     assert after.standing()["stuck@cold-1"].state is AlarmState.RTN_UNACK
+
+
+def test_what_somebody_sets_is_not_held_to_what_is_said_of_its_kind() -> None:
+    said = {"temperature": KindPart(max_rate=Rate(5, 60), stuck_after=DAY_S)}
+    points = (point("air", "temperature"), point("aim", "temperature", writable=True))
+    assert list(believed(points, {}, said)) == ["air"]
 
 
 def test_a_kind_is_believed_alike_everywhere_unless_a_device_says_otherwise(tmp_path: Path) -> None:

@@ -9,9 +9,17 @@ from typing import Annotated, TypeAlias
 from gateway.config.written import Day, Duration, PerTime, Text, Within
 from gateway.driver import Doc
 from gateway.model import Point
+from gateway.units import Form
 
 LEAST_SLOPE, MOST_SLOPE = 0.5, 2.0
 """What a calibration can be; beyond, it corrects no sensor but covers a mistake."""
+
+
+MOST_CORRECTION: Mapping[str, float] = {"temperature": 10.0, "humidity": 20.0}
+"""By kind, in its unit: how far a calibration moves a value at most."""
+
+SETTING_KINDS = frozenset({"temperature_setpoint", "setting"})
+"""What people decide, and no sensor measures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +69,14 @@ class CalibrationPart:
         scale = (high_true - low_true) / (high - low)
         return scale, low_true - scale * low
 
+    @property
+    def correction(self) -> tuple[str, float]:
+        """The key that says how far a value is moved, and how far, where that is most."""
+        if self.measured is None or self.reference is None:
+            return "offset", self.offset
+        moves = [true - shown for shown, true in zip(self.measured, self.reference, strict=True)]
+        return "reference", max(moves, key=abs)
+
 
 Jumps: TypeAlias = Annotated[
     PerTime | None,
@@ -92,11 +108,19 @@ class PointPart:
     calibration: Annotated[CalibrationPart | None, Doc("How it is corrected, and by which certificate")] = None
 
 
+def is_setting(point: Point) -> bool:
+    """Whether somebody sets this number, so that nothing can be said of how it moves."""
+    return point.form is Form.GAUGE and (point.writable or point.kind in SETTING_KINDS)
+
+
 def believed(
     points: Iterable[Point], own: Mapping[str, PointPart], by_kind: Mapping[str, KindPart]
 ) -> dict[str, PointPart]:
     """By point what is said of it, by its device or else of its kind; none of which nothing is said."""
-    found = {point.name: _of_point(own.get(point.name), by_kind.get(point.kind)) for point in points}
+    found = {
+        point.name: _of_point(own.get(point.name), None if is_setting(point) else by_kind.get(point.kind))
+        for point in points
+    }
     return {name: part for name, part in found.items() if part is not None}
 
 
