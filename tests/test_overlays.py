@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from test_hub import SIREN, T0, Stepped
+from test_hub import SIREN, T0, Stepped, plan
 
 from gateway.model import (
     AlarmState,
@@ -191,3 +192,17 @@ def test_an_alarm_that_is_raised_at_the_moment_its_shelf_ends_stands_and_calls()
     (alarm,) = hub.status().alarms
     assert (alarm.alarm, alarm.state, alarm.hidden) == ("warm", AlarmState.UNACK_ACTIVE, None)
     assert [event["change"] for event in alarm_events(hub)] == ["shelved", "raised", "unshelved"]
+
+
+def test_what_was_acknowledged_before_a_restart_is_told_again_in_its_time() -> None:
+    again = tuple((replace(rule, re_alarm_s=3600.0), targets) for rule, targets in plan().rules)
+    before = Stepped(boot="b1", rules=again)
+    before.read("smoke-1", smoke="alarm")
+    before.command("acknowledge", alarm=SMOKE)
+    after = Stepped(before.stored, recovered=False, boot="b1", rules=again)
+    after.mono = before.mono + 3000.0
+    after.tell(Recovered("kept", PreviousRun("run1", 7, 99), before.stored))
+    after.tell(Tick(), 599.0)
+    assert alarm_events(after, SMOKE) == []
+    after.tell(Tick(), 2.0)
+    assert [event["change"] for event in alarm_events(after, SMOKE)] == ["re_alarmed"]

@@ -195,6 +195,8 @@ def _rule(rule: Rule, devices: Mapping[str, Device]) -> str:
     if rule.suppressed_while is not None:
         said = rule.suppressed_while
         words += f", but not while {_when(said, devices)}, for {duration_text(said.for_at_most)} at most"
+    if rule.re_alarm_after is not None:
+        words += f", told again {duration_text(rule.re_alarm_after)} after its acknowledgement"
     if rule.latch:
         words += ", until a person resets it"
     return words + (f"; then {rule.response}" if rule.response else "")

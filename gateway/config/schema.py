@@ -289,6 +289,10 @@ class Rule(Term):
     during: Annotated[Id | None, Doc("A rule within these hours alone, an id of hours")] = None
     not_during: Annotated[Id | None, Doc("A rule outside of these hours alone, an id of hours")] = None
     priority: Annotated[Priority, Doc("The risk: high, medium or low")] = Priority.MEDIUM
+    re_alarm_after: Annotated[
+        Annotated[Duration, Within(ge=60)] | None,
+        Doc("When one that was acknowledged and still stands is told again"),
+    ] = None
     suppressed_while: Annotated[
         Suppression | None, Doc("While this holds the alarm is recorded and calls nobody; not for a high one")
     ] = None

@@ -15,7 +15,7 @@ from gateway.hub import moments
 from gateway.hub.own import Trouble
 from gateway.model import AlarmState, AlarmView, Json, Moment, Priority
 from gateway.records import encode
-from gateway.rules.judge import HOLD_S
+from gateway.rules.judge import HOLD_S, Life
 from gateway.rules.overlay import LONGEST_S, Note, Overlay, Shelf
 
 
@@ -24,10 +24,11 @@ class Kept(NamedTuple):
 
     view: AlarmView
     overlay: Overlay
-    held: float  # as in Life
+    held: float  # this and the next as in Life
+    seen: float
 
 
-def stored(view: AlarmView, overlay: Overlay, held: float, now: Moment, boot: str) -> str:
+def stored(view: AlarmView, overlay: Overlay, life: Life, now: Moment, boot: str) -> str:
     """The text of an alarm that is not at rest."""
     kept: dict[str, Json] = {
         "state": view.state,
@@ -44,7 +45,9 @@ def stored(view: AlarmView, overlay: Overlay, held: float, now: Moment, boot: st
         note, until, until_ts = overlay.shelf
         kept["shelf"] = [*note, until_ts, until, boot]
     if view.chattering:
-        kept["held"] = moments.stored(held, now, boot)
+        kept["held"] = moments.stored(life.held, now, boot)
+    if life.seen < inf:
+        kept["seen"] = moments.stored(life.seen, now, boot)
     return encode(kept)
 
 
@@ -68,9 +71,10 @@ def restored(view: AlarmView, text: str, boot: str, now: Moment) -> Kept | None:
             chattering="held" in kept,
         )
         held = _until(kept["held"], HOLD_S, boot, now) if "held" in kept else -inf
+        seen = moments.recalled(kept["seen"], boot, now) if "seen" in kept else inf
     except (ValueError, KeyError, TypeError, IndexError):
         return None
-    return Kept(view, overlay, held)
+    return Kept(view, overlay, held, now.mono if seen is None else seen)
 
 
 def trouble_of(view: AlarmView) -> Trouble:

@@ -16,7 +16,7 @@ from gateway.hub.alarm_text import restored, stored, trouble_of
 from gateway.hub.own import Trouble
 from gateway.model import AlarmState, AlarmView, Moment, Reading, Reason, StateChange, Value
 from gateway.rules.condition import AtLeast, Changes, Told
-from gateway.rules.judge import Rule, deadline, elapse, fresh, judge, set_aside, settle, taken_up, unknown
+from gateway.rules.judge import Rule, acknowledged, deadline, elapse, fresh, judge, set_aside, settle, taken_up, unknown
 from gateway.rules.lifecycle import ACTIVE, Change, after, refusal
 from gateway.rules.overlay import NOBODY, Act, Note, Shelf, covered
 from gateway.rules.responses import Response
@@ -194,7 +194,9 @@ class Alarms:
         state = after(alarm.life.state, change, latch=alarm.rule.latch)
         if state is None:
             return refusal(alarm.life.state, change)
-        alarm.live(alarm.life._replace(state=state))
+        is_seen = change is Change.ACKNOWLEDGED
+        alarm.live(acknowledged(alarm.life, state, now.mono) if is_seen else alarm.life._replace(state=state))
+        self._note_deadline(alarm)
         return self._change(alarm, change, now.mono, now.ts, alarm.view.value, note)
 
     def cover(self, alarm_id: str, act: Act, now: Moment) -> Changed | str:
@@ -234,7 +236,7 @@ class Alarms:
         key = STATE_PREFIX + view.alarm
         if view.at_rest:
             return StateChange(key, None)
-        return StateChange(key, stored(view, alarm.overlay, alarm.life.held, now, self._boot))
+        return StateChange(key, stored(view, alarm.overlay, alarm.life, now, self._boot))
 
     def restore(self, texts: Mapping[str, str], now: Moment) -> Iterator[StateChange | AlarmView]:
         """Merge the alarms of the run before: their views, and removals of the state of alarms that are gone."""
@@ -248,10 +250,11 @@ class Alarms:
             if alarm is None or kept is None:
                 yield StateChange(key, None)
                 continue
-            alarm.view, alarm.overlay, held = kept
+            alarm.view, alarm.overlay, held, seen = kept
             if not alarm.applies:  # its hours have ended meanwhile: that is found, and told, at once
                 alarm.applies, self._turn = True, now.mono
-            alarm.live(alarm.life._replace(state=kept.view.state, pending=None, held=held))  # a delay of another state
+            # a delay that runs is one of another state
+            alarm.live(alarm.life._replace(state=kept.view.state, pending=None, held=held, seen=seen))
             self._note_deadline(alarm)
             yield kept.view
 

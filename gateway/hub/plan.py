@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from functools import partial
+from math import inf
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -163,6 +164,7 @@ def _rule(rule_id: str, options: RuleOptions, config: Config) -> Rule:
         hours=_hours(options.during or options.not_during, config),
         during=options.not_during is None,
         hold_chattering=options.hold_chattering,
+        re_alarm_s=inf if options.re_alarm_after is None else options.re_alarm_after,
         suppression=_suppression(options.suppressed_while, config.devices),
         id=rule_id,
         condition=_group(options, config.devices) or _condition(options),

@@ -40,6 +40,7 @@ class Rule:
     during: bool = True
     hold_chattering: bool = True
     suppression: Suppression | None = None
+    re_alarm_s: float = inf  # after which an alarm that was acknowledged and still stands is told again
 
     def applies(self, now: Moment) -> bool:
         """Whether it is a rule now. While the clock is not known it always is."""
@@ -56,7 +57,7 @@ class Life(NamedTuple):
     """Where an alarm stands. `pending` is since when (monotonic) the condition contradicts that, None if it does not.
 
     `heard` is when (monotonic) the last good value came; a rule on silence is judged by it. `raised` is when it was
-    raised lately; until `held` it does not end.
+    raised lately; until `held` it does not end. `seen` is when it was acknowledged.
     """
 
     state: AlarmState
@@ -64,6 +65,7 @@ class Life(NamedTuple):
     heard: float
     raised: tuple[float, ...] = ()
     held: float = -inf
+    seen: float = inf
 
 
 def fresh(mono: float) -> Life:
@@ -103,6 +105,8 @@ def elapse(rule: Rule, life: Life, mono: float) -> tuple[Life, Change | None]:
         if mono < silent_at:
             return life, None
         life = life._replace(pending=silent_at)
+    if life.state is AlarmState.ACK_ACTIVE and mono >= life.seen + rule.re_alarm_s:
+        return life._replace(state=AlarmState.UNACK_ACTIVE, seen=inf), Change.RE_ALARMED
     if life.pending is None:
         return life, None
     return _ripe(rule, life, mono)
@@ -121,20 +125,30 @@ def taken_up(life: Life, mono: float) -> Life:
     return life._replace(heard=mono)
 
 
+def acknowledged(life: Life, state: AlarmState, mono: float) -> Life:
+    """The alarm in the state that follows from a person's acknowledgement."""
+    return life._replace(state=state, seen=mono)
+
+
 def deadline(rule: Rule, life: Life) -> float | None:
     """When (monotonic) `elapse` may change something; None: not before the next value."""
     standing = life.state in ACTIVE
+    again = life.seen + rule.re_alarm_s if life.state is AlarmState.ACK_ACTIVE else inf
     if life.pending is not None:
-        return max(life.pending + rule.off_delay_s, life.held) if standing else life.pending + rule.on_delay_s
+        return min(_ripe_at(rule, life, life.pending), again)
     if isinstance(rule.condition, SilentFor) and not standing:
         return life.heard + rule.condition.seconds
-    return None
+    return again if again < inf else None
+
+
+def _ripe_at(rule: Rule, life: Life, pending: float) -> float:
+    """When (monotonic) what is pending happens."""
+    return max(pending + rule.off_delay_s, life.held) if life.state in ACTIVE else pending + rule.on_delay_s
 
 
 def _ripe(rule: Rule, life: Life, mono: float) -> tuple[Life, Change | None]:
     standing = life.state in ACTIVE
-    ripe_at = deadline(rule, life)
-    if ripe_at is None or mono < ripe_at:
+    if life.pending is None or mono < _ripe_at(rule, life, life.pending):
         return life, None
     change = Change.CLEARED if standing else Change.RAISED
     state = after(life.state, change, latch=rule.latch)

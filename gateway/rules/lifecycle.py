@@ -29,7 +29,7 @@ class Change(StrEnum):
     IN_SERVICE = "in_service"
     CONFIRMED = "confirmed"  # this and the following are about who knows of it (following.py)
     UNCONFIRMED = "unconfirmed"
-    RE_ALARMED = "re_alarmed"
+    RE_ALARMED = "re_alarmed"  # also of one that was acknowledged long ago, and still stands
     ESCALATED = "escalated"
     REPORT_OVERDUE = "report_overdue"
 
@@ -45,6 +45,7 @@ _NEXT: dict[tuple[AlarmState, Change], AlarmState] = {
     (_S.UNACK_ACTIVE, Change.ACKNOWLEDGED): _S.ACK_ACTIVE,
     (_S.UNACK_ACTIVE, Change.CLEARED): _S.RTN_UNACK,
     (_S.ACK_ACTIVE, Change.CLEARED): _S.NORMAL,
+    (_S.ACK_ACTIVE, Change.RE_ALARMED): _S.UNACK_ACTIVE,
     (_S.RTN_UNACK, Change.ACKNOWLEDGED): _S.NORMAL,
     (_S.RTN_UNACK, Change.RAISED): _S.UNACK_ACTIVE,
     (_S.LATCHED_UNACK, Change.ACKNOWLEDGED): _S.LATCHED_ACK,
