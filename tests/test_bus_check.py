@@ -153,6 +153,14 @@ def test_smoke_does_not_wait_for_a_bridge_either(tmp_path: Path) -> None:
     ]
 
 
+def test_a_detector_that_does_not_answer_is_asked_twice_while_another_waits(tmp_path: Path) -> None:
+    link = LINE.replace("}", ", timeout: 700ms}")
+    another = INPUTS.replace("unit: 1", "unit: 2")
+    loaded(tmp_path, INPUTS, another.replace("smoke", "door"), link=link)
+    (told,) = refused(tmp_path, INPUTS, another, link=link)
+    assert told.startswith(f"{WAITS} 5.7 s here")
+
+
 def test_the_time_for_switching_direction_counts_for_load_and_smoke(tmp_path: Path) -> None:
     switched = LINE.replace("}", ", direction: {before: 50ms, after: 50ms}}")
     plain, turned = (

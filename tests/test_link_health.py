@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from link_scene import DAY_S, Quiet, Says, Siren, Thermometer, device, polling, serial_line, simulate
-from modbus_responder import Fault, RtuDevices, Script, TcpDevices, bad_crc, exception, half, late, mbap, silent
+from modbus_responder import (
+    Fault,
+    RtuDevices,
+    Script,
+    TcpDevices,
+    bad_crc,
+    exception,
+    half,
+    late,
+    mbap,
+    right,
+    silent,
+    value_of,
+)
 
 from drivers.modbus_point import RegisterPoint
 from drivers.modbus_profile import Profile
@@ -26,10 +40,11 @@ from gateway.errors import NoReply, Refused
 from gateway.links.attendance import Attendance
 from gateway.links.choice import link as chosen
 from gateway.links.device import LinkDevice
+from gateway.links.patience import UNHEARD_S
 from gateway.links.port import Link
 from gateway.links.schedule import MISSES
 from gateway.links.tally import Tally, percentiles_ms
-from gateway.model import Bad, DeviceHealth, Fact, LinkHealth, ReadNow, Reason, Values, Write
+from gateway.model import Bad, DeviceHealth, Fact, LinkHealth, Reading, ReadNow, Reason, Values, Write
 from gateway.records import encode
 
 
@@ -241,17 +256,19 @@ def test_intervals_are_those_that_really_were() -> None:
     assert health[-1].load is None, "nothing is known of that wire"
 
 
+def tcp_site(peer: TcpDevices, driver: Thermometer, timeout_s: float = 0.4) -> Attended:
+    part = schema.TcpLink(type="tcp", host="127.0.0.1", port=peer.port, timeout=timeout_s)
+    return Attended(chosen("io", part, (), Path()), device("one", driver, DAY_S))
+
+
 def other_unit(request: bytes, _: bytes) -> Script:
     return [(0.0, mbap(int.from_bytes(request[:2]), 2, bytes((4, 4, 0, 0, 0, 0))))]
 
 
 @pytest.mark.parametrize(("faults", "failures"), [((), {}), ((other_unit,), {"wrong_unit": 1})])
-def test_requests_that_are_sent_ahead_count_as_others_do(
-    tmp_path: Path, faults: tuple[Fault, ...], failures: dict[str, int]
-) -> None:
+def test_requests_that_are_sent_ahead_count_as_others_do(faults: tuple[Fault, ...], failures: dict[str, int]) -> None:
     with TcpDevices() as peer:
-        part = schema.TcpLink(type="tcp", host="127.0.0.1", port=peer.port, timeout=0.2)
-        site = Attended(chosen("io", part, (), tmp_path), device("one", Thermometer(1), DAY_S))
+        site = tcp_site(peer, Thermometer(1), timeout_s=0.2)
         site.poll(3)
         peer.then(*faults)
         site.poll_ahead()
@@ -261,10 +278,68 @@ def test_requests_that_are_sent_ahead_count_as_others_do(
     assert site.first.response_p50_ms is not None
 
 
-def test_a_lost_unit_is_not_asked_ahead_and_its_turn_counts_once(tmp_path: Path) -> None:
+def test_the_wait_for_what_was_sent_ahead_is_load_as_any_other() -> None:
     with TcpDevices() as peer:
-        part = schema.TcpLink(type="tcp", host="127.0.0.1", port=peer.port, timeout=0.05)
-        site = Attended(chosen("io", part, (), tmp_path), device("one", Thermometer(1), DAY_S))
+        site = tcp_site(peer, Thermometer(1))
+        site.poll()
+        peer.then(late(0.1))
+        site.health  # noqa: B018 - the load is that since it was told last
+        began = time.monotonic()
+        site.poll_ahead()
+        load, lasted_s = site.health.load, time.monotonic() - began
+        site.link.close()
+    assert load is not None
+    assert load * lasted_s >= 0.09
+
+
+class Growing(Thermometer):
+    """It asks for one thing more once it is told to."""
+
+    more = False
+
+    def poll(self, link: Registers) -> Values:
+        values = dict(super().poll(link))
+        return values | {"humidity": link.read(self.unit, Table.INPUT, 9, 1)[0]} if self.more else values
+
+
+def test_what_was_not_foreseen_makes_a_reading_as_late_as_its_reply() -> None:
+    with TcpDevices() as peer:
+        driver = Growing(1)
+        site = tcp_site(peer, driver)
+        site.poll()
+        driver.more = True
+        peer.then(right, late(0.1))
+        site.all_are_due()
+        ahead = site.attendance.ahead
+        assert ahead.ask(SystemClock().mono())
+        while ahead.deadline < math.inf and ahead.take_reply():
+            pass
+        foreseen = SystemClock().now()
+        told: list[Fact] = []
+        assert not ahead.conclude(foreseen, told.append), "its own thread has to wait for it from now on"
+        site.link.close()
+    (reading,) = told
+    assert isinstance(reading, Reading)
+    assert reading.values["humidity"] == value_of(1, 4, 9)
+    assert reading.mono >= foreseen.mono + 0.09
+
+
+def test_on_modbus_tcp_a_lost_unit_is_waited_for_in_full_and_so_found_at_once_if_it_is_slow() -> None:
+    with TcpDevices() as peer:
+        site = tcp_site(peer, Thermometer(1))
+        peer.deaf.add(1)
+        site.poll(MISSES)
+        assert site.first.state == "lost"
+        peer.deaf.clear()
+        peer.always[1] = late(UNHEARD_S + 0.1)
+        site.poll()
+        assert site.first.state == "ok"
+        site.link.close()
+
+
+def test_a_lost_unit_is_not_asked_ahead_and_its_turn_counts_once() -> None:
+    with TcpDevices() as peer:
+        site = tcp_site(peer, Thermometer(1), timeout_s=0.05)
         site.poll()
         peer.deaf.add(1)
         site.poll(MISSES)

@@ -97,6 +97,14 @@ def test_a_slow_unit_that_was_away_is_found_again(took_s: float) -> None:
     assert back.lost_s < 100.0 + FULL_EACH * BACK_OFF_S[-1]
 
 
+def test_after_a_lost_unit_the_others_are_waited_for_as_long_as_before() -> None:
+    link = Slow(1200.0, {1: 0.03, 2: 0.3})
+    facts = simulate(link, *(device(f"d{unit}", Units(unit), 1.0) for unit in (1, 2, 3)))
+    assert [fact.device for fact in facts if isinstance(fact, DeviceLost)] == ["d3"]
+    assert len(link.cost_s[3]) > MISSES, "it is asked again"
+    assert not [fact for fact in facts if isinstance(fact, Reading) and fact.bad and fact.device != "d3"]
+
+
 class Away(Units):
     """A unit that was never there before `until`."""
 
