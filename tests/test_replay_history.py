@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 from gateway.model import Value
 from gateway.replaying.comparing import Verdict, compared
+from gateway.replaying.exported import Event
+from gateway.replaying.happened import Happened
 from gateway.replaying.history import MAX_EPISODES, Course, Episode, History, Load
 from gateway.replaying.traces import Trace
 
 MIN = 60_000
+
+
+def event(minute: int, name: str, **fields: str) -> Event:
+    return Event("a", minute * MIN, "synced", json.dumps({"event": name, **fields}))
+
+
+def test_which_configurations_ran_is_told_those_taken_up_by_a_reload_too() -> None:
+    happened = Happened(15 * MIN)
+    happened.take(
+        (
+            event(0, "started", config="first"),
+            event(10, "configured", config="second"),
+            event(20, "configured", config="third"),
+            event(30, "started", config="third"),
+        )
+    )
+    assert happened.configs == ["second", "third"]
+
+
+def test_an_alarm_whose_rule_was_taken_away_is_over() -> None:
+    happened = Happened(0)
+    raised = {"alarm": "warm", "rule": "warm", "change": "raised", "state": "unack_active"}
+    happened.take((event(1, "alarm", **raised), event(3, "alarm_removed", alarm="warm")))
+    assert list(happened.history.of("warm").all()) == [Episode(MIN, 3 * MIN)]
 
 
 def history(*episodes: tuple[int | None, int | None], to: int = 100 * MIN) -> History:

@@ -91,7 +91,7 @@ class Happened:
                 self._alarm(event, ts)
             case "alarm_removed":
                 self._ended(str(event.get("alarm")), ts)
-            case "started":
+            case "started" | "configured":
                 self._started(str(event.get("config", "")))
             case "gap" if event.get("lane") != "event":
                 self.gaps += self._begun
