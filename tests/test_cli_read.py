@@ -5,7 +5,9 @@ from __future__ import annotations
 import getpass
 import json
 import re
+import socket
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -222,6 +224,39 @@ def test_beside_a_daemon_the_question_goes_through_it(scene: Scene, capsys: pyte
     assert [(it["name"], it["issuer"], it["detail"]) for it in told_events] == [
         ("read", getpass.getuser(), name) for name in ("meter-1", "meter-2", "meter-3", "meter-1", "meter-1")
     ]
+
+
+def test_a_device_that_speaks_when_asked_is_asked_until_it_has_said_a_whole_line(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (scene.folder / "profiles" / "frames").mkdir(parents=True, exist_ok=True)
+    (scene.folder / "profiles" / "frames" / "probe.yaml").write_text(
+        "{model: A, maker: B, sources: [C], confidence: high, ask: 'R\\r', frame: {end: '\\r\\n'}, "
+        "pattern: '(?P<t>[0-9]{1,2}\\.[0-9]{2})', points: {t: {kind: temperature}}}\n"
+    )
+    asked: list[bytes] = []
+
+    def answer(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            while request := connection.recv(100):
+                asked.append(request)
+                connection.sendall(b"0.50\r\n" if len(asked) == 1 else b"20.50\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        device = threading.Thread(target=answer, args=(server,))
+        device.start()
+        site = f"""\
+site: {{id: s}}
+gateway: {{id: g}}
+links: {{far: {{type: tcp, host: 127.0.0.1, port: {server.getsockname()[1]}}}}}
+devices: {{air: {{driver: serial_frames, link: far, profile: probe, zone: z}}}}
+"""
+        scene.file.write_text(site)
+        assert main(["read", "air", "--config", str(scene.file)]) == OK
+        device.join(WITHIN_S)
+    assert asked == [b"R\r", b"R\r"]
+    assert re.search(r"^t +20\.5 °C", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_what_a_device_that_talks_by_itself_said_last_is_told_with_its_age(

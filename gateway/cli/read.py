@@ -32,6 +32,7 @@ from gateway.refine.quality import calibrated
 from gateway.units import KINDS
 
 LISTEN_S = 10.0
+_ASK_S = 1.0  # after which a device that speaks when it is asked is asked again: its first line may not be whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +162,13 @@ def _said(device: Device, devices: Reach) -> Mapping[str, Any]:
         devices.offer.write(driver.greeting)
     found: dict[str, Any] = {}
     wanted = {point.name for point in driver.points}
-    until = time.monotonic() + LISTEN_S
-    while wanted - found.keys() and time.monotonic() < until:
-        for heard in devices.wait(until):
+    ask_at = time.monotonic()
+    until = ask_at + LISTEN_S
+    while wanted - found.keys() and (now := time.monotonic()) < until:
+        if driver.request and now >= ask_at:
+            devices.offer.write(driver.request)
+            ask_at = now + _ASK_S
+        for heard in devices.wait(min(until, ask_at) if driver.request else until):
             for values in driver.hear(heard):
                 found |= values
     if not found:
