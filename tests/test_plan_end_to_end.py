@@ -8,20 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon import Daemon
+from daemon import PROFILE, Daemon
 from modbus_responder import RtuDevices, about, exception
 
 from gateway.cli import FAILED, OK, main
 
-PROFILE = """\
-model: Test device
-maker: tests
-sources: [made up]
-confidence: high
-points:
+POINTS = """\
   a: {kind: setting, table: holding, address: 0, type: uint16}
-  b: {kind: setting, table: holding, address: 9, type: uint16}
-"""
+  b: {kind: setting, table: holding, address: 9, type: uint16}"""
 CONFIG = """
 site: {{id: dc3}}
 gateway: {{id: gw1}}
@@ -42,7 +36,7 @@ def test_a_busy_line_is_logged_at_start_and_the_plan_has_the_ranges_that_the_dae
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "profiles").mkdir()
-    (tmp_path / "profiles" / "test.yaml").write_text(PROFILE)
+    (tmp_path / "profiles" / "test.yaml").write_text(PROFILE.format(points=POINTS))
     with RtuDevices(tmp_path) as devices:
         devices.always[2] = about({5}, exception(2))
         with Daemon(tmp_path, CONFIG.format(port=devices.path)) as daemon:
@@ -73,7 +67,10 @@ def test_a_busy_line_is_logged_at_start_and_the_plan_has_the_ranges_that_the_dae
     ]
     assert lines[-1] == "  two     100ms  2      49.3 ms  49%   learned from its answers"
     (learned_line,) = [line for line in daemon.log.read_text().splitlines() if "requests now" in line]
-    assert "device two is read in 2 requests now, 1 before" in learned_line
+    assert learned_line.endswith(
+        "device two is read in 2 requests now, 1 before: holding 0 (a) and holding 9 (b) instead of holding 0 to 9"
+        " (a, b), by what it refuses or leaves out"
+    )
     (note,) = [line for line in daemon.log.read_text().splitlines() if "of its time" in line]
     assert note.startswith(
         f"WARNING sitewarden: {daemon.config}:5:3: links.bus1: reading its devices takes at least 87% of its"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from gateway.driver import Polled
+from gateway.driver import PlannedRead, Polled
 from gateway.errors import NoReply, Refused
 from gateway.links.device import Attended
 from gateway.model import DeviceBack, DeviceLost, Fact, Reason
@@ -52,10 +52,21 @@ class Standing:
             return
         before, each.reads = each.reads, reads
         if reads != before:
-            told = "device %s is read in %d requests now, %d before: what it refuses or keeps silent about is cut out"
-            log.info(told, each.device.id, len(reads), len(before))
+            told = "device %s is read in %d requests now, %d before: %s instead of %s, by what it refuses or leaves out"
+            new, old = ([it for it in some if it not in others] for some, others in ((reads, before), (before, reads)))
+            log.info(told, each.device.id, len(reads), len(before), _what(new), _what(old))
 
     def lost(self, each: Attended, what: str, hint: str) -> None:
         """It has said nothing for too long, or nothing that can be used."""
         log.warning("device %s is lost: %s (%s)", each.device.id, what, hint)
         self._tell(DeviceLost(each.device.id, what, hint))
+
+
+def _what(reads: Iterable[PlannedRead]) -> str:
+    """The registers or bits and their points, as the plan has them: `holding 8 to 9 (t8, t9)`."""
+    return " and ".join(map(_range, reads)) or "nothing"
+
+
+def _range(read: PlannedRead) -> str:
+    last = f" to {read.address + read.size - 1}" if read.size > 1 else ""
+    return f"{read.table} {read.address}{last} ({', '.join(read.points)})"
