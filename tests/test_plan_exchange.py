@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from daemon import PROFILE
 from modbus_responder import Devices, RtuDevices, Script, TcpDevices, about, exception, mbap, silent, value_of
 
 from gateway.config.installed import read_config
@@ -17,17 +18,11 @@ from gateway.links.choice import link as chosen
 from gateway.links.port import Link
 from gateway.model import Values
 
-PROFILE = """\
-model: Test device
-maker: tests
-sources: [made up]
-confidence: high
-points:
+POINTS = """\
   a: {kind: setting, table: holding, address: 0, type: uint16}
   b: {kind: setting, table: holding, address: 1, type: uint16}
   c: {kind: setting, table: holding, address: 9, type: uint16}
-  d: {kind: setting, table: holding, address: 14, type: uint16}
-"""
+  d: {kind: setting, table: holding, address: 14, type: uint16}"""
 RIGHT = {name: value_of(1, 3, at) for name, at in (("a", 0), ("b", 1), ("c", 9), ("d", 14))}
 
 
@@ -36,7 +31,7 @@ class Site:
 
     def __init__(self, folder: Path, link: str, devices: Devices, option: str = "") -> None:
         (folder / "profiles").mkdir(exist_ok=True)
-        (folder / "profiles" / "test.yaml").write_text(PROFILE)
+        (folder / "profiles" / "test.yaml").write_text(PROFILE.format(points=POINTS))
         path = folder / "site.yaml"
         device = f"{{driver: modbus, link: bus1, unit: 1, profile: test, zone: hall{option}}}"
         path.write_text(f"site: {{id: a}}\ngateway: {{id: b}}\nlinks:\n  bus1: {link}\ndevices:\n  one: {device}\n")
