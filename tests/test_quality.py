@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from gateway.cli.check import summary
 from gateway.cli.status import lines
-from gateway.config.points import KindPart, believed
+from gateway.config.points import KindPart, PointPart, believed
 from gateway.driver import point
 from gateway.hub.decide import Hub
 from gateway.hub.plan import plan_of
@@ -413,6 +413,14 @@ def test_what_was_stuck_before_a_restart_stays_so_until_it_moves(tmp_path: Path)
     assert after.standing()["stuck@cold-1"].state is AlarmState.UNACK_ACTIVE
     after.read(10, temperature=-20.1, humidity=51.0)
     assert after.standing()["stuck@cold-1"].state is AlarmState.RTN_UNACK
+
+
+def test_a_point_can_be_taken_out_of_what_is_said_of_its_kind() -> None:
+    said = {"temperature": KindPart(max_rate=Rate(5, 60), stuck_after=DAY_S)}
+    points = (point("air", "temperature"), point("oven", "temperature"))
+    found = believed(points, {"oven": PointPart(as_kind=False, stuck_after=600.0)}, said)
+    assert (found["air"].max_rate, found["air"].stuck_after) == (Rate(5, 60), DAY_S)
+    assert (found["oven"].max_rate, found["oven"].stuck_after) == (None, 600.0)
 
 
 def test_what_somebody_sets_is_not_held_to_what_is_said_of_its_kind() -> None:

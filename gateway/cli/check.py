@@ -161,6 +161,8 @@ def _point(part: PointPart, unit: str) -> Iterator[str]:
         yield f"changing by at most {rate_text(part.max_rate, unit)}"
     if part.stuck_after is not None:
         yield f"watched for {duration_text(part.stuck_after)} without a change"
+    if not part.as_kind:
+        yield "not held to what is said of its kind"
 
 
 def _calibration(part: CalibrationPart, unit: str) -> str:

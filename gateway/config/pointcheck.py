@@ -76,7 +76,7 @@ def _check_correction(draft: Draft, where: Where, point: Point, calibration: Cal
 
 
 def _check_form(draft: Draft, where: Where, form: Form, part: PointPart | KindPart) -> None:
-    for key in (it.name for it in fields(part)):
+    for key in (it.name for it in fields(part) if it.default is None):
         if form not in NUMBERS and getattr(part, key) is not None:
             draft.tree.blame_key((*where, key), f"a {form.value} is no number; leave {key} out")
 
@@ -94,9 +94,7 @@ def _check_kind(draft: Draft, kind: str, part: KindPart) -> None:
         (device.every, name)
         for name, device in draft.devices.items()
         for point in device.built.points
-        if point.kind == kind
-        and not is_setting(point)
-        and device.points.get(point.name, PointPart()).stuck_after is None
+        if point.kind == kind and not is_setting(point) and device.points.get(point.name, PointPart()).leaves_to_kind
     ]
     if watched:
         _check_watch(draft, (*where, "stuck_after"), part.stuck_after, *max(watched))

@@ -106,6 +106,12 @@ class PointPart:
     max_rate: Jumps = None
     stuck_after: StuckAfter = None
     calibration: Annotated[CalibrationPart | None, Doc("How it is corrected, and by which certificate")] = None
+    as_kind: Annotated[bool, Doc("false: what is said of all points of its kind does not hold for it")] = True
+
+    @property
+    def leaves_to_kind(self) -> bool:
+        """Whether its kind says after which time without a change it is stuck."""
+        return self.as_kind and self.stuck_after is None
 
 
 def is_setting(point: Point) -> bool:
@@ -125,6 +131,8 @@ def believed(
 
 
 def _of_point(own: PointPart | None, kind: KindPart | None) -> PointPart | None:
-    if own is None or kind is None:
-        return own if kind is None else PointPart(max_rate=kind.max_rate, stuck_after=kind.stuck_after)
+    if own is None or kind is None or not own.as_kind:
+        return (
+            own if own is not None or kind is None else PointPart(max_rate=kind.max_rate, stuck_after=kind.stuck_after)
+        )
     return replace(own, max_rate=own.max_rate or kind.max_rate, stuck_after=own.stuck_after or kind.stuck_after)
