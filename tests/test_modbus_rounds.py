@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Sequence
+import random
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 import pytest
@@ -29,12 +30,13 @@ class Device:
     def __init__(self, refuses: Iterable[int] = (), silent: Iterable[int] = (), most: int = 125) -> None:
         self.refuses, self.silent, self.most = set(refuses), set(silent), most
         self.fault = "silent"
+        self.loses: Callable[[], bool] = lambda: False
         self.asked: list[tuple[int, int]] = []
 
     def read(self, unit: int, table: Table, address: int, count: int) -> Sequence[int]:
         self.asked.append((address, count))
         addresses = set(range(address, address + count))
-        if count > self.most or addresses & self.silent:
+        if count > self.most or addresses & self.silent or self.loses():
             raise NoReply(self.fault, "no reply within 300 ms")
         if addresses & self.refuses:
             raise Refused(2, "exception 2")
@@ -127,24 +129,62 @@ def test_an_input_is_asked_for_in_every_round_refused_or_not() -> None:
 def test_a_device_that_keeps_silent_about_a_gap_is_found_out_by_one_point(fault: str) -> None:
     reads, device = rounds(0, 1, 5, 6, 100), Device(silent={3})
     device.fault = fault
-    history = [asked(reads, device) for _ in range(6)]
-    assert history[:3] == [[(0, 7), (100, 1)]] * 3
+    history = [asked(reads, device) for _ in range(15)]
+    assert history[:3] == [[(0, 7), (100, 1)], [(100, 1), (0, 7)], [(100, 1), (0, 7)]]
     assert history[3] == [(100, 1)]  # a rest
-    assert history[4] == [(0, 1), (0, 7), (100, 1), (0, 2), (5, 2)]
-    assert history[5] == [(0, 2), (5, 2), (100, 1)]
+    assert history[4] == [(100, 1), (0, 1), (0, 7)]
+    assert history[8] == [(100, 1), (1, 1), (0, 7)]
+    assert history[12] == [(100, 1), (5, 1), (0, 7), (0, 2), (5, 2)]
+    assert history[13] == [(0, 2), (5, 2), (100, 1)]
     assert reads.take(device) == {f"t{at}": at + 1000 for at in (0, 1, 5, 6, 100)}
+
+
+def test_several_bits_of_one_register_are_not_forgotten_however_badly_the_device_answers() -> None:
+    bits = {f"b{bit}": RegisterPoint("smoke", "input", 1, "bit", bit=bit) for bit in range(2)}
+    reads = Rounds(1, plan({**bits, "t": RegisterPoint("temperature", "holding", 9, "int16")}, Limits(60, 16)))
+    device, lost = Device(), iter("xxx.xx.xx.xxx.xx.xx.x")
+    device.loses = lambda: device.asked[-1][0] == 1 and next(lost, ".") == "x"
+    for _ in range(24):
+        assert {"b0", "b1", "t"} == set(reads.take(device))
+    assert reads.take(device) == {"t": 1009, "b0": "alarm", "b1": "normal"}
+
+
+def test_a_line_that_loses_a_reply_now_and_then_cuts_nothing() -> None:
+    lots = random.Random(1)
+    reads, device = rounds(0, 1, 10, 11, 100), Device()
+    device.loses = lambda: lots.random() < 0.1
+    for _ in range(20_000):
+        asked(reads, device)
+    assert blocks(reads) == [(0, 12), (100, 1)]
+
+
+def test_what_was_cut_for_silence_is_tried_now_and_then_as_it_was_planned() -> None:
+    reads, device = rounds(0, 5), Device(silent={3})
+    while blocks(reads) != [(0, 1), (5, 1)]:
+        asked(reads, device)
+    for _ in range(2):
+        assert [asked(reads, device) for _ in range(360)] == [[(0, 1), (5, 1)]] * 360
+        device.asked = []
+        assert reads.take(device) == {"t0": 1000, "t5": 1005}, "a try costs no value"
+        assert device.asked == [(0, 6), (0, 1), (5, 1)]
+    device.silent = set()
+    assert [asked(reads, device) for _ in range(360)] == [[(0, 1), (5, 1)]] * 360
+    assert asked(reads, device) == [(0, 6), (0, 6)]
+    assert [asked(reads, device) for _ in range(400)] == [[(0, 6)]] * 400
 
 
 def test_a_device_with_a_single_range_is_found_out_too() -> None:
     reads, device = rounds(0, 5), Device(silent={3})
     assert [asked(reads, device) for _ in range(3)] == [[(0, 6)]] * 3
-    assert asked(reads, device) == [(0, 1), (0, 6), (0, 1), (5, 1)]
-    assert asked(reads, device) == [(0, 1), (5, 1)]
+    history = [asked(reads, device) for _ in range(30)]
+    found = history.index([(0, 1), (0, 6), (0, 1), (5, 1)])
+    assert history.index([(0, 1), (0, 6)]) < found
+    assert history[found + 1 :] == [[(0, 1), (5, 1)]] * (29 - found)
 
 
 def test_a_device_that_keeps_silent_about_long_reads_gets_shorter_ones() -> None:
     reads, device = rounds(*range(40)), Device(most=10)
-    for _ in range(30):
+    for _ in range(60):
         asked(reads, device)
     assert blocks(reads) == [(0, 10), (10, 10), (20, 10), (30, 10)]
     assert reads.take(device) == {f"t{at}": at + 1000 for at in range(40)}
@@ -152,7 +192,7 @@ def test_a_device_that_keeps_silent_about_long_reads_gets_shorter_ones() -> None
 
 def test_each_point_gets_its_try() -> None:
     reads, device = rounds(0, 5, 10), Device(silent={0, 3})
-    for _ in range(8):
+    for _ in range(40):
         asked(reads, device)
     assert blocks(reads) == [(0, 1), (5, 1), (10, 1)]
 
@@ -179,6 +219,30 @@ def test_noise_cuts_nothing() -> None:
     reads, device = rounds(0, 5), Device(silent={3})
     device.fault = "checksum"
     assert all(asked(reads, device) == [(0, 6)] for _ in range(20))
+
+
+def test_a_device_that_dies_at_whatever_moment_costs_two_requests_without_a_reply() -> None:
+    addresses = range(0, 1200, 100)
+    for answered in range(12):
+        reads, device = rounds(*addresses), Device()
+        left = iter([False] * answered)
+        device.loses = lambda left=left: next(left, True)  # type: ignore[misc]
+        assert len(asked(reads, device)) == min(12, answered + 2)
+        assert len(asked(reads, device)) == 2
+
+
+def test_what_a_round_did_not_come_to_is_asked_first_in_the_next() -> None:
+    reads, device = rounds(0, 100, 200, 300, 400), Device(silent={0, 100, 200})
+    assert asked(reads, device) == [(0, 1), (100, 1)]
+    assert asked(reads, device) == [(200, 1), (300, 1), (400, 1), (0, 1)]
+    assert reads.take(device) == {"t0": NO_REPLY, "t100": NO_REPLY, "t200": NO_REPLY, "t300": 1300, "t400": 1400}
+
+
+@pytest.mark.parametrize(("kind", "rests"), [("smoke", False), ("door", False), ("status", True), ("fault", True)])
+def test_a_silent_input_rests_unless_it_tells_of_smoke_doors_or_contacts(kind: str, *, rests: bool) -> None:
+    reads, device = rounds(0, 40, kind=kind), Device(silent={40})
+    asks = sum((40, 1) in asked(reads, device) for _ in range(80))
+    assert asks <= 15 if rests else asks == 80
 
 
 def test_a_silent_range_costs_every_eighth_round_in_the_long_run() -> None:
@@ -217,6 +281,53 @@ def test_whatever_a_device_does_its_values_are_its_own(scene: tuple[list[int], l
                 assert value in (int(name[1:]) + 1000, REFUSED, NO_REPLY)
         covered = sorted(name for block in reads.blocks for name, _ in block.points)
         assert covered == sorted(f"t{at}" for at in addresses)
+
+
+BITS = st.sampled_from([0, 1, 2, 3])
+OVERLAPPING = st.dictionaries(
+    st.integers(0, 40).map(lambda n: f"p{n}"),
+    st.one_of(
+        st.builds(lambda at: RegisterPoint("temperature", "holding", at, "uint32"), st.integers(0, 30)),
+        st.builds(lambda at, bit: RegisterPoint("smoke", "input", at, "bit", bit=bit), st.integers(0, 3), BITS),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(OVERLAPPING, st.randoms(use_true_random=False), st.floats(0.1, 0.9), st.floats(0.0, 0.9))
+def test_whatever_is_silent_or_refused_no_point_is_ever_forgotten(
+    points: dict[str, RegisterPoint], lots: random.Random, silence: float, refusal: float
+) -> None:
+    reads = Rounds(1, plan(points, Limits(60, 16), of_network()))
+    device = Moody(lots, silence, refusal)
+    for _ in range(60):
+        try:
+            values = reads.take(device)
+        except (NoReply, Refused):
+            values = dict.fromkeys(points, NO_REPLY)
+        covered = sorted(name for block in reads.blocks for name, _ in block.points)
+        assert covered == sorted(points)
+        assert set(values) <= set(points)
+    device.silence = device.refusal = 0.0
+    for _ in range(9):
+        values = reads.take(device)
+    assert set(values) == set(points)
+
+
+class Moody(Device):
+    """It answers, refuses or is silent as the lots fall."""
+
+    def __init__(self, lots: random.Random, silence: float, refusal: float) -> None:
+        super().__init__()
+        self.lots, self.silence, self.refusal = lots, silence, refusal
+
+    def read(self, unit: int, table: Table, address: int, count: int) -> Sequence[int]:
+        if self.lots.random() < self.silence:
+            raise NoReply("silent", "no reply within 300 ms")
+        if self.lots.random() < self.refusal:
+            raise Refused(2, "exception 2")
+        return super().read(unit, table, address, count)
 
 
 @given(scenes())
