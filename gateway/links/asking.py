@@ -51,7 +51,7 @@ class Asking:
     @property
     def late(self) -> int:
         """How many ticks passed at which a device should have been asked."""
-        return self._schedule.late
+        return self._schedule.late(self._clock.mono())
 
     @property
     def is_metered(self) -> bool:

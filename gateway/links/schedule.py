@@ -2,13 +2,13 @@
 
 - A device is due at the multiples of its `every` on the monotonic clock: polls of different links fall on common ticks
   and never drift.
-- A poll that comes late is made once; the ticks that it missed are counted and never made up.
-- Smoke goes first, then contacts and doors, then measurements, then meters; among equals, who has been due longest. A
-  meter that has waited for a whole interval goes as a measurement does: a bus that is too busy starves neither.
+- A poll that comes late is made once; the ticks that it missed are counted, while it waits, and never made up.
+- Smoke goes first, then contacts and doors, then measurements, then meters; among equals, who has been due longest. Who
+  has waited for a whole interval goes as a contact does: a bus that is too busy starves nobody.
 - After three misses in a row a device is lost and asked at the first tick after 2, 5, 10, then each 30 s; one good
   answer restores it.
-- A lost device is asked when nobody else waits, or after a whole interval. Where somebody always waits, asking all the
-  lost ones takes a twentieth of the time at most.
+- A device that has just missed, smoke excepted, or is lost is asked when nobody else waits, or after a whole interval.
+  Where somebody always waits, asking all of these takes a twentieth of the time at most.
 
 A device is one unit id of its link: a configuration in which two share one is refused.
 """
@@ -26,7 +26,7 @@ from gateway.units import METER_KINDS, SAFETY_KINDS
 MISSES = 3
 BACK_OFF_S = (2.0, 5.0, 10.0, 30.0)
 LOST_SHARE = 0.05
-"""What asking lost devices may take of the time of those that wait for it."""
+"""What asking devices that have missed may take of the time of those that wait for it."""
 
 
 class Urgency(IntEnum):
@@ -70,12 +70,12 @@ class _State:
 
 
 class Schedule:
-    """The turns of the devices on one link. `late` counts the ticks at which a device should have been asked."""
+    """The turns of the devices on one link."""
 
     def __init__(self, turns: Iterable[Turn], now: float) -> None:
-        self.late = 0
+        self._late = 0  # ticks missed by polls that have been made
         self._states = {turn.device: _State(turn, _tick(turn, now)) for turn in turns}
-        self._spared_until = 0.0  # until when those that wait are not kept waiting by a lost device
+        self._spared_until = 0.0  # until when those that wait are not kept waiting by one that has missed
 
     def change(self, turns: Iterable[Turn], now: float) -> None:
         """These turns from now on; those that were there before go on as they were, the others are due at once."""
@@ -92,6 +92,10 @@ class Schedule:
         for state in self._states.values():
             state.tick = _tick(state.turn, now)
 
+    def late(self, now: float) -> int:
+        """How many ticks have passed at which a device should have been asked, and was not."""
+        return self._late + sum(_missed(state, now) for state in self._states.values())
+
     def next_due(self) -> float:
         """When the next device is due; infinity without devices."""
         return min([state.due for state in self._states.values()], default=math.inf)
@@ -106,9 +110,10 @@ class Schedule:
     def _rank(self, state: _State, now: float) -> int:
         """The least is asked first."""
         urgency, has_waited = state.turn.urgency, now - state.due >= state.turn.every
-        if state.lost_at is not None and not (has_waited and now >= self._spared_until):
+        suspect = state.lost_at is not None or (state.misses > 0 and urgency is not Urgency.SMOKE)
+        if suspect and not (has_waited and now >= self._spared_until):
             return len(Urgency)
-        return min(urgency, Urgency.MEASUREMENT) if has_waited else urgency
+        return min(urgency, Urgency.CONTACT) if has_waited else urgency
 
     def lost(self, device: str) -> bool:
         """Whether the device is asked less often."""
@@ -133,6 +138,7 @@ class Schedule:
         """Its poll, which took so long, has failed; whether it is lost with this. A grave failure loses it at once."""
         state = self._states[device]
         state.misses += 1
+        self._spared_until = now + took_s * (1 / LOST_SHARE - 1)
         if state.lost_at is None and not grave and state.misses < MISSES:
             self._advance(state, now)
             return False
@@ -141,18 +147,23 @@ class Schedule:
             state.lost_at = now
         else:
             state.probes += 1
-            self._spared_until = now + took_s * (1 / LOST_SHARE - 1)
+        self._late += _missed(state, now)
         pause_s = BACK_OFF_S[min(state.probes, len(BACK_OFF_S) - 1)]
         state.tick = max(state.tick + 1, math.ceil((now + pause_s) / state.turn.every))
         return newly
 
     def _advance(self, state: _State, now: float) -> None:
-        tick = max(state.tick, _tick(state.turn, now)) + 1
-        self.late += tick - state.tick - 1
-        state.tick = tick
+        missed = _missed(state, now)
+        self._late += missed
+        state.tick += missed + 1
 
 
 def _tick(turn: Turn, now: float) -> int:
     """The last tick that is not after `now`."""
     tick = math.floor(now / turn.every)
     return tick + 1 if (tick + 1) * turn.every <= now else tick
+
+
+def _missed(state: _State, now: float) -> int:
+    """How many ticks have passed since it was due."""
+    return max(0, _tick(state.turn, now) - state.tick)
