@@ -20,6 +20,7 @@ from modbus_responder import TcpDevices
 from gateway.control import ask
 from gateway.demo.broker import Broker
 from gateway.errors import SitewardenError
+from gateway.model import Json
 
 TOP = Path(__file__).parent.parent
 WITHIN_S = 30.0
@@ -45,7 +46,10 @@ FOR_NOTHING = {"difflib", "importlib.metadata", "multiprocessing", "typing_exten
 
 
 def imported(folder: Path, port: int) -> set[str]:
-    """The modules of a daemon by the time it has stopped; its device at `port` was read, the broker had records."""
+    """The modules of a daemon by the time it has stopped; its device at `port` was read, the broker had records.
+
+    It has read its configuration twice.
+    """
     files = [folder / "sitewarden.yaml", "--state", folder / "state"]
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, "run", *map(str, files), "--set", f"links.io.port={port}"],
@@ -55,6 +59,8 @@ def imported(folder: Path, port: int) -> set[str]:
     )
     try:
         wait_until_delivered(folder / "state")
+        again: dict[str, Json] = {"ask": "command", "name": "reload", "args": {}, "issuer": "Ada"}
+        assert ask(folder / "state", again, WITHIN_S)["detail"] == "nothing changed"
         process.send_signal(signal.SIGTERM)
         told, _ = process.communicate(timeout=WITHIN_S)
     finally:

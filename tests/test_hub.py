@@ -16,7 +16,7 @@ from gateway.hub.alarm import Target
 from gateway.hub.decide import Hub
 from gateway.hub.numbering import MAX_NOT_STORED
 from gateway.hub.own import OF_GATEWAY, alarms_of
-from gateway.hub.plan import Plan
+from gateway.hub.plan import Plan, Reconfigured
 from gateway.model import (
     JOURNAL_FAILED,
     About,
@@ -125,7 +125,7 @@ class Stepped:
     def now(self) -> Moment:
         return Moment(self.mono, T0 + int(self.mono * 1000) + self.wall_shift_ms, self.trust)
 
-    def tell(self, fact: Fact, after_s: float = 0.0) -> Decision:
+    def tell(self, fact: Fact | Reconfigured, after_s: float = 0.0) -> Decision:
         self.mono += after_s
         decision = self.hub.handle(fact, self.now())
         self.records += decision.records

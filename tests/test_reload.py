@@ -100,6 +100,12 @@ def wait_for(what: Callable[[], Any], why: str) -> Any:
     return found
 
 
+def weight_kib(pid: int) -> int:
+    """Of a process, in memory."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
 @pytest.fixture
 def broker() -> Iterator[Broker]:
     broker = Broker()
@@ -220,11 +226,15 @@ def test_twenty_times_under_load_no_record_is_lost_or_doubled_and_no_poll_is_lat
     assert scene.reload().returncode == OK
     with Consumer(broker.port) as consumer:
         late = scene.health()["late"]
+        weights = []
         for round_ in range(20):
             scene.meters.pop(3, None) or scene.meters.update({3: ("io", "200ms")})
             assert scene.reload(low=VALUE - 2 - round_).returncode == OK
+            weights.append(weight_kib(scene.daemon.pid))
+        assert weights[-1] - weights[4] < 2048, "it has not grown"
         run, counts = scene.status()["run"], scene.status()["health"]["counts"]
-        assert scene.health()["late"] - late <= 2, "but for what the machine itself was late"
+        ticks_late = (scene.health()["late"] - late) / 3  # devices
+        assert ticks_late <= 3, "a busy machine may be late by itself, now and then; each reload would be 20"
         consumer.wait_for(lambda: max(consumer.seqs(run, "telemetry")) >= counts["telemetry"], WITHIN_S, "all has come")
         seen = consumer.seqs(run, "telemetry")
         assert seen == set(range(min(seen), max(seen) + 1)), "none is lost"

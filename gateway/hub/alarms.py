@@ -286,7 +286,9 @@ class Alarms:
         alarm.view = _gone_on(alarm.view, old.view)
         alarm.overlay = old.overlay
         if same:
-            alarm.window = old.window
+            alarm.window, alarm.explained = old.window, old.explained
+        elif (plant := old.overlay.plant) is not None:  # ends, and that is told, at once
+            alarm.overlay = old.overlay._replace(plant=plant._replace(until=now.mono))
         life = old.life if same else old.life._replace(pending=None)
         if alarm.rule.hours is not None:
             alarm.applies = old.applies  # whether it still does is found, and told, at once
