@@ -6,10 +6,15 @@ With SITEWARDEN_NO_SKIPS=1 a test that would skip fails: `.ci/run` installs what
 import os
 import shutil
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import libmodbus_devices
 import pytest
+from link_scene import serial_line
+from modbus_responder import RtuDevices
 from payloads import Payloads
+
+from gateway.links.port import Link
 
 NO_SKIPS = os.environ.get("SITEWARDEN_NO_SKIPS") == "1"
 
@@ -80,6 +85,19 @@ def payloads() -> Iterator[Payloads]:
     with pytest.MonkeyPatch.context() as patch:
         found.watch(patch)
         yield found
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[RtuDevices]:
+    """A serial line with Modbus devices of every unit id."""
+    with RtuDevices(tmp_path) as devices:
+        yield devices
+
+
+@pytest.fixture
+def line(bus: RtuDevices) -> Link:
+    """The link that leads to them."""
+    return serial_line(bus.path)
 
 
 @pytest.fixture(autouse=True)

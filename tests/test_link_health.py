@@ -13,7 +13,7 @@ from queue import SimpleQueue
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from link_scene import DAY_S, Quiet, Says, Siren, Thermometer, device, polling, serial_line, simulate
+from link_scene import DAY_S, Quiet, Says, Siren, Thermometer, device, polling, simulate
 from modbus_responder import (
     Fault,
     RtuDevices,
@@ -46,17 +46,6 @@ from gateway.links.schedule import MISSES
 from gateway.links.tally import Tally, percentiles_ms
 from gateway.model import Bad, DeviceHealth, Fact, LinkHealth, Reading, ReadNow, Reason, Values, Write
 from gateway.records import encode
-
-
-@pytest.fixture
-def bus(tmp_path: Path) -> Iterator[RtuDevices]:
-    with RtuDevices(tmp_path) as devices:
-        yield devices
-
-
-@pytest.fixture
-def line(bus: RtuDevices) -> Link:
-    return serial_line(bus.path)
 
 
 class Attended:

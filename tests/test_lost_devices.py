@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -57,12 +57,6 @@ class Slow(Quiet):
         if not answers:
             raise NoReply("silent", f"unit {unit}")
         return [0] * count
-
-
-@pytest.fixture
-def bus(tmp_path: Path) -> Iterator[RtuDevices]:
-    with RtuDevices(tmp_path) as devices:
-        yield devices
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from modbus_responder import (
@@ -30,12 +29,6 @@ from gateway.links.framing import Read
 from gateway.links.modbus import Exchange
 from gateway.links.serial import SerialLine
 from gateway.links.tcp import TcpPeer
-
-
-@pytest.fixture
-def bus(tmp_path: Path) -> Iterator[RtuDevices]:
-    with RtuDevices(tmp_path) as devices:
-        yield devices
 
 
 @pytest.fixture

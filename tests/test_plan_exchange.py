@@ -58,12 +58,6 @@ class Site:
 
 
 @pytest.fixture
-def bus(tmp_path: Path) -> Iterator[RtuDevices]:
-    with RtuDevices(tmp_path) as devices:
-        yield devices
-
-
-@pytest.fixture
 def serial(bus: RtuDevices, tmp_path: Path) -> Iterator[Site]:
     site = Site(tmp_path, f"{{type: serial, port: {bus.path}, baudrate: 9600, timeout: 40ms}}", bus)
     yield site

@@ -81,18 +81,6 @@ from gateway.model import (
     Write,
 )
 
-
-@pytest.fixture
-def bus(tmp_path: Path) -> Iterator[RtuDevices]:
-    with RtuDevices(tmp_path) as devices:
-        yield devices
-
-
-@pytest.fixture
-def line(bus: RtuDevices) -> Link:
-    return serial_line(bus.path)
-
-
 # ---------------------------------------------------------------- asking
 
 

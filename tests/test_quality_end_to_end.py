@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from consumer import VALIDATORS, Consumer
 from daemon import Daemon
+from field_scene import served
 
 from gateway.demo.broker import Broker
 from gateway.demo.modbus_field import ModbusTcpModule, xy_md02
@@ -60,16 +60,8 @@ class Thermometer:
 
 @pytest.fixture
 def thermometer() -> Iterator[Thermometer]:
-    wiring = Wiring()
-    wiring.open()
-    device = Thermometer(wiring)
-    thread = threading.Thread(target=wiring.run)
-    thread.start()
-    yield device
-    wiring.post(None)
-    thread.join(5)
-    device.close()
-    wiring.close()
+    with served(Thermometer) as device:
+        yield device
 
 
 def stored(daemon: Daemon) -> list[Any]:

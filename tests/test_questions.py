@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
 
-import pytest
 from link_scene import DAY_S, EVERY_S, TIMEOUT_S, Lines, Says, Siren, Thermometer, Told, device, polling, serial_line
 from modbus_responder import RtuDevices, answer, late, rtu, silent, value_of
 
@@ -34,17 +32,6 @@ from gateway.model import (
 
 WITHIN_S = 5.0
 FOUR = ReadWanted(7, "holding", 100, 4)
-
-
-@pytest.fixture
-def bus(tmp_path: Path) -> Iterator[RtuDevices]:
-    with RtuDevices(tmp_path) as devices:
-        yield devices
-
-
-@pytest.fixture
-def line(bus: RtuDevices) -> Link:
-    return serial_line(bus.path)
 
 
 class Asked:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import struct
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from consumer import Consumer
 from daemon import Daemon
+from field_scene import served
 
 from gateway.cli import main
 from gateway.demo.broker import Broker
@@ -62,16 +62,8 @@ class Router:
 
 @pytest.fixture
 def router() -> Iterator[Router]:
-    wiring = Wiring()
-    wiring.open()
-    device = Router(wiring)
-    thread = threading.Thread(target=wiring.run)
-    thread.start()
-    yield device
-    wiring.post(None)
-    thread.join(5)
-    device.close()
-    wiring.close()
+    with served(Router) as device:
+        yield device
 
 
 def test_a_text_is_recorded_when_it_changes_judged_sent_and_exported(tmp_path: Path, router: Router) -> None:
