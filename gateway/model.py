@@ -632,6 +632,9 @@ class AlarmView:
     hidden: Hidden | None = None
     chattering: bool = False  # it came too often, and is held
     report: str = ""  # of a high alarm: confirmed, or which step its report has come to
+    silenced: bool = False  # what sounds for it is off, by a person
+    say_in: Mapping[str, str] = field(default_factory=dict)  # what people should do, in the site's other languages
+    tell: tuple[str, ...] = ()  # who is to be told
 
     @property
     def at_rest(self) -> bool:
@@ -801,6 +804,7 @@ class RuleAbout:
     point: str
     condition: str
     priority: Priority
+    tell: tuple[str, ...] = ()  # who is to be told of its alarm
 
 
 @dataclass(frozen=True, slots=True)

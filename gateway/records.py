@@ -128,6 +128,12 @@ def marks(view: AlarmView) -> dict[str, Json]:
         said["chattering"] = True
     if view.report:
         said["report"] = view.report
+    if view.silenced:
+        said["silenced"] = True
+    if view.say_in:
+        said["say_in"] = dict(view.say_in)
+    if view.tell:
+        said["tell"] = list(view.tell)
     return said
 
 
@@ -136,9 +142,30 @@ def _hidden(about: Hidden) -> dict[str, Json]:
     return fields if about.until is None else fields | {"until": about.until}
 
 
-def output(write: Write, result: str, why: str) -> str:
-    """An output is "switched" on behalf of the alarms `why`, or has "failed" to switch."""
-    return event("output", device=write.device, point=write.point, value=write.value, result=result, why=why)
+def output(
+    write: Write, result: str, why: str, pulse: tuple[float, float] | None = None, *, trial: bool = False
+) -> str:
+    """An output is "switched" on behalf of the owners `why`, or has "failed" to switch."""
+    more: dict[str, Json] = {} if pulse is None else {"pulse_s": list(pulse)}
+    if trial:
+        more["test"] = True
+    return event("output", device=write.device, point=write.point, value=write.value, result=result, why=why, **more)
+
+
+def held(device: str, point: str, value: Value, note: tuple[str, str], trial: str, until: int) -> str:
+    """A person (`note`: who, and why) holds an output until `until` (UTC ms), or tries the response `trial`."""
+    return event("output", device=device, point=point, value=value, result="held", until=until, **_by(note, trial))
+
+
+def let_go(device: str, point: str, note: tuple[str, str], trial: str) -> str:
+    """What a person held belongs to the alarms alone again."""
+    return event("output", device=device, point=point, result="let_go", **_by(note, trial))
+
+
+def _by(note: tuple[str, str], trial: str) -> dict[str, Json]:
+    by, why = note
+    fields: dict[str, Json] = {"by": by, "why": why}
+    return fields | {"test": True, "response": trial} if trial else fields
 
 
 class Wanted(NamedTuple):

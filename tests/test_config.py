@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from config_site import DRIVERS, SITE, THERMO, Meter, loaded, written
 
 import drivers
+from gateway.cli.check import summary
 from gateway.config.editor import editor_schema
 from gateway.config.load import load
 from gateway.config.schema import Config, SerialLink
@@ -20,7 +22,9 @@ from gateway.config.targets import targets
 from gateway.config.written import duration_text, seconds, size_bytes, size_text
 from gateway.config.yaml_marks import parsed
 from gateway.errors import ConfigError
+from gateway.hub.plan import plan_of
 from gateway.model import Priority
+from gateway.rules.responses import OutputPoint, Pulse, Until, Way
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "config").glob("*.yaml"))
 
@@ -49,6 +53,39 @@ def test_every_part_is_typed(tmp_path: Path) -> None:
     assert config.responses["evacuate"].set == {"siren": "on"}
     assert config.folder == str(tmp_path)
     assert config.off == ()
+
+
+SOUNDING = (
+    "set: {siren: on}, pulse: {siren: [3s, 1s]}, at_most: {siren: 10m}, audible: [siren], until: acknowledged, "
+    "tell: [shift leader], say: {en: Leave, zh: 请离开}"
+)
+
+
+def test_a_response_becomes_what_the_hub_does(tmp_path: Path) -> None:
+    config = changed(
+        tmp_path,
+        ("{id: dc3,", "{id: dc3, languages: [zh, en],"),
+        ("set: {siren: on}, say: Leave by the nearest exit", SOUNDING),
+    )
+    siren = OutputPoint("gpio", "siren", "output")
+    way = Way("on", Pulse(3.0, 1.0), 600.0, audible=True)
+    planned = plan_of(config, "r").responses["evacuate"]
+    assert planned.outputs == {siren: way}
+    assert (planned.say, planned.say_in, planned.tell) == ("请离开", {"en": "Leave"}, ("shift leader",))
+    assert planned.until is Until.ACKNOWLEDGED
+    assert any("3s on, 1s off, 10m at most, sounds" in line for line in summary(config))
+
+
+def test_a_rule_without_a_response_has_that_of_its_priority(tmp_path: Path) -> None:
+    by_priority = "responses_by_priority: {high: evacuate}\nresponses:\n  nothing: {}\n"
+    rules = dict(plan_rules(changed(tmp_path, ("responses:\n", by_priority))))
+    assert rules == {"warm": "evacuate", "smoke": "evacuate"}
+    own = changed(tmp_path, ("responses:\n", by_priority), ("priority: high", "priority: high, response: nothing"))
+    assert dict(plan_rules(own)) == {"warm": "nothing", "smoke": "evacuate"}
+
+
+def plan_rules(config: Config) -> Iterator[tuple[str, str | None]]:
+    return ((rule.id, rule.response) for rule, _ in plan_of(config, "r").rules)
 
 
 def test_a_device_has_defaults_of_its_own_and_of_its_driver(tmp_path: Path) -> None:

@@ -93,10 +93,18 @@ def event_texts() -> Iterator[str]:
             yield records.alarm(replace(view, hidden=hidden), change, "maria", "defrosting")
     for step in ("confirmed", "unconfirmed", "re_alarmed", "escalated", "report_overdue"):
         yield records.alarm(replace(view, report=step), step)
+    told = replace(view, say_in={"zh": "请离开"}, tell=("shift leader",))
+    yield records.alarm(told, "raised")
+    yield records.alarm(replace(told, silenced=True), "silenced", "maria", "on the telephone")
+    yield records.alarm(told, "resounded")
     for value in (None, "alarm", True, 3, (52.5, 13.4)):
         yield records.alarm(replace(view, value=value, alarm="any-smoke@smoke-1.smoke"), "raised")
     for result in ("switched", "failed"):
         yield records.output(Write("gpio", "siren", "siren", "on"), result, "any-smoke@smoke-1.smoke")
+    yield records.output(Write("gpio", "siren", "siren", "on"), "switched", "test of evacuate", (3.0, 1.0), trial=True)
+    for trial in ("", "evacuate"):
+        yield records.held("siren", "siren", "on", ("maria", "painting"), trial, TS)
+        yield records.let_go("siren", "siren", ("maria", "painting"), trial)
     for reply in (Reply("c-1", "done", ""), Reply("c-1", "refused", "already acknowledged")):
         yield records.command(asked, reply)
     wanted = records.Wanted("cold-1", "setpoint", -18.5, "c-1", "maria", "platform", "the new goods")
@@ -174,6 +182,12 @@ def test_status_about_alarm_and_reply_validate() -> None:
         "unit": "°C",
         "writable": False,
     }
+    told = replace(alarm(AlarmState.UNACK_ACTIVE), say_in={"zh": "请离开"}, tell=("shift leader",), silenced=True)
+    payload = check("alarm", contract.alarm(told))
+    assert (payload["say_in"], payload["tell"], payload["silenced"]) == ({"zh": "请离开"}, ["shift leader"], True)
+    rule = replace(ABOUT.devices[0].rules[0], tell=("shift leader",))
+    device = check("about-device", contract.about_device(replace(ABOUT.devices[0], rules=(rule,))))
+    assert device["rules"][0]["tell"] == ["shift leader"]
     for state in AlarmState:
         payload = contract.alarm(alarm(state))
         if state is AlarmState.NORMAL:

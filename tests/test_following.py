@@ -12,7 +12,7 @@ from test_hub import SIREN, Stepped, plan
 from gateway.model import AlarmView, PreviousRun, Recovered, Tick, Trust, Write
 from gateway.rules.following import Times
 from gateway.rules.lifecycle import Change
-from gateway.rules.responses import Response
+from gateway.rules.responses import Response, Way
 
 SMOKE = "any-smoke@smoke-1.smoke"
 CONFIRMED: dict[str, Any] = {"times": Times()}
@@ -86,7 +86,7 @@ def test_what_is_unconfirmed_can_be_said_on_the_spot_until_it_is_confirmed() -> 
     hub = Stepped(
         **CONFIRMED,
         outputs={SIREN: "off", LAMP: "off"},
-        responses={**plan().responses, "call": Response("call", {LAMP: "on"})},
+        responses={**plan().responses, "call": Response("call", {LAMP: Way("on")})},
         at_step={Change.UNCONFIRMED: "call"},
     )
     hub.read("smoke-1", smoke="alarm")

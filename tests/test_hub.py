@@ -57,7 +57,7 @@ from gateway.model import (
 from gateway.refine.exception import Limit
 from gateway.rules.condition import Above, Equals, SilentFor
 from gateway.rules.judge import Rule
-from gateway.rules.responses import OutputPoint, Response
+from gateway.rules.responses import OutputPoint, Response, Way
 
 OF_PLATFORM = alarms_of("platform", Uplink(url=("mqtts://h:8883",), ca_file="ca", cert_file="c", key_file="k"))
 SIREN = OutputPoint("gpio", "siren", "output")
@@ -86,7 +86,7 @@ def plan() -> Plan:
                 ),
             ),
         ),
-        responses={"evacuate": Response("evacuate", {SIREN: "on"}, "Leave by the nearest exit")},
+        responses={"evacuate": Response("evacuate", {SIREN: Way("on")}, "Leave by the nearest exit")},
         outputs={SIREN: "off"},
         limits={
             "cold-1": {},
@@ -455,7 +455,7 @@ def test_a_command_is_refused_with_a_reason_when_expired_unknown_or_malformed() 
         "expired",
         (
             "unknown command 'open_the_gates'; known: acknowledge, reset, shelve, unshelve, out_of_service, "
-            "in_service, confirm, write_point, reload"
+            "in_service, confirm, silence, set_output, test_response, write_point, reload"
         ),
         "args needs the id of an alarm under 'alarm'",
         "there is no alarm 'nix'",

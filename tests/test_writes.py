@@ -161,7 +161,10 @@ def test_what_failed_is_told_with_what_read_back() -> None:
         ({"device": "cold-9"}, "cold-9.setpoint = -18.5: there is no such point"),
         ({"point": "t"}, "cold-1.t = -18.5: it is not among the settings that the configuration of its device names"),
         ({"point": "restart"}, "cold-1.restart = -18.5: there is no such point"),
-        ({"point": "do1", "value": 1}, "cold-1.do1 = 1: an output is switched by responses, and by no command"),
+        (
+            {"point": "do1", "value": 1},
+            "cold-1.do1 = 1: an output is switched by responses, or by set_output",
+        ),
         ({"value": -18.55}, "cold-1.setpoint = -18.55: must be in steps of 0.1"),
         ({"value": 99}, "cold-1.setpoint = 99: must be from -30 to 10 °C, not 99"),
         ({"value": "on"}, "value must be a number, not 'on'"),

@@ -29,7 +29,7 @@ from gateway.config.schema import (
     Uplink,
 )
 from gateway.config.sources import read_settings
-from gateway.config.targets import group, targets
+from gateway.config.targets import called, group, targets
 from gateway.config.wires import load_of, share_text
 from gateway.config.written import duration_text, rate_text, size_text
 from gateway.driver import Adjustable
@@ -97,7 +97,7 @@ def summary(config: Config) -> Iterator[str]:
     yield from _part("Links and devices", _wires(config))
     if config.hours:
         yield from _part("Hours", [f"{name}: {', '.join(hours.open)}" for name, hours in config.hours.items()])
-    yield from _part("Rules", [f"{name}: {_rule(rule, config.devices)}" for name, rule in config.rules.items()])
+    yield from _part("Rules", [f"{name}: {_rule(rule, config)}" for name, rule in config.rules.items()])
     yield from _part("Responses", [f"{name}: {_response(it)}" for name, it in config.responses.items()])
     yield from _part("Off", config.off)
     if config.notes:
@@ -184,8 +184,8 @@ def _point_name(point: Point, *, can_be_set: bool) -> str:
     return f"{point.name} ({', '.join(about)})" if about else point.name
 
 
-def _rule(rule: Rule, devices: Mapping[str, Device]) -> str:
-    words = f"{rule.priority} alarm when {_when(rule, devices)}"
+def _rule(rule: Rule, config: Config) -> str:
+    words = f"{rule.priority} alarm when {_when(rule, config.devices)}"
     if rule.during:
         words += f" during {rule.during}"
     if rule.not_during:
@@ -196,12 +196,13 @@ def _rule(rule: Rule, devices: Mapping[str, Device]) -> str:
         words += f", until {duration_text(rule.clear_for)} after that has ended"
     if rule.suppressed_while is not None:
         said = rule.suppressed_while
-        words += f", but not while {_when(said, devices)}, for {duration_text(said.for_at_most)} at most"
+        words += f", but not while {_when(said, config.devices)}, for {duration_text(said.for_at_most)} at most"
     if rule.re_alarm_after is not None:
         words += f", told again {duration_text(rule.re_alarm_after)} after its acknowledgement"
     if rule.latch:
         words += ", until a person resets it"
-    return words + (f"; then {rule.response}" if rule.response else "")
+    response = called(rule, config.responses_by_priority)
+    return words + (f"; then {response}" if response else "")
 
 
 def _when(term: Term, devices: Mapping[str, Device]) -> str:
@@ -240,5 +241,23 @@ def _end(limit: float | None, unit: str) -> str:
 
 
 def _response(response: Response) -> str:
-    switches = [f"switch {output} {to}" for output, to in response.set.items()]
-    return "; ".join([*switches, *([f'say "{response.say}"'] if response.say else [])]) or "nothing"
+    told = [f"switch {output} {to}{_way(response, output)}" for output, to in response.set.items()]
+    texts = response.say.values() if isinstance(response.say, dict) else [response.say] if response.say else []
+    told += [f'say "{text}"' for text in texts]
+    if response.tell:
+        told.append(f"tell {' and '.join(response.tell)}")
+    if response.until != "cleared" and response.set:
+        told.append(f"until it is {response.until}")
+    return "; ".join(told) or "nothing"
+
+
+def _way(response: Response, output: str) -> str:
+    ways = []
+    if output in response.pulse:
+        on, off = map(duration_text, response.pulse[output])
+        ways.append(f"{on} on, {off} off")
+    if output in response.at_most:
+        ways.append(f"{duration_text(response.at_most[output])} at most")
+    if output in response.audible:
+        ways.append("sounds")
+    return f" ({', '.join(ways)})" if ways else ""

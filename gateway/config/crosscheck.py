@@ -1,8 +1,8 @@
 """Whether the site, the links and the devices of a configuration fit together.
 
-Buses are checked in buscheck.py, rules in rulecheck.py, reports in reportcheck.py, points in pointcheck.py, uplinks in
-uplinkcheck.py. What is disabled is checked as far as it stands by itself, but is in nobody's way: a spare device may
-have the unit id of the one it is to replace.
+Buses are checked in buscheck.py, rules in rulecheck.py, responses in responsecheck.py, reports in reportcheck.py,
+points in pointcheck.py, uplinks in uplinkcheck.py. What is disabled is checked as far as it stands by itself, but is in
+nobody's way: a spare device may have the unit id of the one it is to replace.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from gateway.config.draft import Draft
 from gateway.config.pointcheck import check_points
 from gateway.config.problems import Where, listed, shown, suggestion
 from gateway.config.reportcheck import check_reports
-from gateway.config.rulecheck import check_hours, check_reporting, check_responses, check_rules
+from gateway.config.responsecheck import check_reporting, check_responses
+from gateway.config.rulecheck import check_hours, check_rules
 from gateway.config.schema import SerialLink
 from gateway.driver import Family
 

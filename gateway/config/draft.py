@@ -24,6 +24,7 @@ from gateway.config.schema import (
     Report,
     Reporting,
     Response,
+    ResponsesByPriority,
     Rule,
     Site,
     Storage,
@@ -54,6 +55,7 @@ class Draft:
     gateway: GatewayPart | None = None
     storage: Storage | None = None
     reporting: Reporting = field(default_factory=Reporting)
+    responses_by_priority: ResponsesByPriority = field(default_factory=ResponsesByPriority)
     uplinks: dict[str, Uplink] = field(default_factory=dict)
     links: dict[str, Link] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
@@ -84,6 +86,9 @@ def drafted(tree: Tree, find_driver: FindDriver, profiles: Profiles) -> Draft:
     draft.storage = _single(tree, "storage", Storage) if tree.get(("storage",)) is not None else Storage()
     if tree.get(("reporting",)) is not None:
         draft.reporting = _single(tree, "reporting", Reporting) or draft.reporting
+    by_priority = "responses_by_priority"
+    if tree.get((by_priority,)) is not None:
+        draft.responses_by_priority = _single(tree, by_priority, ResponsesByPriority) or draft.responses_by_priority
     draft.uplinks = _by_id(tree, "uplinks", Uplink)
     draft.rules = _by_id(tree, "rules", Rule)
     draft.responses = _by_id(tree, "responses", Response)

@@ -40,6 +40,7 @@ def editor_schema(drivers: Mapping[str, type[Driver]]) -> JsonSchema:
             "devices": _by_id({"oneOf": [_device(name, drivers[name], common, defs) for name in sorted(drivers)]}),
             "rules": _by_id(_schema_of(schema.Rule, "rule", defs)),
             "responses": _by_id(_schema_of(schema.Response, "response", defs)),
+            "responses_by_priority": _schema_of(schema.ResponsesByPriority, "responses_by_priority", defs),
             "reporting": _schema_of(schema.Reporting, "reporting", defs),
             "hours": _by_id(_schema_of(schema.Hours, "hours", defs)),
             "report": _by_id(_schema_of(schema.Report, "report", defs)),

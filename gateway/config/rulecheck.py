@@ -1,4 +1,4 @@
-"""Whether rules and responses fit the devices: each rule can come true, be judged, and end."""
+"""Whether rules fit the devices: each can come true, be judged, and end."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from gateway.config.draft import Draft
 from gateway.config.groupcheck import check_group
 from gateway.config.problems import Where, listed, shown, suggestion
+from gateway.config.responsecheck import check_called
 from gateway.config.schema import Rule, Term
-from gateway.config.targets import in_zone, parts, targets, writable
+from gateway.config.targets import in_zone, parts, targets
 from gateway.config.written import duration_text
 from gateway.model import Point, Priority
 from gateway.rules.hours import stretch
@@ -21,21 +22,12 @@ def check_rules(draft: Draft) -> None:
     """Note what is wrong with the rules in the draft's tree."""
     for name, rule in draft.rules.items():
         where = ("rules", name)
-        _check_response(draft, rule, where)
+        check_called(draft, where, "response", rule.response)
         _check_hours_of(draft, rule, where)
         check_group(draft, rule, where)
         _check_suppression(draft, rule, where)
         for term, place in parts(rule, where):
             _check_term(draft, term, place)
-
-
-def check_reporting(draft: Draft) -> None:
-    """Note which responses to a late report there are not."""
-    known, said = draft.tree.section("responses"), draft.reporting
-    for key in ("unconfirmed", "escalated"):
-        name = getattr(said, key)
-        if name is not None and name not in known:
-            draft.tree.blame(("reporting", key), f"there is no response {shown(name)}; {suggestion(name, known)}")
 
 
 def check_hours(draft: Draft) -> None:
@@ -47,34 +39,6 @@ def check_hours(draft: Draft) -> None:
             except ValueError as error:
                 where = ("hours", name, "open", number)
                 draft.tree.blame(where if where in draft.tree.values else where[:-1], f"{shown(written)}: {error}")
-
-
-def check_responses(draft: Draft) -> None:
-    """Note what is wrong with the responses in the draft's tree."""
-    known = draft.tree.section("devices")
-    for name, response in draft.responses.items():
-        seen: dict[tuple[str, str], str] = {}
-        for written in response.set:
-            where = ("responses", name, "set", written)
-            device, dot, point = written.partition(".")
-            if device not in known:
-                draft.tree.blame_key(where, f"there is no device {shown(device)}; {suggestion(device, known)}")
-            elif device in draft.devices:
-                names = [output.name for output in writable(draft.devices[device])]
-                if not names:
-                    draft.tree.blame_key(where, f"{device} has no output to switch; {_outputs_hint(draft)}")
-                elif dot and point not in names:
-                    draft.tree.blame_key(where, f"{device} has no output {shown(point)}; {suggestion(point, names)}")
-                for output in (point,) if dot else names:
-                    other = seen.setdefault((device, output), written)
-                    if other != written:
-                        draft.tree.blame_key(where, f"switches what {shown(other)} switches; name each output once")
-                        break
-
-
-def _outputs_hint(draft: Draft) -> str:
-    devices = [name for name, device in draft.devices.items() if writable(device)]
-    return f"outputs are at {listed(devices)}" if devices else "add a relay first"
 
 
 def _check_suppression(draft: Draft, rule: Rule, where: Where) -> None:
@@ -95,13 +59,6 @@ def _check_term(draft: Draft, term: Term, where: Where) -> None:
     if _has_one_subject(draft, term, where):
         for device, point in targets(term, draft.devices):
             _check_judgement(draft, term, where, device, point)
-
-
-def _check_response(draft: Draft, rule: Rule, where: Where) -> None:
-    known = draft.tree.section("responses")
-    if rule.response is not None and rule.response not in known:
-        told = f"there is no response {shown(rule.response)}; {suggestion(rule.response, known)}"
-        draft.tree.blame((*where, "response"), told)
 
 
 def _check_hours_of(draft: Draft, rule: Rule, where: Where) -> None:

@@ -13,9 +13,22 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
 from gateway.config.points import KindPart, PointPart
-from gateway.config.written import Duration, Filled, Id, OneOrMore, PerTime, Size, Text, Within, ZonePath
+from gateway.config.written import (
+    Duration,
+    Filled,
+    Id,
+    OneOrMore,
+    PerTime,
+    Size,
+    Text,
+    TextOrMap,
+    Within,
+    ZonePath,
+)
 from gateway.driver import Doc, Driver
 from gateway.model import Priority
+
+_Pulse: TypeAlias = Annotated[Duration, Within(ge=0.2, le=3600)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +38,9 @@ class Site:
     id: Annotated[Id, Doc("The site's name in topics, the same for all its gateways")]
     name: Annotated[Text, Doc("The site's name for people")] = ""
     timezone: Annotated[Text, Doc("Of hours, and for people, as in Asia/Shanghai; records are in UTC")] = "UTC"
+    languages: Annotated[
+        tuple[Id, ...], Doc("Of the people there, as in [zh, en]: those of what responses say, the main one first")
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +120,18 @@ class Uplink:
     commands: Annotated[
         tuple[
             Literal[
-                "acknowledge", "reset", "shelve", "unshelve", "out_of_service", "in_service", "write_point", "reload"
+                "acknowledge",
+                "reset",
+                "shelve",
+                "unshelve",
+                "out_of_service",
+                "in_service",
+                "confirm",
+                "silence",
+                "set_output",
+                "test_response",
+                "write_point",
+                "reload",
             ],
             ...,
         ],
@@ -320,7 +347,31 @@ class Response:
     set: Annotated[dict[str, Literal["on", "off"]], Doc("Outputs to switch: device: on or device: off")] = field(
         default_factory=dict
     )
-    say: Annotated[Text, Doc("What people should do")] = ""
+    pulse: Annotated[
+        dict[str, tuple[_Pulse, _Pulse]],
+        Doc("By output that is switched on: how long on and how long off, again and again, as in [3s, 1s]"),
+    ] = field(default_factory=dict)
+    at_most: Annotated[
+        dict[str, Annotated[Duration, Within(ge=1, le=86400)]], Doc("By output: after how long it is given up")
+    ] = field(default_factory=dict)
+    audible: Annotated[tuple[Text, ...], Doc("The outputs that sound: `sitewarden silence` switches them off")] = ()
+    until: Annotated[
+        Literal["cleared", "acknowledged", "reset"],
+        Doc("When it is undone: the alarm is over; somebody has seen it; it is over and somebody has seen it"),
+    ] = "cleared"
+    say: Annotated[
+        str | dict[str, Filled], TextOrMap(), Doc("What people should do: a text, or one in each language of the site")
+    ] = ""
+    tell: Annotated[tuple[Filled, ...], Doc("Who is to be told, names or roles: it stands in the alarm")] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponsesByPriority:
+    """What is done on the spot for rules that name no response of their own."""
+
+    high: Annotated[Id | None, Doc("Of rules of high priority, an id of responses")] = None
+    medium: Annotated[Id | None, Doc("Of rules of medium priority")] = None
+    low: Annotated[Id | None, Doc("Of rules of low priority")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,6 +400,7 @@ class Config:
     devices: dict[str, Device]
     rules: dict[str, Rule]
     responses: dict[str, Response]
+    responses_by_priority: ResponsesByPriority
     hours: dict[str, Hours]
     reporting: Reporting
     report: dict[str, Report]  # by kind: the points of all devices that say nothing of their own

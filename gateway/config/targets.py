@@ -7,7 +7,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from gateway.config.problems import Where
-from gateway.config.schema import Device, Rule, Term
+from gateway.config.schema import Device, ResponsesByPriority, Rule, Term
 from gateway.driver import Output
 from gateway.model import Point
 
@@ -60,6 +60,11 @@ def targets(term: Term, devices: Mapping[str, Device]) -> tuple[tuple[str, Point
         if (own == device and point.name == name)
         or (term.kind == point.kind and (term.zone is None or in_zone(about.zone, term.zone)))
     )
+
+
+def called(rule: Rule, by_priority: ResponsesByPriority) -> str | None:
+    """The response that a rule calls for: its own, else that of its priority."""
+    return rule.response or getattr(by_priority, rule.priority)
 
 
 def writable(device: Device) -> tuple[Point, ...]:

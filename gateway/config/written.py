@@ -181,6 +181,29 @@ def _as_tuple(written: object) -> object:
     return written
 
 
+class TextOrMap:
+    """Marks what is written as one text, or as a map of texts."""
+
+    __slots__ = ()
+
+    def __get_pydantic_core_schema__(self, source: object, handler: _Handler) -> PydanticSchema:
+        """Check what it is, so that the other of the two is not told to be missing."""
+        text, by_key = handler(source)["choices"]
+        return {
+            "type": "tagged-union",
+            "choices": {"one text": text, "texts by key": by_key},
+            "discriminator": _text_or_map,
+        }
+
+    def __get_pydantic_json_schema__(self, schema: PydanticSchema, handler: _Handler) -> PydanticSchema:
+        """What an editor may expect: either."""
+        return {"anyOf": [handler(choice) for choice in schema["choices"].values()]}
+
+
+def _text_or_map(written: object) -> str:
+    return "texts by key" if isinstance(written, dict) else "one text"
+
+
 Duration: TypeAlias = Annotated[float, Quantity(DURATION_PATTERN, seconds)]
 """Seconds, written with a unit."""
 

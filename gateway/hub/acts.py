@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from gateway.hub.alarms import Alarms, Changed
 from gateway.hub.following import Following
+from gateway.hub.outputs import Outputs
 from gateway.model import Command, Json, Moment
 from gateway.rules.lifecycle import Change
 from gateway.rules.overlay import Act, Note
@@ -25,11 +26,15 @@ ACTS: Mapping[str, Change] = {
 }
 """The commands about an alarm, and what each does to it."""
 
+SILENCE = "silence"
+"""The command by which what sounds for an alarm, or for all without `alarm`, is off until a new one comes."""
+
 LOOKS = frozenset({"read", "probe", "capture"})
 """What a person on the spot does with a device beside the polls: it changes nothing, and is recorded all the same."""
 
 MAX_REASON = 256
 _MOST_SECONDS = 1e9  # an integer can be more than any float is
+_REASON = f"reason must be at most {MAX_REASON} printable characters"
 _OF_LIFE = frozenset({Change.ACKNOWLEDGED, Change.RESET})
 _WITH_REASON = frozenset({Change.SHELVED, Change.OUT_OF_SERVICE})
 
@@ -40,8 +45,8 @@ def done(alarms: Alarms, following: Following, command: Command, now: Moment) ->
     alarm, reason = args.get("alarm"), args.get("reason", "")
     if not isinstance(alarm, str):
         return "args needs the id of an alarm under 'alarm'"
-    if not isinstance(reason, str) or len(reason) > MAX_REASON or not reason.isprintable():
-        return f"reason must be at most {MAX_REASON} printable characters"
+    if not isinstance(reason, str) or not _fits(reason):
+        return _REASON
     if change in _WITH_REASON and not reason.strip():
         return f"{command.name} needs a reason"
     note = Note(command.issuer, reason)
@@ -54,6 +59,24 @@ def done(alarms: Alarms, following: Following, command: Command, now: Moment) ->
     if for_s is None:
         return "shelve needs for_s, the seconds until the alarm is back"
     return alarms.cover(alarm, Act(change, note, for_s), now)
+
+
+def silenced(alarms: Alarms, outputs: Outputs, command: Command, now: Moment) -> tuple[Changed, ...] | str:
+    """The alarms that a person silences, one or all that sound; or why it is refused."""
+    alarm, reason = command.args.get("alarm"), command.args.get("reason", "")
+    if not isinstance(reason, str) or not _fits(reason):
+        return _REASON
+    if alarm is not None and not (isinstance(alarm, str) and alarms.has(alarm)):
+        return f"there is no alarm {alarm!r}"
+    note = Note(command.issuer, reason)
+    about = [view.alarm for view in alarms.standing()] if alarm is None else [str(alarm)]
+    sounding = [each for each in about if outputs.sounds(each, now.mono)]
+    told = tuple(alarms.told(each, Change.SILENCED, note, now) for each in sounding)
+    return told or ("nothing sounds" if alarm is None else "nothing sounds for this alarm")
+
+
+def _fits(reason: str) -> bool:
+    return len(reason) <= MAX_REASON and reason.isprintable()
 
 
 def _seconds(given: Json | None) -> float | None:

@@ -79,10 +79,11 @@ class Group:
         """Nothing is known yet."""
         self.holding = [None] * len(self.condition.terms)
 
-    def take(self, number: int, value: Value | None) -> None:
-        """A value for a term; None: it is bad."""
+    def take(self, number: int, value: Value | None) -> bool:
+        """A value for a term; None: it is bad. Whether the term has come true by it."""
         condition, standing = self.condition.terms[number].condition, self.holding[number] is True
         self.holding[number] = None if value is None else condition.holds(value, standing)
+        return not standing and self.holding[number] is True
 
     @property
     def verdict(self) -> bool | None:
@@ -158,6 +159,8 @@ def view_of(rule: Rule, target: Target, responses: Mapping[str, Response]) -> Al
         value=None,
         text=rule.text or _words(rule, target),
         say=response.say if response is not None else "",
+        say_in=response.say_in if response is not None else {},
+        tell=response.tell if response is not None else (),
     )
 
 

@@ -9,12 +9,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from gateway import records
-from gateway.hub.acts import done
+from gateway.hub.acts import SILENCE, done, silenced
 from gateway.hub.alarmload import AlarmCounter
 from gateway.hub.alarms import STATE_PREFIX, Alarms, Changed
 from gateway.hub.following import Following
+from gateway.hub.holding import HOLDS, Held, Holding
 from gateway.hub.numbering import Numbering
-from gateway.hub.outputs import Outputs, Switch
+from gateway.hub.outputs import Call, Level, Outputs, Switch, writes_of
 from gateway.hub.own import Troubles
 from gateway.hub.plan import Plan
 from gateway.model import (
@@ -28,12 +29,13 @@ from gateway.model import (
     Reading,
     Record,
     StateChange,
-    Write,
 )
 from gateway.refine.exception import Reporter
 from gateway.rules.lifecycle import Change
 from gateway.rules.overlay import NOBODY
-from gateway.rules.responses import Response, wants
+from gateway.rules.responses import RANKS, wants
+
+_SOUNDS_ANEW = frozenset({Change.RAISED, Change.RE_ALARMED})
 
 
 class Alarming:
@@ -43,7 +45,8 @@ class Alarming:
         self._plan = plan
         self._numbering = numbering
         self._alarms = Alarms(plan.rules, plan.responses, now, plan.own, plan.boot)
-        self._outputs = Outputs(plan.outputs)
+        self._outputs = Outputs(plan.outputs, plan.boot)
+        self._holding = Holding(self._outputs, plan.outputs, plan.responses, plan.boot)
         self._counter = AlarmCounter()
         self._following = Following(plan.times, plan.boot)
         self._reporters = {device: Reporter(limits, plan.every_s[device]) for device, limits in plan.limits.items()}
@@ -51,12 +54,12 @@ class Alarming:
     @property
     def wake(self) -> float:
         """When (monotonic) `elapse` may lead to something."""
-        return min(self._alarms.wake, self._outputs.wake, self._following.wake)
+        return min(self._alarms.wake, self._outputs.wake, self._following.wake, self._holding.wake)
 
     @property
     def standing(self) -> tuple[AlarmView, ...]:
         """The alarms that are not at rest."""
-        return self._alarms.standing()
+        return tuple(self._marked(view) for view in self._alarms.standing())
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -72,6 +75,8 @@ class Alarming:
         made: list[Record] = []
         reporter = self._reporters.get(reading.device)
         changes = self._alarms.take(reading, heard)
+        if self._alarms.further:
+            changes += self._resounded(now)
         self._urge(changes)
         if reporter is not None:
             made += self._numbering.readings(reporter.worth(reading), now)
@@ -86,10 +91,18 @@ class Alarming:
         self._urge(changes)
         for alarm, step in self._following.elapse(now.mono):
             changes.append(self._alarms.told(alarm, step, NOBODY, now))
-        return self._changed(changes, now).then(Decision(writes=self._outputs.due_retries(now.mono)))
+        decision = self._changed(changes, now).then(self._held(self._holding.elapse(now), now))
+        decision = decision.then(self._switched(self._outputs.elapse(now.mono), now))
+        return decision.then(Decision(writes=self._outputs.due_retries(now.mono)))
 
     def act(self, command: Command, now: Moment) -> tuple[Decision, str]:
-        """What a person's command about an alarm leads to, and why it is refused ("" if it is not)."""
+        """What a person's command about alarms or outputs leads to, and why it is refused ("" if it is not)."""
+        if command.name in HOLDS:
+            held = self._holding.act(command, now)
+            return (Decision(), held) if isinstance(held, str) else (self._held(held, now), "")
+        if command.name == SILENCE:
+            several = silenced(self._alarms, self._outputs, command, now)
+            return (Decision(), several) if isinstance(several, str) else (self._changed(several, now), "")
         changed = done(self._alarms, self._following, command, now)
         return (Decision(), changed) if isinstance(changed, str) else (self._changed((changed,), now), "")
 
@@ -100,25 +113,25 @@ class Alarming:
 
     def restore(self, stored: Mapping[str, str], now: Moment) -> Decision:
         """The alarms of the run before are merged."""
-        made: list[Record] = []
-        state: list[StateChange] = []
-        notices: list[Notice] = []
-        writes: list[Write] = []
+        decision = self._held(self._holding.restore(stored, now), now)
+        self._outputs.recall(stored, now)
         restored_views = list(self._alarms.restore(stored, now))
         known = {view.alarm: view for view in self._alarms.standing()}
-        state += self._following.restore(stored, known, now)
+        decision = decision.then(Decision(state=tuple(self._following.restore(stored, known, now))))
         for restored in restored_views:
-            if isinstance(restored, StateChange):
-                state.append(restored)
-                alarm = restored.key.removeprefix(STATE_PREFIX)
-                if not self._alarms.has(alarm):
-                    made.append(self._numbering.event(records.event("alarm_removed", alarm=alarm), now))
-                continue
-            notices.append(replace(restored, report=self._following.mark(restored.alarm)))
-            for switch in self._respond(restored, now):
-                writes.append(switch.write)
-                made.append(self._output_event(switch, "switched", now))
-        return Decision(tuple(made), tuple(state), tuple(writes), (*notices, AlarmsKnown()))
+            decision = decision.then(self._merged(restored, now))
+        self._outputs.recalled_all()
+        return decision.then(Decision(state=self._outputs.unsaved(), notices=(AlarmsKnown(),)))
+
+    def _merged(self, restored: StateChange | AlarmView, now: Moment) -> Decision:
+        """What follows from an alarm of the run before, or from one that is none any more."""
+        if isinstance(restored, StateChange):
+            alarm = restored.key.removeprefix(STATE_PREFIX)
+            gone = not self._alarms.has(alarm)
+            made = (self._numbering.event(records.event("alarm_removed", alarm=alarm), now),) if gone else ()
+            return Decision(made, (restored,))
+        switched = self._switched(self._respond(restored, now), now)
+        return Decision(notices=(self._marked(restored),)).then(switched)
 
     def change(self, plan: Plan, anew: Collection[str], now: Moment) -> Decision:
         """Go on by another configuration; what is `anew` has said nothing yet, and is at its safe values."""
@@ -137,15 +150,18 @@ class Alarming:
         gone = [view for view in others if not alarms.has(view.alarm)]
         made = [self._numbering.event(records.event("alarm_removed", alarm=view.alarm), now) for view in gone]
         state += (StateChange(STATE_PREFIX + view.alarm, None) for view in gone)
+        decision = Decision(tuple(made), tuple(state))
         self._outputs.change(plan.outputs, anew)
-        switches = self._outputs.respond_anew(self._wanted(standing.values()), now.mono)
-        made += (self._output_event(switch, "switched", now) for switch in switches)
-        return Decision(tuple(made), tuple(state), tuple(switch.write for switch in switches), tuple(others))
+        decision = decision.then(self._held(self._holding.change(plan.outputs, plan.responses, now), now))
+        switches = self._outputs.respond_anew(self._wanted(standing.values()), now)
+        notices = tuple(map(self._marked, others))
+        unsaved = self._outputs.unsaved()
+        return decision.then(Decision(state=unsaved, notices=notices)).then(self._switched(switches, now))
 
-    def _wanted(self, views: Iterable[AlarmView]) -> dict[str, Response]:
+    def _wanted(self, views: Iterable[AlarmView]) -> dict[str, Call]:
         """Which responses are wanted now, by whom."""
         calls = (call for view in views for call in self._calls(view))
-        return {owner: response for owner, response, wanted in calls if wanted}
+        return {owner: call for owner, call, wanted in calls if wanted}
 
     def correct(self, is_in_era: Callable[[str, int], bool], by_ms: int, now: Moment) -> Decision:
         """The clock was wrong by `by_ms` when these events (run, seq) were made: the views that show such a time."""
@@ -163,16 +179,23 @@ class Alarming:
             if reporter is not None and changed.change in {Change.RAISED, Change.CLEARED}:
                 reporter.urge(changed.view.point)
 
+    def _resounded(self, now: Moment) -> list[Changed]:
+        """Alarms that were silenced, and of which a further detector has come: they sound again."""
+        alarms = [alarm for alarm in sorted(self._alarms.further) if self._outputs.is_silenced(alarm)]
+        self._alarms.further.clear()
+        return [self._alarms.told(alarm, Change.RESOUNDED, NOBODY, now) for alarm in alarms]
+
     def _changed(self, changes: Iterable[Changed], now: Moment) -> Decision:
         made: list[Record] = []
         state: list[StateChange] = []
-        writes: list[Write] = []
+        switches: list[Switch] = []
         notices: list[Notice] = []
         for changed in changes:
             if changed.change is Change.RAISED and changed.view.hidden is None:
                 self._counter.raised(changed.view.alarm, changed.mono)
             state += self._following.note(changed.view, changed.change, now)
-            view = replace(changed.view, report=self._following.mark(changed.view.alarm))
+            switched = self._respond(changed.view, now, changed.change)
+            view = self._marked(changed.view)
             event = self._numbering.event(
                 records.alarm(view, changed.change, *changed.note), now, (changed.mono, changed.ts)
             )
@@ -181,29 +204,57 @@ class Alarming:
             made.append(event)
             state.append(self._alarms.numbered(view, now))
             notices.append(view)
-            for switch in self._respond(view, now):
-                writes.append(switch.write)
-                made.append(self._output_event(switch, "switched", now))
-        return Decision(tuple(made), tuple(state), tuple(writes), tuple(notices)) if made else Decision()
+            made += self._output_events(switched, now)
+            switches += switched
+        if not made:
+            return Decision()
+        state += self._outputs.unsaved()
+        return Decision(tuple(made), tuple(state), writes_of(switches), tuple(notices))
 
-    def _respond(self, view: AlarmView, now: Moment) -> list[Switch]:
-        """What has to be switched because an alarm is as `view` says."""
+    def _marked(self, view: AlarmView) -> AlarmView:
+        """The view with what others know of its alarm."""
+        return replace(view, report=self._following.mark(view.alarm), silenced=self._outputs.is_silenced(view.alarm))
+
+    def _respond(self, view: AlarmView, now: Moment, change: Change | None = None) -> list[Switch]:
+        """What has to be switched because an alarm is as `view` says, since `change`."""
+        if change in {Change.SILENCED, Change.RESOUNDED}:
+            return self._outputs.silence(view.alarm, now, silenced=change is Change.SILENCED)
         switches = []
-        for owner, response, wanted in self._calls(view):
-            switches += self._outputs.respond(owner, response, now.mono, wanted=wanted)
+        for owner, call, wanted in self._calls(view):
+            anew = change in _SOUNDS_ANEW and owner == view.alarm
+            switches += self._outputs.respond(owner, call, now, wanted=wanted, anew=anew)
         return switches
 
-    def _calls(self, view: AlarmView) -> Iterator[tuple[str, Response, bool]]:
+    def _calls(self, view: AlarmView) -> Iterator[tuple[str, Call, bool]]:
         """The responses to an alarm and to the steps of its report, each with its owner and whether it is wanted."""
-        responses, response_id = self._plan.responses, self._alarms.response(view.alarm)
+        responses, rank = self._plan.responses, RANKS[view.priority]
+        response_id = self._alarms.response(view.alarm)
         if response_id is not None:
-            yield view.alarm, responses[response_id], wants(view)
+            response = responses[response_id]
+            yield view.alarm, Call(response, rank), wants(view, response.until)
         for step, called in self._plan.at_step.items():
             calls = view.hidden is None and self._following.calls(view.alarm, step)
-            yield f"{view.alarm} {step}", responses[called], calls
+            yield f"{view.alarm} {step}", Call(responses[called], rank), calls
+
+    def _held(self, held: Held, now: Moment) -> Decision:
+        """What people have taken in hand, or what has ended of that."""
+        told = tuple(self._numbering.event(text, now) for text in held.told)
+        return Decision(told, self._outputs.unsaved()).then(self._switched(held.switches, now))
+
+    def _switched(self, switches: Iterable[Switch], now: Moment) -> Decision:
+        switches = tuple(switches)
+        if not switches:
+            return Decision()
+        return Decision(tuple(self._output_events(switches, now)), writes=writes_of(switches))
+
+    def _output_events(self, switches: Iterable[Switch], now: Moment) -> list[Record]:
+        """One for each change; none for a pulse of many."""
+        return [self._output_event(switch, "switched", now) for switch in switches if switch.level is not None]
 
     def _output_event(self, switch: Switch, result: str, now: Moment) -> Record:
-        return self._numbering.event(records.output(switch.write, result, switch.why), now)
+        level = switch.level or Level(switch.write.value)
+        write = switch.write._replace(value=level.value)
+        return self._numbering.event(records.output(write, result, switch.why, level.pulse, trial=level.trial), now)
 
 
 def _reports_as(before: Plan, plan: Plan, device: str) -> bool:

@@ -74,6 +74,7 @@ class Alarms:
                     of_device.add(alarm)
         self._by_hours = tuple(alarm for alarm in self._alarms.values() if alarm.rule.hours is not None)
         self._turn = _next_minute(now) if self._by_hours else inf
+        self.further: set[str] = set()  # the standing alarms of which a reading has made another term come true
         self.wake = self._next_deadline()
 
     def take(self, reading: Reading, heard: Callable[[str, str], float] = _never) -> list[Changed]:
@@ -121,13 +122,15 @@ class Alarms:
     ) -> Iterator[Changed]:
         """The transitions of alarms on several points."""
         concerned = {}
+        self.further.clear()
         for name, terms in of_device.groups.items():
             if name not in reading.values and name not in reading.bad:
                 continue
             for group, number in terms:
                 if name in reading.bad and _is_disturbance(group.alarm, name, reading, heard):
                     continue
-                group.take(number, reading.values.get(name))
+                if group.take(number, reading.values.get(name)) and group.alarm.life.state in ACTIVE:
+                    self.further.add(group.alarm.target.alarm)
                 concerned[group.alarm.target.alarm] = group.alarm, group.verdict, reading.values.get(name)
         for alarm, verdict, value in concerned.values():
             if not alarm.applies:

@@ -12,9 +12,10 @@ from typing import Any
 
 from gateway import records
 from gateway.errors import SitewardenError
-from gateway.hub.acts import ACTS, LOOKS
+from gateway.hub.acts import ACTS, LOOKS, SILENCE
 from gateway.hub.alarming import Alarming
 from gateway.hub.answered import ANOTHER, AnsweredCommands
+from gateway.hub.holding import HOLDS
 from gateway.hub.numbering import Numbering
 from gateway.hub.own import (
     JOURNAL_DAMAGED,
@@ -318,8 +319,9 @@ class Hub:
             return (Decision(), passed_on) if isinstance(passed_on, str) else (passed_on, "")
         if command.name in LOOKS and command.source == "local":
             return Decision(), ""
-        if command.name not in ACTS:
-            return Decision(), f"unknown command {command.name!r}; known: {', '.join((*ACTS, *_ANSWERED_LATER))}"
+        known = (*ACTS, SILENCE, *sorted(HOLDS), *_ANSWERED_LATER)
+        if command.name not in known:
+            return Decision(), f"unknown command {command.name!r}; known: {', '.join(known)}"
         return self._alarming.act(command, now)
 
     def _reconfigured(self, fact: Reconfigured, now: Moment) -> Decision:

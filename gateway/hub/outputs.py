@@ -1,39 +1,71 @@
 """The outputs: what each should be now, and what has to be written because that changed or did not take.
 
-An output that cannot be written, or that says it is something else than it should be, is written again until it is
-right: a lost write, a board that lost its power, a hand on the relay.
+- An output that cannot be written, or that says it is something else than it should be, is written again until it is
+  right: a lost write, a board that lost its power, a hand on the relay.
+- Pulses are counted from when their owner came, so that they do not drift; while nothing pulses nobody is woken.
+- Since when an alarm has its outputs, and that it is silenced, is stored under `claim/<owner>` where it matters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from math import inf
 from typing import NamedTuple
 
-from gateway.model import Reading, Reason, Value, Write
-from gateway.rules.responses import OutputPoint, Owners, Response
+from gateway.hub.claim_text import recalled, written
+from gateway.model import Moment, Reading, Reason, StateChange, Value, Write
+from gateway.rules.responses import TRIAL, Claim, OutputPoint, Owners, Pulse, Response
 
 RETRY_S = 1.0
 """Seconds after which an output that did not take its value is written again."""
 
+PREFIX = "claim/"
+
+
+class Level(NamedTuple):
+    """What an output should be: at `value`, or in pulses; because of a trial alone, or of more."""
+
+    value: Value
+    pulse: Pulse | None = None
+    trial: bool = False
+
 
 class Switch(NamedTuple):
-    """A write, and the alarms that want it."""
+    """A write, and who wants it. `level` is told of it; None where it is one pulse of many."""
 
     write: Write
     why: str
+    level: Level | None
+
+
+class Call(NamedTuple):
+    """A response that is called for, with a rank."""
+
+    response: Response
+    rank: int
+
+    def claims(self, owner: str, since: float, *, silenced: bool) -> dict[OutputPoint, Claim]:
+        """What its owner wants of outputs."""
+        return {it: Claim(owner, way, self.rank, since, silenced) for it, way in self.response.outputs.items()}
 
 
 class Outputs:
     """Every output of the gateway with its safe value. Owned and changed by the hub alone."""
 
-    def __init__(self, safe: Mapping[OutputPoint, Value]) -> None:
+    def __init__(self, safe: Mapping[OutputPoint, Value], boot: str = "") -> None:
         self._safe = safe
+        self._boot = boot
         self._devices = frozenset(output.device for output in safe)
+        self._levels = {output: Level(value) for output, value in safe.items()}
         self._wanted = dict(safe)
+        self._why = dict.fromkeys(safe, "")
         self._owners = Owners()
+        self._turn = inf  # when (monotonic) an output becomes something else by itself
         self._retry_at: dict[OutputPoint, float] = {}
         self._written_at: dict[OutputPoint, float] = {}
+        self._stored: set[str] = set()
+        self._recalled: dict[str, tuple[float, bool]] = {}
+        self._unsaved: dict[str, str | None] = {}
 
     def change(self, safe: Mapping[OutputPoint, Value], anew: Collection[str]) -> None:
         """Other outputs from now on. Those that are new, or on devices that are, are at their safe values."""
@@ -41,37 +73,156 @@ class Outputs:
         self._safe = safe
         self._devices = frozenset(output.device for output in safe)
         self._wanted = {it: self._wanted[it] if it in kept else value for it, value in safe.items()}
+        self._levels = {it: self._levels[it] if it in kept else Level(value) for it, value in safe.items()}
+        self._why = {it: self._why[it] if it in kept else "" for it in safe}
         self._retry_at = {it: at for it, at in self._retry_at.items() if it in kept}
         self._written_at = {it: at for it, at in self._written_at.items() if it in kept}
 
-    def respond_anew(self, wanted: Mapping[str, Response], mono: float) -> list[Switch]:
-        """What has to be written if these owners, and no others, want these responses since before."""
-        self._owners = Owners()
-        for owner, response in wanted.items():
-            self._owners.claim(owner, response)
-        return [switch for output in self._safe if (switch := self._switched(output, mono, "")) is not None]
-
-    def _switched(self, output: OutputPoint, mono: float, owner: str) -> Switch | None:
-        """What has to be written if this output should be something else than before."""
-        value = self._owners.wanted(output, self._safe[output])
-        if value == self._wanted[output]:
-            return None
-        self._wanted[output] = value
-        self._written_at[output] = mono
-        return Switch(Write(*output, value), self._owners.why(output) or owner)
+    def respond_anew(self, wanted: Mapping[str, Call], now: Moment) -> list[Switch]:
+        """What has to be written if these alarms, and no others, want these responses since before."""
+        for owner in [it for it in self._owners.all_owners() if _is_alarm(it) and it not in wanted]:
+            self._owners.release(owner)
+            self._forget(owner)
+        for owner, call in wanted.items():
+            claims = [claim for it in self._owners.of(owner) if (claim := self._owners.get(owner, it)) is not None]
+            since, silenced = (claims[0].since, claims[0].silenced) if claims else (now.mono, False)
+            self._owners.claim(owner, call.claims(owner, since, silenced=silenced))
+            self._keep(owner, now)
+        return self._settle(self._safe, now.mono)
 
     @property
     def wake(self) -> float:
-        """When (monotonic) `due_retries` is next worth a call."""
-        return min(self._retry_at.values()) if self._retry_at else inf
+        """When (monotonic) `elapse` or `due_retries` is next worth a call."""
+        return min(self._turn, min(self._retry_at.values(), default=inf))
 
-    def respond(self, owner: str, response: Response, mono: float, *, wanted: bool) -> list[Switch]:
-        """What has to be written because `owner`, an alarm or a step of one, wants `response` since `mono` or not."""
-        if wanted:
-            self._owners.claim(owner, response)
+    def respond(self, owner: str, call: Call, now: Moment, *, wanted: bool, anew: bool = False) -> list[Switch]:
+        """What has to be written because `owner`, an alarm or a step of one, calls for a response now or does not.
+
+        With `anew` its time begins anew, and it is not silenced any more.
+        """
+        if not wanted:
+            return self.release(owner, now.mono)
+        if not anew and self._owners.of(owner):
+            return []
+        since, silenced = self._recalled.pop(owner, (now.mono, False)) if not anew else (now.mono, False)
+        switches = self.claim(owner, call.claims(owner, since, silenced=silenced), now.mono)
+        self._keep(owner, now)
+        return switches
+
+    def claim(self, owner: str, claims: Mapping[OutputPoint, Claim], mono: float) -> list[Switch]:
+        """What has to be written because the owner wants these outputs, and no others."""
+        had = self._owners.of(owner)
+        self._owners.claim(owner, claims)
+        return self._settle(had | claims.keys(), mono)
+
+    def release(self, owner: str, mono: float) -> list[Switch]:
+        """What has to be written because the owner wants nothing any more."""
+        self._forget(owner)
+        return self._settle(self._owners.release(owner), mono)
+
+    def elapse(self, mono: float) -> list[Switch]:
+        """What has to be written because time has passed."""
+        return self._settle(self._safe, mono) if mono >= self._turn else []
+
+    def holder(self, output: OutputPoint, mono: float) -> Claim | None:
+        """Who has an output."""
+        held = self._owners.holder(output, mono)
+        return None if held is None else held[1]
+
+    # -- silence
+
+    def sounds(self, alarm: str, mono: float) -> bool:
+        """Whether an alarm, or a step of it, wants an output that sounds."""
+        return any(
+            claim.way.audible and _is_of(owner, alarm)
+            for output in self._safe
+            for owner, claim in self._owners.counting(output, mono)
+        )
+
+    def is_silenced(self, alarm: str) -> bool:
+        """Whether an alarm would sound, but for a person."""
+        return any(claim.silenced and claim.way.audible for _, _, claim in self._of_alarm(alarm))
+
+    def silence(self, alarm: str, now: Moment, *, silenced: bool = True) -> list[Switch]:
+        """What has to be written because what sounds for an alarm is silenced, or is not any more."""
+        owned = self._of_alarm(alarm)
+        for owner in dict.fromkeys(owner for owner, _, _ in owned):
+            claims = {at: claim._replace(silenced=silenced) for own, at, claim in owned if own == owner}
+            self._owners.claim(owner, claims)
+            self._keep(owner, now)
+        return self._settle({output for _, output, _ in owned}, now.mono)
+
+    def _of_alarm(self, alarm: str) -> list[tuple[str, OutputPoint, Claim]]:
+        return [
+            (owner, output, claim)
+            for output in self._safe
+            for owner, claim in self._owners.all(output)
+            if _is_of(owner, alarm)
+        ]
+
+    # -- what is stored
+
+    def store(self, key: str, text: str | None) -> None:
+        """Have a state stored, or removed, with the decision that is being made."""
+        self._unsaved[key] = text
+
+    def unsaved(self) -> tuple[StateChange, ...]:
+        """The state to store since this was last asked."""
+        changes, self._unsaved = self._unsaved, {}
+        return tuple(StateChange(key, text) for key, text in changes.items())
+
+    def recall(self, stored: Mapping[str, str], now: Moment) -> None:
+        """What alarms wanted in the run before; it holds for those that still stand."""
+        for key, text in stored.items():
+            owner = key.removeprefix(PREFIX)
+            if key.startswith(PREFIX) and _is_alarm(owner):
+                self._recalled[owner] = recalled(text, self._boot, now)
+
+    def recalled_all(self) -> None:
+        """All alarms of the run before have responded: what was stored of others goes."""
+        for owner in self._recalled.keys() - self._stored:
+            self.store(PREFIX + owner, None)
+        self._recalled.clear()
+
+    def _keep(self, owner: str, now: Moment) -> None:
+        """Store what the alarm by itself does not tell."""
+        claims = [claim for output in self._safe if (claim := self._owners.get(owner, output)) is not None]
+        if any(claim.silenced or claim.way.at_most_s < inf for claim in claims):
+            self._stored.add(owner)
+            self.store(PREFIX + owner, written(claims[0].since, self._boot, now, silenced=claims[0].silenced))
         else:
-            self._owners.release(owner)
-        return [switch for it in response.outputs if (switch := self._switched(it, mono, owner)) is not None]
+            self._forget(owner)
+
+    def _forget(self, owner: str) -> None:
+        if owner in self._stored:
+            self._stored.discard(owner)
+            self.store(PREFIX + owner, None)
+
+    # -- what each should be
+
+    def _settle(self, outputs: Collection[OutputPoint], mono: float) -> list[Switch]:
+        switches = []
+        for output in (each for each in self._safe if each in outputs):
+            claim = self.holder(output, mono)
+            level, value = Level(self._safe[output]), self._safe[output]
+            if claim is not None:
+                level, value = Level(claim.way.value, claim.way.pulse, claim.rank == TRIAL), claim.value(mono)
+            news = level[:2] != self._levels[output][:2]
+            words = ", ".join(it.words for _, it in self._owners.counting(output, mono))
+            if news or value != self._wanted[output]:
+                self._wanted[output], self._written_at[output] = value, mono
+                trial = level.trial or (claim is None and self._levels[output].trial)
+                told = level._replace(trial=trial) if news else None
+                switches.append(Switch(Write(*output, value), words or self._why[output], told))
+            self._levels[output], self._why[output] = level, words or self._why[output]
+        self._turn = self._owners.next_change(mono)
+        return switches
+
+    def wanted(self) -> dict[str, str]:
+        """`device.point` -> what the output should be, between its pulses too."""
+        return {f"{output.device}.{output.point}": str(level.value) for output, level in self._levels.items()}
+
+    # -- what did not take
 
     def failed(self, reading: Reading) -> list[Switch]:
         """The outputs of which `reading` says for the first time that they did not take their value."""
@@ -83,11 +234,14 @@ class Outputs:
                 continue
             if self._is_wrong(output, wanted, reading):
                 if output not in self._retry_at:
-                    news.append(Switch(Write(*output, wanted), self._owners.why(output)))
+                    news.append(Switch(Write(*output, wanted), self._owned(output, reading.mono), Level(wanted)))
                     self._retry_at[output] = reading.mono + RETRY_S
             elif reading.values.get(output.point) == wanted:
                 self._retry_at.pop(output, None)
         return news
+
+    def _owned(self, output: OutputPoint, mono: float) -> str:
+        return ", ".join(claim.words for _, claim in self._owners.counting(output, mono))
 
     def _is_wrong(self, output: OutputPoint, wanted: Value, reading: Reading) -> bool:
         """Whether the output did not take its value, or says another although it has had the time to take it."""
@@ -113,6 +267,17 @@ class Outputs:
             if output.link == link and wanted != self._safe[output]
         )
 
-    def wanted(self) -> dict[str, str]:
-        """`device.point` -> what the output should be."""
-        return {f"{output.device}.{output.point}": str(value) for output, value in self._wanted.items()}
+
+def writes_of(switches: Iterable[Switch]) -> tuple[Write, ...]:
+    """What is to be written."""
+    return tuple(switch.write for switch in switches)
+
+
+def _is_alarm(owner: str) -> bool:
+    """Whether an owner is an alarm, or a step of one, and no person: no alarm's id has a colon."""
+    return ":" not in owner
+
+
+def _is_of(owner: str, alarm: str) -> bool:
+    """Whether an owner is this alarm, or a step of it."""
+    return owner.split(" ", maxsplit=1)[0] == alarm

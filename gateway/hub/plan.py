@@ -15,9 +15,10 @@ from gateway.config.schema import Config, Device, Report, Reporting
 from gateway.config.schema import Rule as RuleOptions
 from gateway.config.schema import Suppression as SuppressionOptions
 from gateway.config.schema import Term as TermOptions
-from gateway.config.targets import group, targets
+from gateway.config.targets import called, group, targets
 from gateway.driver import Adjustable, Output
 from gateway.hub import pointplan
+from gateway.hub import responseplan as respond
 from gateway.hub.alarm import Target
 from gateway.hub.own import OF_GATEWAY, alarms_of
 from gateway.hub.unheard import INTERVALS, PATIENCE_S, SATELLITE_PATIENCE_S, Watched
@@ -89,13 +90,14 @@ def plan_of(config: Config, run: str, boot: str = "") -> Plan:
         for point, value in device.built.safe.items()
     }
     watched = dict(_watched(config, rules))
+    responses = {
+        name: respond.response(name, options, outputs, config.site.languages)
+        for name, options in config.responses.items()
+    }
     return Plan(
-        about=_about(config, rules),
+        about=_about(config, rules, responses),
         rules=rules,
-        responses={
-            name: Response(name, _switched(options.set, outputs), options.say)
-            for name, options in config.responses.items()
-        },
+        responses=responses,
         outputs=outputs,
         every_s={device_id: device.every for device_id, device in config.devices.items()},
         safety_devices=frozenset(device_id for device_id, device in config.devices.items() if is_safety(device)),
@@ -172,7 +174,7 @@ def _rule(rule_id: str, options: RuleOptions, config: Config) -> Rule:
         off_delay_s=options.clear_for,
         priority=options.priority,
         latch=options.latch,
-        response=options.response,
+        response=called(options, config.responses_by_priority),
         text=options.text,
     )
 
@@ -270,6 +272,10 @@ def _watched(config: Config, rules: tuple[tuple[Rule, tuple[Target, ...]], ...])
             yield device_id, Watched(device.link, tuple(sorted(points)), patience_s, _has(device, "smoke"))
 
 
+def _told(rule: Rule, responses: Mapping[str, Response]) -> tuple[str, ...]:
+    return () if rule.response is None else responses[rule.response].tell
+
+
 def _places(rule: Rule, on: tuple[Target, ...]) -> Iterator[tuple[str, str]]:
     """The points that a rule is about, as (device, point)."""
     about = rule.condition.terms if isinstance(rule.condition, AtLeast) else on
@@ -284,17 +290,9 @@ def _has(device: Device, kind: str) -> bool:
     return any(point.kind == kind for point in device.built.points)
 
 
-def _switched(wanted: Mapping[str, str], outputs: Mapping[OutputPoint, Value]) -> dict[OutputPoint, Value]:
-    """A response's `set`, which names an output as `device` or `device.point`, in terms of outputs."""
-    return {
-        output: value
-        for name, value in wanted.items()
-        for output in outputs
-        if name in {output.device, f"{output.device}.{output.point}"}
-    }
-
-
-def _about(config: Config, rules: tuple[tuple[Rule, tuple[Target, ...]], ...]) -> About:
+def _about(
+    config: Config, rules: tuple[tuple[Rule, tuple[Target, ...]], ...], responses: Mapping[str, Response]
+) -> About:
     devices = tuple(
         DeviceAbout(
             device=device_id,
@@ -304,7 +302,7 @@ def _about(config: Config, rules: tuple[tuple[Rule, tuple[Target, ...]], ...]) -
             zone=device.zone,
             points=device.built.points,
             rules=tuple(
-                RuleAbout(rule.id, point, str(rule.condition), rule.priority)
+                RuleAbout(rule.id, point, str(rule.condition), rule.priority, _told(rule, responses))
                 for rule, on in rules
                 for own, point in _places(rule, on)
                 if own == device_id

@@ -150,7 +150,7 @@ class Writes:
     def _not_writable(self, wanted: records.Wanted) -> str:
         where = SettingPoint(wanted.device, wanted.point)
         if where in self._outputs:
-            return "an output is switched by responses, and by no command"
+            return "an output is switched by responses, or by set_output"
         if not self._points.has(*where):
             return "there is no such point"
         return "it is not among the settings that the configuration of its device names"

@@ -32,6 +32,8 @@ class Change(StrEnum):
     RE_ALARMED = "re_alarmed"  # also of one that was acknowledged long ago, and still stands
     ESCALATED = "escalated"
     REPORT_OVERDUE = "report_overdue"
+    SILENCED = "silenced"  # this and the following are about what sounds for it (responses.py)
+    RESOUNDED = "resounded"
 
 
 ACTIVE = frozenset({_S.UNACK_ACTIVE, _S.ACK_ACTIVE})

@@ -214,7 +214,14 @@ def about_device(device: DeviceAbout) -> bytes:
         for p in device.points
     ]
     rules: list[Json] = [
-        {"rule": r.rule, "point": r.point, "condition": r.condition, "priority": r.priority} for r in device.rules
+        {
+            "rule": r.rule,
+            "point": r.point,
+            "condition": r.condition,
+            "priority": r.priority,
+            **({"tell": list(r.tell)} if r.tell else {}),
+        }
+        for r in device.rules
     ]
     fields: dict[str, Json] = {
         "device": device.device,
