@@ -57,6 +57,8 @@ SLOW_FILES = frozenset(
         "test_replay_end_to_end.py",
         "test_replay_export.py",
         "test_replug.py",
+        "test_output_owners.py",
+        "test_responses_end_to_end.py",
         "test_scan.py",
         "test_shared_links.py",
         "test_texts_end_to_end.py",
