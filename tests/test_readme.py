@@ -73,6 +73,20 @@ def test_the_uplink_with_several_addresses_and_a_proxy_passes_the_check(tmp_path
     assert platform.proxy_username == "site"
 
 
+def test_what_happens_on_the_spot_passes_the_check(tmp_path: Path) -> None:
+    relays = "".join(f"  {name}: {{driver: relay, link: io, pin: {pin}, zone: shop}}\n" for name, pin in RELAYS.items())
+    text = (
+        EXAMPLES[0].replace("\nlinks:\n", "\nlinks:\n  io: {type: gpio}\n").replace("devices:\n", "devices:\n" + relays)
+    )
+    text, count = re.subn(r"(site: \{)", r"\1languages: [zh, en], ", text)
+    assert count == 1
+    (tmp_path / "my.yaml").write_text(text + example("responses_by_priority:"))
+    config = read_config(tmp_path / "my.yaml")
+    assert config.responses["evacuate"].pulse == {"siren": (3.0, 1.0)}
+    assert config.responses_by_priority.high == "evacuate"
+
+
+RELAYS = {"siren": 17, "lamp": 18, "fan": 27}
 WALK = README.partition("## From a box of sensors")[2].partition("\n## ")[0]
 
 

@@ -381,6 +381,7 @@ def _gone_on(view: AlarmView, old: AlarmView) -> AlarmView:
         value=old.value,
         hidden=old.hidden,
         chattering=old.chattering,
+        silenced=old.silenced,
         report=old.report,
     )
 
