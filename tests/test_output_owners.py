@@ -6,7 +6,8 @@ the outputs really are is what was written to them, from their safe values at ea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import settings
@@ -15,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from test_hub import SIREN, Stepped, plan
 
 from gateway.hub.alarm import Target
-from gateway.model import AlarmState, AlarmView, Decision, PreviousRun, Priority, Recovered, Tick, Write
+from gateway.hub.plan import Reconfigured
+from gateway.model import AlarmState, AlarmView, Command, Decision, PreviousRun, Priority, Recovered, Tick, Write
 from gateway.rules.condition import Equals
 from gateway.rules.judge import Rule
 from gateway.rules.responses import Pulse, Response, Until, Way
@@ -27,6 +29,11 @@ RESPONSES = {
     "fire": Response("fire", {SIREN: Way("on", Pulse(3.0, 1.0), audible=True), LAMP: Way("on"), FAN: Way("off")}),
     "heat": Response("heat", {SIREN: Way("on", at_most_s=20.0, audible=True), FAN: Way("on")}, until=Until.RESET),
     "door": Response("door", {SIREN: Way("on", Pulse(0.5, 4.5), 30.0), LAMP: Way("on")}, until=Until.ACKNOWLEDGED),
+}
+OTHERS = {
+    "fire": RESPONSES["fire"],
+    "heat": Response("heat", {LAMP: Way("on", Pulse(1.0, 1.0), audible=True)}),
+    "door": Response("door", {FAN: Way("on", at_most_s=10.0)}, until=Until.RESET),
 }
 PRIORITIES = {"fire": Priority.HIGH, "heat": Priority.MEDIUM, "door": Priority.LOW}
 RANKS = {Priority.HIGH: 0, "person": 1, Priority.MEDIUM: 2, Priority.LOW: 3, "trial": 4}
@@ -117,6 +124,7 @@ class Site(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.model = Model()
+        self.responses = RESPONSES
         self.physical: dict[object, str] = dict.fromkeys(OUTPUTS, "off")
         self.hub = Stepped(**SITE)
         self.views: dict[str, AlarmView] = {}
@@ -135,7 +143,7 @@ class Site(RuleBasedStateMachine):
     def _alarm(self, view: AlarmView) -> None:
         """The model learns of an alarm's new state."""
         self.views[view.alarm] = view
-        response = RESPONSES[DEVICES[view.alarm]]
+        response = self.responses[DEVICES[view.alarm]]
         if view.state not in WANTED_IN[response.until] or view.hidden is not None:
             self.model.drop(view.alarm)
         elif self.model.wish(view.alarm) is None:
@@ -173,7 +181,7 @@ class Site(RuleBasedStateMachine):
     @rule(name=NAMES, for_s=st.sampled_from([0.5, 5.0, 40.0]))
     def test(self, name: str, for_s: float) -> None:
         assert self.command("test_response", response=name, for_s=for_s)
-        self.model.put(Wish(f"test {name}", RANKS["trial"], RESPONSES[name], self.hub.mono, self.hub.mono + for_s))
+        self.model.put(Wish(f"test {name}", RANKS["trial"], self.responses[name], self.hub.mono, self.hub.mono + for_s))
 
     @rule(output=st.sampled_from(OUTPUTS), value=st.sampled_from(["on", "off", "auto"]), for_s=st.floats(0.1, 60.0))
     def set(self, output: Any, value: str, for_s: float) -> None:
@@ -204,7 +212,7 @@ class Site(RuleBasedStateMachine):
         """All outputs go to their safe values; the journal tells the new run what was, sooner or later."""
         before = self.hub
         self.physical = dict.fromkeys(OUTPUTS, "off")
-        self.hub = Stepped(recovered=False, **SITE)
+        self.hub = Stepped(recovered=False, **{**SITE, "responses": self.responses})
         self.hub.mono, self.hub.stored = before.mono + down_s, dict(before.stored)
         for wish in [wish for wish in self.model.wishes if wish.who.startswith("test ")]:
             self.model.drop(wish.who)
@@ -228,6 +236,28 @@ class Site(RuleBasedStateMachine):
         alarms = sorted((wish for wish in kept if wish.who in keys), key=lambda wish: order.index(keys[wish.who]))
         people = [wish for wish in kept if wish.who not in keys and wish.ends > self.hub.mono]
         return people + alarms
+
+    @rule(other=st.booleans(), anew=st.sets(st.sampled_from(["siren", "lamp", "fan"])))
+    def reload(self, other: bool, anew: Collection[str]) -> None:
+        """Another configuration: `heat` and `door` switch otherwise; devices that are new are at their safe values."""
+        before, self.responses = self.responses, OTHERS if other else RESPONSES
+        for device in anew:
+            self.physical[SIREN._replace(device=device)] = "off"
+        asked = Command(f"r{self.number}", "reload", {}, "Ada", "local", None, lambda _: None)
+        self.number += 1
+        for wish in list(self.model.wishes):
+            name = DEVICES.get(wish.who) or wish.who.removeprefix("test ")
+            if wish.who.startswith("test ") and before[name].outputs != self.responses[name].outputs:
+                self.model.drop(wish.who)
+            elif wish.who in DEVICES:
+                wish.response = self.responses[name]
+                if self.views[wish.who].state not in WANTED_IN[wish.response.until]:
+                    self.model.drop(wish.who)
+        for alarm, view in self.views.items():
+            self._alarm(view)
+            assert view.alarm == alarm
+        site = replace(plan(), **{**SITE, "responses": self.responses})
+        self.follow(self.hub.tell(Reconfigured(site, asked, (), frozenset(anew), frozenset({"gpio"}))))
 
     @invariant()
     def look(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ from test_following import pass_s
 from test_hub import SIREN, T0, Stepped, plan
 
 from gateway.hub.alarm import Target
+from gateway.hub.plan import Reconfigured
 from gateway.model import (
     AlarmView,
+    Command,
     Decision,
     Lane,
     LinkBack,
@@ -436,6 +439,63 @@ def test_of_a_board_with_several_outputs_one_has_to_be_named() -> None:
     reply = hub.command("set_output", output="siren", value="on", for_s=5, reason="x")
     assert reply.detail == "siren is several outputs; there are: siren.do1, siren.do2"
     assert hub.command("set_output", output="siren.do2", value="on", for_s=5, reason="x").result == "done"
+
+
+# -- another configuration
+
+
+def reload(hub: Stepped, anew: frozenset[str] = frozenset(), **changed: Any) -> Decision:
+    """Goes on by another configuration."""
+    asked = Command(f"r{len(hub.records)}", "reload", {}, "Ada", "local", None, lambda _: None)
+    return hub.tell(Reconfigured(replace(plan(), **changed), asked, (), anew, frozenset({"gpio"})))
+
+
+def test_a_reload_keeps_silence_times_and_what_people_hold() -> None:
+    long = {SIREN: Way("on", at_most_s=60.0, audible=True), LAMP: Way("off")}
+    hub = Stepped(**site(long))
+    hub.read("smoke-1", smoke="alarm")
+    hub.command("set_output", output="lamp", value="on", for_s=100, reason="loading")
+    assert hub.status().outputs["lamp.output"] == "off", "a high alarm wants it off"
+    pass_s(hub, 20.0)
+    hub.command("silence")
+    assert reload(hub, **site(long)).writes == ()
+    assert hub.status().alarms[0].silenced
+    hub.read("smoke-2", smoke="alarm")
+    assert written_over(hub, 59.0) == []
+    assert [write for _, write in written_over(hub, 2.0)] == [OFF]
+
+
+def test_what_a_reload_changes_of_a_response_holds_at_once() -> None:
+    hub = Stepped(**site({SIREN: HORN, LAMP: Way("on")}))
+    hub.read("smoke-1", smoke="alarm")
+    assert reload(hub, **site({LAMP: WAILING})).writes == (OFF, Write(*LAMP, "on"))
+    assert written_over(hub, 4.0) == [(3.0, Write(*LAMP, "off")), (4.0, Write(*LAMP, "on"))]
+    assert reload(hub, **site({})).writes == (Write(*LAMP, "off"),)
+    assert written_over(hub, 30.0) == []
+
+
+def test_a_trial_of_what_a_reload_changes_ends_and_others_go_on() -> None:
+    hub = Stepped(**site({SIREN: HORN}))
+    hub.command("test_response", response="evacuate", for_s=60)
+    assert reload(hub, **site({SIREN: HORN})).writes == ()
+    assert reload(hub, **site({SIREN: HORN, LAMP: HORN})).writes == (OFF,)
+    assert not [key for key in hub.stored if key.startswith("claim/")]
+
+
+def test_an_output_that_a_reload_takes_away_has_no_owner_any_more() -> None:
+    hub = Stepped(**site({SIREN: HORN}))
+    hub.command("set_output", output="lamp", value="on", for_s=60, reason="loading")
+    reload(hub, **{**site({SIREN: HORN}), "outputs": {SIREN: "off"}})
+    assert hub.events()[-1]["event"] != "switched"
+    assert not [key for key in hub.stored if key.startswith("claim/")]
+    reload(hub, **site({SIREN: HORN}))
+    assert hub.status().outputs["lamp.output"] == "off"
+
+
+def test_an_output_on_a_device_that_is_polled_anew_is_written_again() -> None:
+    hub = Stepped(**site({SIREN: HORN}))
+    hub.read("smoke-1", smoke="alarm")
+    assert reload(hub, frozenset({"siren"}), **site({SIREN: HORN})).writes == (ON,)
 
 
 # -- what people are told

@@ -78,7 +78,7 @@ def difference(before: Config, old: Marks, now: Config, new: Marks) -> Differenc
         *_told("response", _ways(before.responses, now.responses, _equal)),
         *_told("hours", _ways(before.hours, now.hours, _equal)),
     ]
-    parts = ("site", "reporting", "report", "points")
+    parts = ("site", "reporting", "responses_by_priority", "report", "points")
     words += [f"{name} changed" for name in parts if getattr(before, name) != getattr(now, name)]
     if len(words) > MOST_NAMED:
         words[MOST_NAMED - 1 :] = [f"{len(words) - MOST_NAMED + 1} more"]
