@@ -9,40 +9,25 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from drivers.modbus_profile import Bus, Profile
 from gateway.cli import FAILED, OK, default_config
+from gateway.cli.probe_report import ENOUGH, REGISTERS, Probed, as_json, lines
 from gateway.cli.progress import Bar
 from gateway.cli.reach import reach
-from gateway.cli.status import table, value_text
 from gateway.cli.wire import Part, Wire, add_wire_arguments, chosen_wire
 from gateway.commissioning import snippet
 from gateway.commissioning.answers import Answers
-from gateway.commissioning.decodings import Decoding, decodings
-from gateway.commissioning.matching import Match, Verdict, alike, candidates
+from gateway.commissioning.matching import alike, candidates
 from gateway.commissioning.ranges import Range, read_range
 from gateway.config.installed import known_profiles
 from gateway.config.problems import suggestion
 from gateway.config.schema import SerialLink
 from gateway.driver import Registers, Table
 from gateway.errors import CannotCreate, SitewardenError
-
-_REGISTERS = (Table.INPUT, Table.HOLDING)
-_SHOWN = 5  # profiles that may be meant
-_ENOUGH = ("strong", "fair")  # to be suggested without being asked for
-
-
-@dataclass(frozen=True, slots=True)
-class Probed:
-    """What became of it: the ranges as they were read, and the profiles that may be meant, best first."""
-
-    head: str
-    ranges: tuple[Range, ...]
-    matches: tuple[Match, ...]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look at the unit and say what was seen; 1 if it does not answer."""
     wire = chosen_wire(args)
-    tables = _REGISTERS if args.table is None else (Table(args.table),)
+    tables = REGISTERS if args.table is None else (Table(args.table),)
     try:
         points = [snippet.chosen(written, tables[-1]) for written in args.point]
     except ValueError as error:
@@ -85,9 +70,9 @@ def run(args: argparse.Namespace) -> int:
         print("ended; nothing was changed", file=sys.stderr)
         return FAILED
     if args.json:
-        print(json.dumps(_as_json(probed), indent=2, ensure_ascii=False))
+        print(json.dumps(as_json(probed), indent=2, ensure_ascii=False))
         return OK
-    print("\n".join(_lines(probed, everything=args.all)))
+    print("\n".join(lines(probed, everything=args.all)))
     _suggest(probed, points, args, wire, profiles)
     return OK
 
@@ -116,76 +101,6 @@ def _settings(wire: Wire, unit: int) -> Bus | None:
     return Bus(part.baudrate, part.parity, part.stopbits, unit) if isinstance(part, SerialLink) else None
 
 
-# ---------------------------------------------------------------- in words
-
-
-def _lines(probed: Probed, *, everything: bool) -> Iterator[str]:
-    yield probed.head
-    for found in probed.ranges:
-        yield ""
-        if found.table in _REGISTERS:
-            yield f"{found.table} registers" + _left_open(found)
-            head = ("ADDRESS", "HEX", "UINT16", "OTHER", "FLOAT32", "INT32")
-            yield from table(head, _register_rows(found, everything=everything), "none")
-        else:
-            yield f"{found.table} bits" + _left_open(found)
-            yield from table(("ADDRESS", "BIT"), sorted(found.raw.items()), "none")
-    yield ""
-    matches = probed.matches[:_SHOWN]
-    yield from table(("PROFILE", "MODEL", "FITS", "IT WOULD SAY"), map(_match_row, matches), "no profile fits")
-    if matches and matches[0].strength not in _ENOUGH:
-        yield "(too little speaks for one of these to be suggested; if it is the device, add --profile NAME)"
-    elif alike(probed.matches):
-        names = " and ".join(it.profile for it in alike(probed.matches))
-        yield f"(the registers do not tell {names} apart: see what is printed on the device)"
-
-
-def _left_open(found: Range) -> str:
-    if found.silence is not None:
-        return f": {found.silence.what}"
-    if not found.refused:
-        return ""
-    return ": the device has none of these" if not found.raw else f": it does not have {_spans(found.refused)}"
-
-
-def _spans(addresses: Sequence[int]) -> str:
-    """Addresses in a row as from-to."""
-    runs: list[list[int]] = []
-    for it in addresses:
-        if runs and it == runs[-1][-1] + 1:
-            runs[-1].append(it)
-        else:
-            runs.append([it])
-    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
-
-
-def _register_rows(found: Range, *, everything: bool) -> Iterator[tuple[object, ...]]:
-    by_address: dict[int, list[Decoding]] = {it: [] for it in found.raw}
-    for decoding in decodings(found.raw):
-        if decoding.believable or everything:
-            by_address[decoding.address].append(decoding)
-    for address, word in sorted(found.raw.items()):
-        here = by_address[address]
-        others = [it for it in here if it.order is None and it.type != "uint16"]
-        floats = [it for it in here if it.type == "float32"]
-        wide = [it for it in here if it.type in ("uint32", "int32")]
-        yield address, f"{word:04X}", word, _listed(others), _listed(floats), _listed(wide)
-
-
-def _listed(found: Iterable[Decoding]) -> str:
-    return ", ".join(map(str, found)) or "-"
-
-
-def _match_row(it: Match) -> tuple[str, str, str, str]:
-    said = [
-        f"{name} {value_text(fit.value, fit.unit)}"
-        for name, fit in it.points.items()
-        if fit.verdict in (Verdict.GOOD, Verdict.UNUSUAL) and fit.value is not None
-    ]
-    more = f", and {len(said) - 4} more" if len(said) > 4 else ""
-    return it.profile, it.model, it.strength, ", ".join(said[:4]) + more
-
-
 # ---------------------------------------------------------------- what to write
 
 
@@ -198,7 +113,7 @@ def _suggest(
 ) -> None:
     """Show, or write, a configuration for the device, and a profile where none fits or points were chosen."""
     target: Path | None = args.write
-    name = args.profile or next((it.profile for it in probed.matches if it.strength in _ENOUGH), "")
+    name = args.profile or next((it.profile for it in probed.matches if it.strength in ENOUGH), "")
     if name and not (args.profile or points) and alike(probed.matches):
         _leave_open(target)
         return
@@ -252,34 +167,6 @@ def _write(file: Path, text: str) -> None:
     except OSError as error:
         raise CannotCreate(f"{file} cannot be written: {error.strerror}", "name another file with --write") from None
     print(f"\nwritten: {file}")
-
-
-def _as_json(probed: Probed) -> dict[str, Any]:
-    return {
-        "of": probed.head,
-        "ranges": [
-            {
-                "table": it.table,
-                "raw": it.raw,
-                "refused": it.refused,
-                "silence": None if it.silence is None else str(it.silence),
-                "decodings": [found._asdict() for found in decodings(it.raw)] if it.table in _REGISTERS else [],
-            }
-            for it in probed.ranges
-        ],
-        "profiles": [
-            {
-                "profile": it.profile,
-                "model": it.model,
-                "score": it.score,
-                "fits": it.fits,
-                "strength": it.strength,
-                "why": it.why,
-                "values": {name: fit.value for name, fit in it.points.items()},
-            }
-            for it in probed.matches
-        ],
-    }
 
 
 def _unit(written: str) -> int:
