@@ -43,6 +43,7 @@ responses:
     pulse: {{board.siren: [300ms, 200ms]}}
     audible: [board.siren]
     say: Leave
+    tell: [fire warden]
 """
 COILS = {1: "siren", 2: "lamp"}
 
@@ -94,6 +95,11 @@ def test_a_siren_wails_is_silenced_and_stays_silent_over_a_power_cut(tmp_path: P
             1,
             "silence flood: refused (nothing sounds for this alarm)\n",
         )
+        top = Path(__file__).parent.parent
+        line = [sys.executable, "-m", "gateway", "alarms", "--state", str(daemon.state)]
+        shown = subprocess.run(line, capture_output=True, text=True, check=True, timeout=30, cwd=top).stdout
+        assert "[silenced]\n" in shown
+        assert "flood: Leave (tell fire warden)\n" in shown
         before = len(devices.asked)
         wait_for(lambda: any(event.get("change") == "silenced" for event in events(daemon)), "it is stored")
         daemon.kill()

@@ -30,4 +30,4 @@ def _lines(alarms: list[dict[str, Any]]) -> Iterable[str]:
     yield from alarm_table(alarms)
     for alarm in alarms:
         if alarm["say"] and alarm["hidden"] is None:
-            yield f"{alarm['alarm']}: {alarm['say']}"
+            yield f"{alarm['alarm']}: {alarm['say']}" + (f" (tell {', '.join(alarm['tell'])})" if alarm["tell"] else "")

@@ -156,6 +156,8 @@ def _alarm_row(alarm: dict[str, Any]) -> tuple[object, ...]:
         how = hidden["how"].replace("_", " ")
         until = "" if hidden["until"] is None else f" until {clock(hidden['until'])}"
         what = f"{what} [{how}{until} by {hidden['by']}: {hidden['why']}]"
+    if alarm["silenced"]:
+        what = f"{what} [silenced]"
     return alarm["alarm"], alarm["state"], alarm["priority"], clock(alarm["since"]), what
 
 
