@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from link_scene import DAY_S, Quiet, device, polling, simulate
 from link_scene import Thermometer as Units
-from modbus_responder import RtuDevices, exception, late, silent
+from modbus_responder import Fault, RtuDevices, exception, late, right, silent
 
 from gateway.config import schema
 from gateway.driver import Registers, Table
@@ -188,6 +188,36 @@ def test_a_smoke_detector_of_which_a_part_is_missing_is_asked_once_more(bus: Rtu
     with polling(line, device("smoke", Halves(1), DAY_S, urgency=Urgency.SMOKE)) as told:
         assert told.reading("smoke").values == Halves(1).right
     assert asked(bus, 1) == 4
+
+
+@pytest.mark.parametrize("again", [(silent, silent), (exception(2), silent), (right, silent), (silent, right)])
+def test_what_a_smoke_detector_said_at_first_stays_whatever_comes_of_the_second_attempt(
+    bus: RtuDevices, line: Link, again: tuple[Fault, Fault]
+) -> None:
+    bus.then(right, silent, *again)
+    with polling(line, device("smoke", Halves(1), DAY_S, urgency=Urgency.SMOKE)) as told:
+        reading = told.reading("smoke")
+    wanted = Halves(1).right
+    assert reading.values["temperature"] == wanted["temperature"]
+    assert reading.values == (wanted if again[1] is right else {"temperature": wanted["temperature"]})
+
+
+def test_a_second_attempt_that_fails_as_a_whole_takes_nothing_back(bus: RtuDevices, line: Link) -> None:
+    bus.then(right, silent, silent, silent)
+    with polling(line, device("smoke", AllOrNothing(1), DAY_S, urgency=Urgency.SMOKE)) as told:
+        reading = told.reading("smoke")
+    assert reading.values == {"temperature": Halves(1).right["temperature"]}
+    assert reading.bad == {"humidity": Reason.NO_REPLY}
+
+
+class AllOrNothing(Halves):
+    """A driver that says so when nothing was answered."""
+
+    def poll(self, link: Registers) -> Values:
+        values = super().poll(link)
+        if all(isinstance(value, Bad) for value in values.values()):
+            raise NoReply("silent", f"unit {self.unit}")
+        return values
 
 
 # ---------------------------------------------------------------- late

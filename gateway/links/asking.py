@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.clock import Clock
 from gateway.driver import Family
-from gateway.errors import LinkDown, NoReply, SitewardenError
+from gateway.errors import LinkDown, NoReply, Refused, SitewardenError
 from gateway.links.device import Attended
 from gateway.links.foresight import Foresight
 from gateway.links.patience import patience_s
@@ -146,14 +146,30 @@ class Asking:
         self._standing.learned(each)
 
     def _asked_again(self, each: Attended) -> Values:
-        """What its driver makes of it at the second attempt, where one may help: not of a device already missing."""
+        """What its driver makes of it, asked once more where that may help: not of a device already missing.
+
+        The second attempt only adds: what was said at the first, an alarm maybe, may be gone by then.
+        """
+        first: Values = {}
         try:
-            values = self._values(each)
+            first = self._values(each)
         except NoReply:
             if not each.whole:
                 raise
-            return self._values(each)
-        return self._values(each) if each.whole and _UNANSWERED in values.values() else values
+        else:
+            if not each.whole or _UNANSWERED not in first.values():
+                return first
+        try:
+            second = self._values(each)
+        except LinkDown:
+            if first:
+                self._tell(each.reading(first, self._clock.now()))
+            raise
+        except (NoReply, Refused):
+            if not first:
+                raise
+            return first
+        return {**second, **{name: value for name, value in first.items() if value != _UNANSWERED}}
 
     def _values(self, each: Attended) -> Values:
         """What its driver makes of it, counted; nobody waits for a lost device as for the others."""
