@@ -19,6 +19,7 @@ from modbus_responder import (
     RtuDevices,
     Script,
     TcpDevices,
+    about,
     bad_crc,
     exception,
     half,
@@ -146,6 +147,35 @@ def test_a_failure_that_costs_only_a_part_of_a_poll_counts_too(
     site.poll()
     assert site.first.state == "ok"
     assert site.first.failures == {name: 1}
+
+
+def test_a_refusal_counts_when_the_device_says_it_and_not_as_often_as_it_is_told(
+    bus: RtuDevices, attend: Callable[..., Attended]
+) -> None:
+    class Resting(Blocks):
+        """A driver that asks once, and tells of the refusal until the end."""
+
+        def poll(self, link: Registers) -> Values:
+            self.told = getattr(self, "told", None) or super().poll(link)
+            return self.told
+
+    site = attend(device("one", Resting(1), DAY_S))
+    bus.then(exception(2))
+    site.poll(5)
+    assert site.first.polls == 5
+    assert site.first.failures == {"refused": 1}
+
+
+def test_what_stays_silent_while_the_rest_answers_is_logged_once(
+    bus: RtuDevices, attend: Callable[..., Attended], caplog: pytest.LogCaptureFixture
+) -> None:
+    site = attend(device("one", Blocks(1), DAY_S))
+    bus.always[1] = about({9}, silent)
+    site.poll(2)
+    assert not caplog.records
+    site.poll(3)
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["device one answers, but stays silent about humidity"]
 
 
 def test_what_a_driver_itself_cannot_use_counts_as_it_says(attend: Callable[..., Attended]) -> None:

@@ -139,11 +139,10 @@ class Asking:
         if reading.values or reading.bad:
             tell(reading)
         each.whole = Reason.NO_REPLY not in reading.bad.values()
-        if Reason.REFUSED in reading.bad.values():
-            each.tally.failed("refused")
         each.response_ms = (arrived.mono - asked_at) * 1000
         self._standing.well(each, self._schedule.answered(each.device.id, arrived.mono))
         self._standing.learned(each)
+        self._standing.partly(each, reading.bad)
 
     def _asked_again(self, each: Attended) -> Values:
         """What its driver makes of it, asked once more where that may help: not of a device already missing.

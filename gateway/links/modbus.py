@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import Literal, NamedTuple
 
 from gateway.driver import Table
-from gateway.errors import LinkDown, NoReply
+from gateway.errors import LinkDown, NoReply, Refused
 from gateway.links.framing import Read, RtuAnswer, TcpAnswer
 from gateway.links.late import LateReplies
 from gateway.links.port import Pace, Port
@@ -202,6 +202,9 @@ class Exchange:
             return accepted(sent.request.ask, pdu)
         except NoReply as fault:
             self._tally.failed(fault.fault)
+            raise
+        except Refused:
+            self._tally.failed("refused")
             raise
 
     def _collect(self, answer: RtuAnswer | TcpAnswer, deadline: float) -> bytes | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from gateway.driver import PlannedRead, Polled
 from gateway.errors import NoReply, Refused
@@ -11,6 +11,8 @@ from gateway.links.device import Attended
 from gateway.model import DeviceBack, DeviceLost, Fact, Reason
 
 log = logging.getLogger(__name__)
+
+_STAYS = 3  # polls in a row after which what is missing of a device is worth a line
 
 
 class Standing:
@@ -29,7 +31,7 @@ class Standing:
                 fault, reason, level = "refused", Reason.REFUSED, logging.ERROR
             case _:
                 fault, reason, level, bug = "driver_bug", Reason.DRIVER_BUG, logging.ERROR, error
-        if not counted or reason is not Reason.NO_REPLY:
+        if not counted or reason is Reason.DRIVER_BUG:
             each.tally.failed(fault)
         if fault not in each.blamed:
             each.blamed.add(fault)
@@ -43,6 +45,13 @@ class Standing:
         if lost_s is not None:
             log.info("device %s is back after %.1f s", each.device.id, lost_s)
             self._tell(DeviceBack(each.device.id, lost_s))
+
+    def partly(self, each: Attended, bad: Mapping[str, Reason]) -> None:
+        """Log once what stays without an answer while the rest of it answers."""
+        silent = [name for name, reason in bad.items() if reason is Reason.NO_REPLY]
+        each.parts_missed = each.parts_missed + 1 if silent else 0
+        if each.parts_missed == _STAYS:
+            log.warning("device %s answers, but stays silent about %s", each.device.id, ", ".join(silent))
 
     def learned(self, each: Attended) -> None:
         """Log when its driver has learned to ask for something else than before."""
