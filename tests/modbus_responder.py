@@ -119,6 +119,10 @@ def echo(request: bytes, reply: bytes) -> Script:
     return [(0.0, request + reply)]
 
 
+def slow_echo(delay_s: float) -> Fault:
+    return lambda request, reply: [(0.0, request), (delay_s, reply)]
+
+
 def only_echo(request: bytes, _: bytes) -> Script:
     return [(0.0, request)]
 
@@ -137,14 +141,17 @@ def about(addresses: Collection[int], fault: Fault) -> Fault:
     return act
 
 
-def hang_up(_: bytes, __: bytes) -> Script:
-    """Close the connection instead of answering; on TCP."""
-    return [(0.0, HANG_UP)]
+STILL_ON_THE_LINE_S = 0.05
 
 
-def forget(_: bytes, __: bytes) -> Script:
-    """Answer like a peer that has forgotten the connection, as one does that was restarted: refuse it; on TCP."""
-    return [(0.0, FORGET)]
+def hang_up(_: bytes, reply: bytes) -> Script:
+    """Close the connection under a request; on TCP. The reply goes to whoever is connected when it comes."""
+    return [(0.0, HANG_UP), (STILL_ON_THE_LINE_S, reply)]
+
+
+def forget(_: bytes, reply: bytes) -> Script:
+    """Refuse the connection, like a peer that was restarted and knows nothing of it; on TCP. The reply still comes."""
+    return [(0.0, FORGET), (STILL_ON_THE_LINE_S, reply)]
 
 
 # ---------------------------------------------------------------- devices

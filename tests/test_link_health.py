@@ -192,7 +192,7 @@ def test_writes_count_as_requests_of_their_device(attend: Callable[..., Attended
     site.poll()
     site.attendance.writing.write(Write("bus1", "siren", "output", "on"), up=True)
     siren, one = site.health.devices
-    assert siren.requests == 2 + siren.polls, "safe at the start, written again at its poll, and switched"
+    assert siren.requests == 3 + siren.polls, "looked for an echo, safe at the start, again at its poll, and switched"
     assert one.requests == 1
 
 
@@ -389,6 +389,17 @@ def test_a_percentile_is_the_least_time_that_so_many_did_not_exceed(times: list[
     assert found in {1000 * each for each in times}
     assert sum(1000 * each <= found for each in times) * 100 >= percent * len(times)
     assert sum(1000 * each < found for each in times) * 100 < percent * len(times)
+
+
+def test_the_time_for_which_a_link_was_away_is_no_interval() -> None:
+    tally = Tally()
+    for now in (0.0, 10.0):
+        tally.turn(now)
+    tally.begin()
+    assert tally.interval_s is None
+    for now in (5000.0, 5010.0):
+        tally.turn(now)
+    assert tally.interval_s == 10.0
 
 
 def test_a_tally_does_not_grow() -> None:

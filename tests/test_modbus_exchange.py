@@ -10,14 +10,19 @@ from dataclasses import replace
 
 import pytest
 from modbus_responder import (
+    Fault,
     RtuDevices,
     TcpDevices,
+    before,
     echo,
+    exception,
+    instead,
     late,
     only_echo,
     right,
     rtu,
     silent,
+    slow_echo,
     values_of,
 )
 from modbus_scene import FUNCTION, TIMEOUT_S, fault_of, read_is_right, registers_of, serial_part, tcp_part
@@ -253,6 +258,63 @@ def test_an_adapter_that_echoes_unasked_is_noticed(bus: RtuDevices, line: Serial
     registers.write(1, Table.COIL, 7, [1])
     assert read_is_right(registers)
     registers.write(1, Table.COIL, 7, [1])
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_the_echo_of_a_read_that_looks_like_a_reply_is_none(bus: RtuDevices, *, configured: bool) -> None:
+    """01 03 02 00 00 01 and a CRC: a request for register 0x0200, or a reply that says 0, with a wrong CRC."""
+    bus.always[1] = slow_echo(0.03)
+    link = SerialLine("bus1", replace(serial_part(bus.path), echo=configured))
+    link.open()
+    try:
+        for address in (0x0200, 0x0280, 0x0290, 0x0210):
+            assert read_is_right(registers_of(link), address=address, count=1)
+        assert list(registers_of(link).read(1, Table.COIL, 0x0100, 8)) == values_of(1, 1, 0x0100, 8)
+        assert link.noise_bytes == 0
+    finally:
+        link.close()
+
+
+def test_the_echo_of_a_write_of_several_values_is_no_spoilt_confirmation(bus: RtuDevices, line: SerialLine) -> None:
+    bus.then(slow_echo(0.05))
+    registers_of(line).write(1, Table.HOLDING, 7, [1, 2])
+
+
+def test_an_adapter_that_echoes_is_noticed_though_no_device_answers(bus: RtuDevices, line: SerialLine) -> None:
+    bus.always[1] = only_echo
+    registers = registers_of(line)
+    assert fault_of(lambda: registers.read(1, Table.HOLDING, 0, 1)) == "silent"
+    assert fault_of(lambda: registers.write(1, Table.COIL, 7, [1])) == "silent"
+    assert line.noise_bytes == 0
+
+
+def test_a_bare_echo_confirms_no_write_where_nothing_has_been_read_yet(bus: RtuDevices, line: SerialLine) -> None:
+    bus.always[1] = only_echo
+    registers = registers_of(line)
+    for table in (Table.COIL, Table.HOLDING, Table.COIL):
+        assert fault_of(lambda table=table: registers.write(1, table, 7, [1])) == "silent"  # type: ignore[misc]
+    bus.always[1] = echo
+    registers.write(1, Table.COIL, 7, [1])
+
+
+@pytest.mark.parametrize("about_it", [right, exception(2), silent, instead(rtu(1, b"\x01\x02\0\0"))])
+def test_before_the_first_write_the_adapter_shows_once_whether_it_echoes(
+    bus: RtuDevices, line: SerialLine, about_it: Fault
+) -> None:
+    registers = registers_of(line)
+    bus.then(about_it)
+    for _ in range(3):
+        registers.write(1, Table.COIL, 7, [1])
+    assert [request[1] for _, request in bus.asked] == [1, 5, 5, 5]
+
+
+def test_noise_before_a_reply_does_not_tell_that_the_adapter_hears_nothing(
+    bus: RtuDevices, echoing: SerialLine
+) -> None:
+    registers = registers_of(echoing)
+    bus.then(before(b"\xff"), only_echo)
+    assert read_is_right(registers)
+    assert fault_of(lambda: registers.write(1, Table.COIL, 7, [1])) == "silent"
 
 
 @pytest.mark.parametrize("rudely", [False, True])

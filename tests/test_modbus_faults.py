@@ -19,7 +19,9 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import pytest
 from modbus_responder import (
+    STILL_ON_THE_LINE_S,
     Fault,
+    Script,
     after,
     bad_crc,
     before,
@@ -74,6 +76,10 @@ def other_transaction(by: int) -> Fault:
     return lambda _, reply: [(0.0, mbap((int.from_bytes(reply[:2]) + by) & 0xFFFF, reply[6], reply[7:]))]
 
 
+def spoilt_then_late(_: bytes, reply: bytes) -> Script:
+    return [(0.0, reply[:-1] + bytes((reply[-1] ^ 0x55,))), (STILL_ON_THE_LINE_S, reply)]
+
+
 LOST_POLLS = (
     # nothing, or too late
     Row("silence", "silent", silent),
@@ -102,6 +108,7 @@ LOST_POLLS = (
     # the connection
     Row("hung up instead of answering", "disconnected", hang_up, SOCKETS),
     Row("hung up in the middle of a reply", "disconnected", lambda _, it: [(0.0, it[:5]), (0.01, b"")], SOCKETS),
+    Row("a spoilt reply, and the right one late", "checksum", spoilt_then_late, RTU),
     Row("half open: the peer has forgotten it", "disconnected", forget, SOCKETS),
     # the device says no, for now
     frame("exception 4", "device_failure", refused_with(4)),
@@ -214,7 +221,8 @@ def test_a_refusal_is_a_fault_of_the_configuration(at: Scene, code: int) -> None
 @pytest.mark.parametrize("wire", WIRES)
 def test_a_confirmation_of_another_value_is_none(at: Scene) -> None:
     other = fault_on(at, frame("", "", lambda unit, _: (unit, bytes.fromhex("06 00 07 00 2B"))))
-    at.devices.then(other)
+    at.devices.then(right, other)
+    assert read_is_right(at.registers)
     assert fault_of(lambda: at.registers.write(1, Table.HOLDING, 7, [42])) == "wrong_echo"
     at.registers.write(1, Table.HOLDING, 7, [42])
 
@@ -235,6 +243,17 @@ def test_a_connection_that_ends_under_the_next_request_too_is_down(at: Scene) ->
     assert fault_of(lambda: at.registers.read(1, Table.HOLDING, 0, 4)) == "disconnected"
     with pytest.raises(LinkDown, match="gone"):
         at.registers.read(1, Table.HOLDING, 0, 4)
+
+
+@pytest.mark.parametrize("end", [hang_up, forget])
+def test_what_a_line_still_says_when_its_link_was_down_is_no_value(tmp_path: Path, end: Fault) -> None:
+    with scene("rtu over tcp", tmp_path) as at:
+        at.devices.then(end, late(TIMEOUT_S * 0.6))
+        with pytest.raises(LinkDown):
+            at.registers.read(1, Table.HOLDING, 100, 4)
+        at.link.close()
+        at.link.open()
+        assert read_is_right(registers_of(at.link), address=200)
 
 
 @pytest.mark.parametrize("framing", ["rtu", "tcp"])
@@ -291,6 +310,61 @@ def test_the_reply_to_a_question_that_was_given_up_is_no_answer_to_the_next(at: 
     at.registers.begin([Read(1, Table.HOLDING, 100, 4)])
     assert at.registers.asked() == ()
     assert read_is_right(at.registers, address=200)
+
+
+# ---------------------------------------------------------------- asked ahead on TCP
+
+
+def foreseen(at: Scene, *reads: Read) -> Foresight:
+    """With everything that was foreseen answered, and a poll begun."""
+    assert isinstance(at.registers, Foresight)
+    assert isinstance(at.link, TcpPeer)
+    at.registers.listen()
+    at.registers.begin(reads)
+    while not at.registers.complete:
+        assert select.select([at.link.watched[0]], [], [], 5)[0]
+        assert at.registers.advance()
+    return at.registers
+
+
+@pytest.mark.parametrize("wire", TCP)
+def test_a_driver_never_gets_the_reply_to_another_read(at: Scene) -> None:
+    registers = foreseen(at, Read(1, Table.HOLDING, 100, 4), Read(1, Table.HOLDING, 200, 4))
+    assert read_is_right(registers, address=300)
+    assert read_is_right(registers, address=200)
+    assert read_is_right(registers, address=100)
+    assert len(at.devices.asked) == 5, "what was foreseen does not belong to a poll that went another way"
+
+
+@pytest.mark.parametrize("wire", TCP)
+def test_a_reply_that_no_driver_took_is_no_value_of_the_next_poll(at: Scene) -> None:
+    registers = foreseen(at, Read(1, Table.HOLDING, 100, 4))
+    registers.asked()
+    registers.listen()
+    assert read_is_right(registers)
+    assert len(at.devices.asked) == 2, "it was not asked anew"
+
+
+@pytest.mark.parametrize("wire", TCP)
+def test_what_was_sent_ahead_and_given_up_is_no_value_of_the_next_poll(at: Scene) -> None:
+    assert isinstance(at.registers, Foresight)
+    assert isinstance(at.link, TcpPeer)
+    at.registers.listen()
+    at.registers.begin([Read(1, Table.HOLDING, 100, 4)])
+    assert select.select([at.link.watched[0]], [], [], 5)[0]
+    at.registers.asked()
+    at.registers.listen()
+    assert read_is_right(at.registers)
+    assert len(at.devices.asked) == 2, "it was not asked anew"
+
+
+@pytest.mark.parametrize("wire", TCP)
+def test_a_wire_is_in_use_while_a_reply_to_what_was_sent_ahead_is_waited_for(at: Scene) -> None:
+    counted = Tally()
+    at.registers.count_for(counted)
+    at.devices.then(late(TIMEOUT_S * 0.3))
+    foreseen(at, Read(1, Table.HOLDING, 100, 4))
+    assert TIMEOUT_S * 0.3 <= counted.busy_s < TIMEOUT_S * 3
 
 
 @pytest.mark.parametrize("delay", [1.1, 1.3, 1.6])
@@ -352,6 +426,15 @@ def test_a_device_that_is_always_too_slow_never_gives_a_value(tmp_path: Path, de
     assert when_in_time("rtu", tmp_path, [delay] * 5) == ["silent"] * 5
 
 
+@pytest.mark.parametrize("fault", [hang_up, forget, spoilt_then_late])
+def test_what_a_line_still_says_is_not_the_value_of_other_registers(tmp_path: Path, fault: Fault) -> None:
+    with scene("rtu over tcp", tmp_path) as at:
+        at.devices.then(right, fault, *[late(STILL_ON_THE_LINE_S * 2)] * 3)
+        first, lost, *others = told(at, (100, 200, 300, 400, 500))
+    assert (first, lost) in {("right", "disconnected"), ("right", "checksum")}
+    assert others == ["right"] * 3
+
+
 @pytest.mark.parametrize("wire", RTU)
 def test_the_line_is_free_again_as_soon_as_the_late_reply_has_come(leisurely: Scene) -> None:
     leisurely.devices.then(late(LONG_S * 1.2))
@@ -378,6 +461,15 @@ def test_a_line_that_is_never_quiet_is_said_to_be_so(at: Scene) -> None:
         at.registers.read(1, Table.HOLDING, 100, 4)
     with pytest.raises(NoReply, match="never quiet"):
         at.registers.read(1, Table.HOLDING, 100, 4)
+
+
+@pytest.mark.parametrize("wire", TCP)
+def test_a_reply_to_what_was_not_asked_yet_is_not_waited_out(leisurely: Scene) -> None:
+    leisurely.devices.then(other_transaction(1))
+    started = time.monotonic()
+    with pytest.raises(NoReply, match="a reply to transaction 2, asked was 1"):
+        leisurely.registers.read(1, Table.HOLDING, 100, 4)
+    assert time.monotonic() - started < LONG_S
 
 
 @pytest.mark.parametrize("wire", TCP)

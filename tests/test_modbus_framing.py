@@ -100,7 +100,8 @@ def test_a_single_flipped_bit_never_gives_a_value(flipped: int, table: Table, cu
 
 
 def test_a_flood_of_noise_on_a_line_fills_no_memory() -> None:
-    flooded = RtuAnswer(Ask.of(UNIT, b"\x03\x04", 6), b"", lambda _: False, echo=False)
+    request = rtu(UNIT, b"\x03\x00\x28\x00\x02")
+    flooded = RtuAnswer(Ask.of(UNIT, b"\x03\x04", 6), request, lambda _: False, echo=False)
     for _ in range(1000):
         assert flooded.feed(bytes((UNIT, 3, 4)) * 100) is None
         assert len(flooded._seen) < 2048

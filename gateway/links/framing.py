@@ -54,17 +54,19 @@ class Ask(NamedTuple):
 class RtuAnswer:
     """Collects bytes of a serial line until they hold the announced reply, whatever noise is around it.
 
-    The echo of an adapter that hears itself is noise too, but where a write is confirmed by repeating it (functions 5
-    and 6): there `echo` says that the request comes twice, and only the second is the device's word.
+    What an adapter that hears itself sends back is taken out wherever it is: the request for register 0x0210 looks like
+    a reply with a wrong CRC. A write by function 5 or 6 is confirmed by repeating it, so there `echo` must say that it
+    comes twice, and only the second is the device's word.
     """
 
     def __init__(self, ask: Ask, frame: bytes, whole: Callable[[bytes], bool], *, echo: bool) -> None:
         self.spoilt = False  # a frame that looked like the reply has arrived, with a wrong CRC
-        self.echoed: bool | None = None  # whether the reply came behind an echo, once that is known
+        self.echoed: bool | None = None  # whether the request was heard itself, once that is known
         self._ask = ask
         self._frame = frame
         self._whole = whole
-        self._echo = echo and frame[1:-2] == ask.head
+        self._repeats = frame[1:-2] == ask.head  # the reply is the request once more
+        self._echo = echo and self._repeats
         self._seen = bytearray()
         self._next = 0  # what is before this place has been decided on
         self._heard = 0
@@ -74,6 +76,11 @@ class RtuAnswer:
     def noise_bytes(self) -> int:
         """How many bytes belonged neither to the reply nor to the echo."""
         return self._heard - self._meant
+
+    @property
+    def is_silence(self) -> bool:
+        """Whether nothing at all has been heard."""
+        return not self._heard
 
     def feed(self, data: bytes) -> bytes | None:
         """The PDU of the reply, once it is complete."""
@@ -94,18 +101,19 @@ class RtuAnswer:
         """Why there is no reply, from what has been seen instead."""
         seen, ask = bytes(self._seen), self._ask
         if self._echo and seen:
-            hint = "this link is configured with echo: remove it if the adapter does not hear what it sends"
+            hint = "if this link is configured with echo: remove `echo` if the adapter does not hear what it sends"
             return NoReply("noise", f"unit {ask.unit}: the request was not echoed", hint)
-        if not seen or seen == self._frame:  # a line that echoes, and nothing else
+        seen = seen.removeprefix(self._frame)
+        if not seen:
             hint = "check that it has power, its unit id, the wiring (A/B), baud rate and parity"
-            if self._meant:
+            if self._repeats and self._meant:
                 hint += "; only the echo was heard: remove `echo` if the adapter does not hear what it sends"
             return NoReply("silent", f"unit {ask.unit}: no answer within {response_s * 1000:.0f} ms", hint)
         if len(seen) > 3 and self._whole(seen):
             return _mismatch(ask, seen[0], seen[1:-2])
         if self.spoilt:
             return NoReply("checksum", f"unit {ask.unit}: a reply with a wrong checksum", _CABLE)
-        if self._next < len(seen):
+        if self._next < len(self._seen):
             return NoReply("half_frame", f"unit {ask.unit}: half a reply ({len(seen)} bytes)", _CABLE)
         return NoReply("noise", f"unit {ask.unit}: {len(seen)} bytes that are no reply", _CABLE)
 
@@ -114,6 +122,9 @@ class RtuAnswer:
         seen, decided = self._seen, True
         at = seen.find(self._ask.unit, self._next)
         while at >= 0:
+            if seen.startswith(self._frame, at) and not self._repeats:
+                at = self._skip_echo(at, decided=decided)
+                continue
             size = self._announced(at)
             if size is None:
                 decided = False
@@ -121,7 +132,7 @@ class RtuAnswer:
                 end = at + size + 3
                 if self._whole(bytes(seen[at:end])):
                     self._meant += end - at
-                    self._look_for_echo(bytes(seen[:at]))
+                    self._look_for_echo(before=at)
                     return bytes(seen[at + 1 : end - 2])
                 self.spoilt = True
             if decided:
@@ -133,6 +144,8 @@ class RtuAnswer:
 
     def _announced(self, at: int) -> int | None:
         """The size of the PDU after the unit at `at`; 0 if it is none of ours, None if more bytes must tell."""
+        if len(self._seen) - at < len(self._frame) and self._frame.startswith(self._seen[at:]) and not self._repeats:
+            return None  # this may become an echo
         rest = self._seen[at + 1 : at + 1 + self._ask.size]
         for head, size in ((self._ask.head, self._ask.size), (self._ask.refusal, _REFUSAL_SIZE)):
             if rest.startswith(head):
@@ -141,11 +154,19 @@ class RtuAnswer:
                 return None
         return 0
 
-    def _look_for_echo(self, before: bytes) -> None:
-        if before == self._frame:
+    def _skip_echo(self, at: int, *, decided: bool) -> int:
+        """Where a reply may begin behind the echo at `at`; -1 if nowhere yet."""
+        end = at + len(self._frame)
+        if not self.echoed:
             self.echoed = True
-            self._meant += len(before)
-        elif self._heard == len(self._seen):  # else the echo was expected, and taken out already
+            self._meant += len(self._frame)
+        if decided:
+            self._next = end
+        return self._seen.find(self._ask.unit, end)
+
+    def _look_for_echo(self, before: int) -> None:
+        """A reply behind so many bytes: without any the adapter does not hear itself; behind noise nobody knows."""
+        if not self.echoed and self._heard == len(self._seen):  # else an expected echo has been taken out already
             self.echoed = None if before else False
 
     def _forget(self, count: int) -> None:

@@ -5,7 +5,10 @@
 - An RTU reply does not say which request it answers. So late bytes are dropped before a request is sent, and after a
   request without its reply the line stays silent as long as that may still come (late.py): a device that takes up to
   twice the timeout costs its poll, and its reply never meets another request. A device that is slower still needs a
-  longer `timeout` on its link.
+  longer `timeout` on its link. A connection that ended in between changes nothing: a serial server sends what the line
+  says to whoever is connected.
+- A write by function 5 or 6 is confirmed by repeating it, as an echo does. Whether the adapter hears itself shows when
+  something is read; until it has shown, what is to be written is read first.
 - A request is sent once. Asking again is the poller's business. So is a connection that ends under a request: it costs
   that poll if it had worked before, and is made anew for the next; if that ends likewise, the link is down.
 - On TCP a read may be sent before it is asked for, and its reply taken without waiting: how links share a thread. One
@@ -53,7 +56,7 @@ class Exchange:
         self._port = port
         self._rtu = framing == "rtu"
         self._pace = pace
-        self._echo = pace.echo  # as configured until the line shows it
+        self._echo: bool | None = pace.echo or None  # whether the adapter hears itself, once it is known
         self._transaction = 0
         self._requests = Requests(framing, pace)
         self._ahead: _Sent | None = None  # a read that nobody has asked for yet
@@ -79,7 +82,10 @@ class Exchange:
 
         Raises NoReply, Refused or LinkDown; ValueError when the request itself is impossible.
         """
-        self._exchange(self._requests.writing(unit, table, address, values, function))
+        request = self._requests.writing(unit, table, address, values, function)
+        if self._rtu and self._echo is None and request.is_repeated:
+            self._listen_for_echo(unit, table, address)
+        self._exchange(request)
 
     def count_for(self, tally: Tally) -> None:
         """From now on it is this device that is asked."""
@@ -170,7 +176,7 @@ class Exchange:
             response_s = min(response_s, request.wire_s + self._turnaround_s)
         answer: RtuAnswer | TcpAnswer
         if self._rtu:
-            answer = RtuAnswer(request.ask, frame, whole, echo=self._echo)
+            answer = RtuAnswer(request.ask, frame, whole, echo=self._echo is not False)
         else:
             self._transaction = self._transaction % 0xFFFF + 1
             answer = TcpAnswer(request.ask, self._transaction)
@@ -184,14 +190,20 @@ class Exchange:
         try:
             pdu = self._collect(answer, sent.deadline)
             if pdu is None:
-                self._expect_late(sent)
-                raise answer.fault(sent.response_s)
-        except NoReply as fault:
-            self._tally.unanswered(fault.fault)
+                fault = answer.fault(sent.response_s)
+                self._notice_no_echo(answer, fault)
+                raise fault
+        except NoReply as none:
+            self._tally.unanswered(none.fault)
+            self._expect_late(sent)
+            raise
+        except LinkDown:
+            self._expect_late(sent)
             raise
         finally:
             self._tally.busy_s += time.monotonic() - sent.at
             self._port.noise(answer.noise_bytes)
+            self._notice_echo(answer)
         return self._accepted(sent, pdu)
 
     def _accepted(self, sent: _Sent, pdu: bytes) -> bytes:
@@ -213,7 +225,6 @@ class Exchange:
         while data := self._received(until):
             pdu = answer.feed(data)
             if pdu is not None:
-                self._notice_echo(answer)
                 return pdu
             if isinstance(answer, RtuAnswer) and answer.spoilt:
                 until = min(deadline, self._quiet_at())
@@ -234,6 +245,17 @@ class Exchange:
         if isinstance(answer, RtuAnswer) and answer.echoed is not None:
             self._echo = answer.echoed
 
+    def _notice_no_echo(self, answer: RtuAnswer | TcpAnswer, fault: NoReply) -> None:
+        """Where nothing is heard in all the time of a reply, or another frame alone, the adapter hears not itself."""
+        if self._echo is None and self._turnaround_s is None and isinstance(answer, RtuAnswer):
+            self._echo = False if answer.is_silence or fault.fault.startswith("wrong_") else None
+
+    def _listen_for_echo(self, unit: int, table: Table, address: int) -> None:
+        """See by a read whether the adapter hears itself; whether the device answers does not matter."""
+        with suppress(NoReply, Refused):
+            self.read(unit, table, address, 1)
+        self._in_vain = -1  # it may be a device that can only be written
+
     def _expect_late(self, sent: _Sent) -> None:
         """Keep an RTU line silent; a TCP reply that comes late is known by its transaction id."""
         request, answer = sent.request, sent.answer
@@ -241,10 +263,8 @@ class Exchange:
             self._in_vain = request.ask.unit
         if not isinstance(answer, RtuAnswer):
             return
-        until = sent.deadline - sent.response_s + 2 * request.response_s
-        if answer.spoilt:
-            self._late.expect(answer, self._quiet_at())
-        elif self._turnaround_s is None:
+        until = sent.at + 2 * request.response_s
+        if self._turnaround_s is None:
             self._late.expect(answer, until)
         else:
             self._late.leave_alone(request.ask.unit, until)

@@ -54,6 +54,11 @@ class Request(NamedTuple):
     wire_s: float  # of which it and its reply are on the wire, or direction is switched
     values: Values
 
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the device confirms it by the same frame: writes by function 5 or 6."""
+        return self.ask.head[0] in (5, 6)
+
 
 class Requests:
     """The requests for one port; one that was made once is kept."""

@@ -13,12 +13,16 @@ import socket
 import termios
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from gateway.config import schema
 from gateway.driver import Family, Heard, Registers, Stream
 from gateway.errors import LinkDown
 from gateway.links.foresight import Foresight
 from gateway.links.port import Pace, Tap, Wire
+
+if TYPE_CHECKING:
+    from gateway.links.modbus import Exchange
 
 _UNACKNOWLEDGED_MS = 5_000  # what was sent and is not acknowledged for so long ends the connection
 _ACKNOWLEDGES_S = 0.5  # a peer that lives has acknowledged by then: stacks put it off for 0.25 s at most
@@ -36,6 +40,7 @@ class TcpPeer:
         self._wire = Wire(self._name, _GONE)
         self.write, self.noise = self._wire.write, self._wire.noise
         self._asks = True  # Modbus: the peer speaks only when asked
+        self._line: Exchange | None = None  # behind a serial server: its line outlives the connection
 
     @property
     def noise_bytes(self) -> int:
@@ -80,8 +85,11 @@ class TcpPeer:
         if family is Family.REGISTERS:
             from gateway.links.modbus import Exchange  # noqa: PLC0415 - pymodbus costs 30 ms: only where it is used
 
-            exchange = Exchange(self, self._peer.framing, Pace(timeout_s=self._peer.timeout))
-            return Foresight(exchange) if self._peer.framing == "tcp" else exchange
+            pace = Pace(timeout_s=self._peer.timeout)
+            if self._peer.framing == "tcp":
+                return Foresight(Exchange(self, "tcp", pace))
+            self._line = self._line or Exchange(self, "rtu", pace)
+            return self._line
         self._asks = False
         self._wire.listen()
         return self._wire
