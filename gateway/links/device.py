@@ -42,6 +42,7 @@ class Attended:
     tally: Tally = field(default_factory=Tally)
     response_ms: float | None = None
     whole: bool = True  # nothing of what it was asked last was left without an answer
+    refuses: bool = False  # a part of what it was asked last
     parts_missed: int = 0  # polls in a row that left a part of it without an answer
     blamed: set[str] = field(default_factory=set)  # the faults that were logged and have not gone since
     script: tuple[Read, ...] = ()  # what its driver asked at its last poll, if it only read

@@ -24,7 +24,7 @@ from contextlib import suppress
 from typing import Literal, NamedTuple
 
 from gateway.driver import Table
-from gateway.errors import LinkDown, NoReply, Refused
+from gateway.errors import LinkDown, NoReply
 from gateway.links.framing import Read, RtuAnswer, TcpAnswer
 from gateway.links.late import LateReplies
 from gateway.links.port import Pace, Port
@@ -214,9 +214,6 @@ class Exchange:
             return accepted(sent.request.ask, pdu)
         except NoReply as fault:
             self._tally.failed(fault.fault)
-            raise
-        except Refused:
-            self._tally.failed("refused")
             raise
 
     def _collect(self, answer: RtuAnswer | TcpAnswer, deadline: float) -> bytes | None:

@@ -31,7 +31,7 @@ class Standing:
                 fault, reason, level = "refused", Reason.REFUSED, logging.ERROR
             case _:
                 fault, reason, level, bug = "driver_bug", Reason.DRIVER_BUG, logging.ERROR, error
-        if not counted or reason is Reason.DRIVER_BUG:
+        if not counted or reason is not Reason.NO_REPLY:
             each.tally.failed(fault)
         if fault not in each.blamed:
             each.blamed.add(fault)
@@ -47,7 +47,10 @@ class Standing:
             self._tell(DeviceBack(each.device.id, lost_s))
 
     def partly(self, each: Attended, bad: Mapping[str, Reason]) -> None:
-        """Log once what stays without an answer while the rest of it answers."""
+        """Count once what it refuses, and log once what stays without an answer, while the rest of it answers."""
+        refuses, each.refuses = each.refuses, Reason.REFUSED in bad.values()
+        if each.refuses and not refuses:
+            each.tally.failed("refused")
         silent = [name for name, reason in bad.items() if reason is Reason.NO_REPLY]
         each.parts_missed = each.parts_missed + 1 if silent else 0
         if each.parts_missed == _STAYS:
