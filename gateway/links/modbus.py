@@ -24,7 +24,7 @@ from contextlib import suppress
 from typing import Literal, NamedTuple
 
 from gateway.driver import Table
-from gateway.errors import LinkDown, NoReply
+from gateway.errors import LinkDown, NoReply, Refused
 from gateway.links.framing import Read, RtuAnswer, TcpAnswer
 from gateway.links.late import LateReplies
 from gateway.links.port import Pace, Port
