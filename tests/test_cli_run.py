@@ -162,13 +162,16 @@ def test_an_alarm_is_shelved_with_a_reason_and_shown_as_that(site: tuple[Daemon,
     shelved = sitewarden("shelve", "always", "--for", "30m", *who)
     assert (shelved.returncode, shelved.stdout) == (OK, "shelve always: done\n")
     shown = sitewarden("alarms", "--state", daemon.state)
-    assert re.search(r"\[shelved until [0-9: -]+ by Ada: the door is being mended\]", shown.stdout), shown.stdout
+    assert re.search(r"\[shelved until [0-9: -]+ by Ada \(user [^)]+\): the door is being mended\]", shown.stdout), (
+        shown.stdout
+    )
     ended = sitewarden("unshelve", "always", "--state", daemon.state)
     assert (ended.returncode, ended.stdout) == (OK, "unshelve always: done\n")
     alarms = json.loads(sitewarden("alarms", "--json", "--state", daemon.state).stdout)
     assert [(alarm["alarm"], alarm["hidden"]) for alarm in alarms] == [("always", None)]
     assert sitewarden("out-of-service", "always", *who).stdout == "out_of_service always: done\n"
-    assert "[out of service by Ada: the door is being mended]" in sitewarden("status", "--state", daemon.state).stdout
+    status = sitewarden("status", "--state", daemon.state).stdout
+    assert re.search(r"\[out of service by Ada \(user [^)]+\): the door is being mended\]", status), status
     assert sitewarden("in-service", "always", "--state", daemon.state).returncode == OK
 
 

@@ -518,6 +518,15 @@ class Impatient(Past):
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.fixture
+def _minds_ctrl_c() -> Iterator[None]:
+    """Whoever starts the tests in the background of a shell has them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_minds_ctrl_c")
 def test_ctrl_c_shows_what_was_judged_until_then(state: Path, site: Path) -> None:
     past = Impatient(state / "journal.db", 0, 1 << 62)
     past.look()
