@@ -9,7 +9,7 @@ attends) or `{"ask": "command", "name": ..., "args": ..., "issuer": ...}`; one J
 - It decides nothing: it posts to the hub and passes on its answer.
 - Clients are served one after the other. Each gets `CLIENT_S` seconds and `MAX_REQUEST` bytes for its request; a slow
   or silent one costs the others no more than that. Who has something written to a device, or the configuration loaded,
-  waits for it apart, and a talk has a thread of its own; MOST_TALKS at a time.
+  waits for it apart, MOST_WAITING at a time, and a talk has a thread of its own; MOST_TALKS at a time.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ WAITED_FOR_S: Mapping[str, float] = MappingProxyType({"write_point": WRITE_S, "r
 
 MAX_REQUEST = MAX_BYTES
 MOST_TALKS = 4
+MOST_WAITING = 8
 MAX_WORDS = 200
 _BACKLOG = 16
 _Answer = TypeVar("_Answer")
@@ -82,6 +83,7 @@ class Control:
         self.links = links
         self._stopping = threading.Event()
         self._talks: list[tuple[Talk, threading.Thread]] = []
+        self._waiting: list[threading.Thread] = []
 
     def stop(self) -> None:
         """End `run`."""
@@ -133,11 +135,21 @@ class Control:
                 _say(client, {"error": error.what, "hint": error.hint})
                 return
             wait_s = WAITED_FOR_S.get(str(request.get("name")))
-            if wait_s is not None:
-                at_end.pop_all()
-                threading.Thread(target=self._finish, args=(client, request, wait_s), daemon=True).start()
-            else:
+            if wait_s is None:
                 _say(client, self._told(request, CLIENT_S))
+            elif self._wait_apart(client, request, wait_s):
+                at_end.pop_all()
+
+    def _wait_apart(self, client: socket.socket, request: dict[str, Any], wait_s: float) -> bool:
+        """Have what takes long waited for on a thread of its own; False, and said, if too many wait already."""
+        self._waiting = [thread for thread in self._waiting if thread.is_alive()]
+        if len(self._waiting) >= MOST_WAITING:
+            _say(client, {"error": "too many wait for their commands", "hint": "try again when these are done"})
+            return False
+        thread = threading.Thread(target=self._finish, args=(client, request, wait_s), daemon=True)
+        self._waiting.append(thread)
+        thread.start()
+        return True
 
     def _finish(self, client: socket.socket, request: dict[str, Any], wait_s: float) -> None:
         with suppress(OSError), client:

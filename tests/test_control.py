@@ -8,7 +8,7 @@ import pwd
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -17,7 +17,7 @@ import pytest
 from test_hub import plan
 
 from gateway.clock import SystemClock
-from gateway.control import MAX_REQUEST, Control, ask, socket_path, status
+from gateway.control import MAX_REQUEST, MOST_WAITING, Control, ask, socket_path, status
 from gateway.errors import SitewardenError
 from gateway.hub.numbering import MAX_NOT_STORED
 from gateway.hub.room import BEHIND, MAX_BATCH, MAX_IDLE_S, NOT_STORED_BEHIND, HubRoom
@@ -25,6 +25,7 @@ from gateway.model import (
     Adjust,
     Command,
     Decision,
+    Fact,
     Json,
     Lane,
     LinkHealth,
@@ -395,3 +396,38 @@ def test_only_the_owner_and_the_group_may_ask(state_dir: Path) -> None:
 def test_without_a_daemon_the_hint_says_how_to_start_it(tmp_path: Path) -> None:
     with pytest.raises(SitewardenError, match=r"no daemon is running .* sitewarden run"):
         ask(tmp_path, {"ask": "status"})
+
+
+def test_so_many_wait_for_what_takes_long_and_no_more(tmp_path: Path) -> None:
+    asked: SimpleQueue[Fact] = SimpleQueue()
+    control = Control(socket_path(tmp_path), asked.put, {})
+    thread = threading.Thread(target=control.run)
+    thread.start()
+    request = json.dumps({"ask": "command", "name": "reload", "args": {}, "issuer": "ada"}).encode() + b"\n"
+    with ExitStack() as clients:
+        for _ in range(MOST_WAITING):
+            clients.enter_context(client_of(tmp_path, request))
+            command = asked.get(timeout=WITHIN_S)
+            assert isinstance(command, Command)
+            clients.callback(command.answer, Reply("", "done", ""))
+        one_more = clients.enter_context(client_of(tmp_path, request))
+        assert json.loads(one_more.makefile().readline())["error"] == "too many wait for their commands"
+        assert asked.empty(), "it was not carried out"
+    control.stop()
+    thread.join(WITHIN_S)
+    assert not thread.is_alive()
+
+
+def client_of(folder: Path, request: bytes) -> socket.socket:
+    """A client that has asked this; the socket is there within seconds."""
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.settimeout(WITHIN_S)
+    deadline = SystemClock().mono() + WITHIN_S
+    while True:
+        try:
+            client.connect(str(socket_path(folder)))
+            break
+        except OSError:
+            assert SystemClock().mono() < deadline
+    client.sendall(request)
+    return client

@@ -363,9 +363,8 @@ def _is_disturbance(alarm: Alarm, point: str, reading: Reading, heard: Callable[
     if alarm.life.state in ACTIVE:
         return False
     missing_s = reading.mono - heard(reading.device, point)
-    return (
-        reading.bad[point] is Reason.TOO_FAST or missing_s < alarm.target.patience_s
-    )  # of the former the next decides
+    is_jump = reading.bad[point] is Reason.TOO_FAST  # of which the next reading decides
+    return is_jump or missing_s < alarm.target.patience_s
 
 
 def _gone_on(view: AlarmView, old: AlarmView) -> AlarmView:
