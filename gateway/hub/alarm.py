@@ -6,17 +6,17 @@ alarm of the device looks at its value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from math import inf
 from operator import ge, le
 from typing import NamedTuple, cast
 
-from gateway.model import AlarmState, AlarmView, Value
+from gateway.model import AlarmState, AlarmView, Moment, Reading, Reason, Value
 from gateway.rules.condition import EVERYWHERE, NOWHERE, AtLeast
-from gateway.rules.judge import Life, Rule
-from gateway.rules.lifecycle import ACTIVE
-from gateway.rules.overlay import NOTHING, Overlay
+from gateway.rules.judge import Life, Rule, deadline, taken_up
+from gateway.rules.lifecycle import ACTIVE, Change
+from gateway.rules.overlay import NOTHING, Note, Overlay, Shelf
 from gateway.rules.responses import Response
 from gateway.rules.window import Window
 
@@ -65,6 +65,57 @@ class Alarm:
         if low != self.low or high != self.high:
             self.low, self.high = low, high
             self.of_device.calm = None
+
+    def explain(self, value: Value | None, reading: Reading) -> Change | None:
+        """Whether the plant begins or ceases to explain the alarm; no value: it is bad, and explains nothing."""
+        suppression = self.rule.suppression
+        if suppression is None:
+            return None
+        term, before = suppression.term, self.explained
+        self.explained = value is not None and bool(term.condition.holds(value, before))
+        if self.explained and not before:
+            until = reading.mono + suppression.most_s, reading.ts + round(suppression.most_s * 1000)
+            self.overlay = self.overlay._replace(plant=Shelf(Note(f"{term.device}.{term.point}", str(term)), *until))
+            return Change.SUPPRESSED
+        if before and not self.explained and self.overlay.plant is not None:
+            self.overlay = self.overlay._replace(plant=None)
+            return Change.UNSUPPRESSED
+        return None
+
+    def is_disturbed(self, point: str, reading: Reading, heard: Callable[[str, str], float]) -> bool:
+        """Whether a bad value of `point` says nothing yet, since the alarm does not stand.
+
+        A delay that is running is not begun anew by a lost poll: on a bus that loses one in fifty, an excursion would
+        never be an alarm. What does not come for longer is unknown (unheard.py). An alarm that stands waits for good
+        values.
+        """
+        if self.life.state in ACTIVE:
+            return False
+        missing_s = reading.mono - heard(reading.device, point)
+        is_jump = reading.bad[point] is Reason.TOO_FAST  # of which the next reading decides
+        return is_jump or missing_s < self.target.patience_s
+
+    @property
+    def deadline(self) -> float:
+        """When (monotonic) time alone may change something."""
+        at = deadline(self.rule, self.life) if self.applies else None
+        return min(inf if at is None else at, self.overlay.until)
+
+    def go_on_as(self, old: Alarm, now: Moment) -> None:
+        """Live as `old` did, as far as the rule is the same."""
+        same = old.rule == self.rule and old.target == self.target
+        self.view = _gone_on(self.view, old.view)
+        self.overlay = old.overlay
+        if same:
+            self.window, self.explained = old.window, old.explained
+        elif (plant := old.overlay.plant) is not None:  # ends, and that is told, at once
+            self.overlay = old.overlay._replace(plant=plant._replace(until=now.mono))
+        life = old.life if same else old.life._replace(pending=None)
+        if self.rule.hours is not None:
+            self.applies = old.applies  # whether it still does is found, and told, at once
+        elif not old.applies:
+            life = taken_up(life, now.mono)
+        self.live(life)
 
 
 @dataclass(slots=True, eq=False)
@@ -167,3 +218,21 @@ def view_of(rule: Rule, target: Target, responses: Mapping[str, Response]) -> Al
 def _words(rule: Rule, target: Target) -> str:
     of_several = isinstance(rule.condition, AtLeast)
     return str(rule.condition) if of_several else f"{target.device}.{target.point} {rule.condition}"
+
+
+def _gone_on(view: AlarmView, old: AlarmView) -> AlarmView:
+    """What people see of an alarm by this configuration, in the state in which it was seen as `old`."""
+    if not view.rule:
+        return old
+    return replace(
+        view,
+        state=old.state,
+        since=old.since,
+        seq=old.seq,
+        run=old.run,
+        value=old.value,
+        hidden=old.hidden,
+        chattering=old.chattering,
+        silenced=old.silenced,
+        report=old.report,
+    )

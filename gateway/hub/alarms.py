@@ -14,11 +14,11 @@ from typing import NamedTuple
 from gateway.hub.alarm import Alarm, Group, OfDevice, Target, view_of
 from gateway.hub.alarm_text import restored, stored, trouble_of
 from gateway.hub.own import Trouble
-from gateway.model import AlarmState, AlarmView, Moment, Reading, Reason, StateChange, Value
+from gateway.model import AlarmState, AlarmView, Moment, Reading, StateChange, Value
 from gateway.rules.condition import AtLeast, Changes, Told
-from gateway.rules.judge import Rule, acknowledged, deadline, elapse, fresh, judge, set_aside, settle, taken_up, unknown
+from gateway.rules.judge import Rule, acknowledged, elapse, fresh, judge, set_aside, settle, taken_up, unknown
 from gateway.rules.lifecycle import ACTIVE, Change, after, refusal
-from gateway.rules.overlay import NOBODY, Act, Note, Shelf, covered
+from gateway.rules.overlay import NOBODY, Act, Note, covered
 from gateway.rules.responses import Response
 from gateway.rules.window import Window
 
@@ -106,7 +106,7 @@ class Alarms:
             if value is None and name not in reading.bad:
                 continue
             for alarm in alarms:
-                change = _explained(alarm, value, reading)
+                change = alarm.explain(value, reading)
                 if change is not None:
                     self._note_deadline(alarm)
                     yield self._covered(alarm, change, reading.mono, reading.ts)
@@ -114,7 +114,7 @@ class Alarms:
     def _take_bad(self, of_device: OfDevice, reading: Reading, heard: Callable[[str, str], float]) -> None:
         for name in reading.bad:
             for alarm in of_device.all.get(name, ()):
-                if not _is_disturbance(alarm, name, reading, heard):
+                if not alarm.is_disturbed(name, reading, heard):
                     alarm.live(unknown(alarm.rule, alarm.life))
 
     def _take_groups(
@@ -127,7 +127,7 @@ class Alarms:
             if name not in reading.values and name not in reading.bad:
                 continue
             for group, number in terms:
-                if name in reading.bad and _is_disturbance(group.alarm, name, reading, heard):
+                if name in reading.bad and group.alarm.is_disturbed(name, reading, heard):
                     continue
                 if group.take(number, reading.values.get(name)) and group.alarm.life.state in ACTIVE:
                     self.further.add(group.alarm.target.alarm)
@@ -273,7 +273,7 @@ class Alarms:
                 if not old.view.at_rest:
                     yield replace(old.view, state=AlarmState.NORMAL, hidden=None)
                 continue
-            self._go_on(alarm, old, now)
+            alarm.go_on_as(old, now)
             if not alarm.view.at_rest and alarm.view != old.view:
                 yield alarm.view
         for alarm_id, group in self._groups.items():
@@ -282,22 +282,6 @@ class Alarms:
                 group.holding = old_group.holding
         self._turn = now.mono if self._by_hours else inf
         self.wake = self._next_deadline()
-
-    def _go_on(self, alarm: Alarm, old: Alarm, now: Moment) -> None:
-        """Live as `old` did, as far as the rule is the same."""
-        same = old.rule == alarm.rule and old.target == alarm.target
-        alarm.view = _gone_on(alarm.view, old.view)
-        alarm.overlay = old.overlay
-        if same:
-            alarm.window, alarm.explained = old.window, old.explained
-        elif (plant := old.overlay.plant) is not None:  # ends, and that is told, at once
-            alarm.overlay = old.overlay._replace(plant=plant._replace(until=now.mono))
-        life = old.life if same else old.life._replace(pending=None)
-        if alarm.rule.hours is not None:
-            alarm.applies = old.applies  # whether it still does is found, and told, at once
-        elif not old.applies:
-            life = taken_up(life, now.mono)
-        alarm.live(life)
 
     def corrected(self, is_in_era: Callable[[str, int], bool], by_ms: int) -> Iterator[AlarmView]:
         """The clock was wrong by `by_ms` when these events (run, seq) were made: the views that show such a time."""
@@ -331,69 +315,15 @@ class Alarms:
         return Changed(alarm.view, change, mono, ts, note)
 
     def _note_deadline(self, alarm: Alarm) -> None:
-        self.wake = min(self.wake, self._turn, _deadline(alarm))
+        self.wake = min(self.wake, self._turn, alarm.deadline)
 
     def _next_deadline(self) -> float:
-        return min(self._turn, min(map(_deadline, self._alarms.values()), default=inf))
-
-
-def _explained(alarm: Alarm, value: Value | None, reading: Reading) -> Change | None:
-    """Whether the plant begins or ceases to explain the alarm; no value: it is bad, and explains nothing."""
-    suppression = alarm.rule.suppression
-    if suppression is None:
-        return None
-    term, before = suppression.term, alarm.explained
-    alarm.explained = value is not None and bool(term.condition.holds(value, before))
-    if alarm.explained and not before:
-        until = reading.mono + suppression.most_s, reading.ts + round(suppression.most_s * 1000)
-        alarm.overlay = alarm.overlay._replace(plant=Shelf(Note(f"{term.device}.{term.point}", str(term)), *until))
-        return Change.SUPPRESSED
-    if before and not alarm.explained and alarm.overlay.plant is not None:
-        alarm.overlay = alarm.overlay._replace(plant=None)
-        return Change.UNSUPPRESSED
-    return None
-
-
-def _is_disturbance(alarm: Alarm, point: str, reading: Reading, heard: Callable[[str, str], float]) -> bool:
-    """Whether a bad value says nothing yet about an alarm that does not stand.
-
-    A delay that is running is not begun anew by a lost poll: on a bus that loses one in fifty, an excursion would never
-    be an alarm. What does not come for longer is unknown (unheard.py). An alarm that stands waits for good values.
-    """
-    if alarm.life.state in ACTIVE:
-        return False
-    missing_s = reading.mono - heard(reading.device, point)
-    is_jump = reading.bad[point] is Reason.TOO_FAST  # of which the next reading decides
-    return is_jump or missing_s < alarm.target.patience_s
-
-
-def _gone_on(view: AlarmView, old: AlarmView) -> AlarmView:
-    """What people see of an alarm by this configuration, in the state in which it was seen as `old`."""
-    if not view.rule:
-        return old
-    return replace(
-        view,
-        state=old.state,
-        since=old.since,
-        seq=old.seq,
-        run=old.run,
-        value=old.value,
-        hidden=old.hidden,
-        chattering=old.chattering,
-        silenced=old.silenced,
-        report=old.report,
-    )
+        return min(self._turn, min((alarm.deadline for alarm in self._alarms.values()), default=inf))
 
 
 def _next_minute(now: Moment) -> float:
     """When (monotonic) the next minute begins by the clock: hours begin and end with a minute."""
     return now.mono + 60.0 - now.ts % 60_000 / 1000
-
-
-def _deadline(alarm: Alarm) -> float:
-    """When (monotonic) time alone may change something."""
-    at = deadline(alarm.rule, alarm.life) if alarm.applies else None
-    return min(inf if at is None else at, alarm.overlay.until)
 
 
 def _unknown(alarm_id: str) -> str:
