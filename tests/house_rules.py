@@ -27,6 +27,7 @@ PURE_ROOMS = (
     "gateway.wiretime",
     "gateway.rules",
     "gateway.refine",
+    "gateway.derive",
     "gateway.links.schedule",
     "gateway.links.debounce",
 )
