@@ -13,8 +13,10 @@
 `normally` is the state of the loop while all is well. Choose `closed` for smoke where the detector offers it: then a
 cut wire is an alarm. With `open` a cut wire looks like "no smoke" for ever.
 
-There is nothing to check a level against; a change that does not last for `hold` is not reported. Not known: a
-shorted or cut wire from a contact at rest (that takes an end-of-line resistor and an analogue input).
+There is nothing to check a level against; a change that does not last for `hold` is not reported, one that does is as
+old as its edge. An input with 40 edges within 2 s, as one that floats or has a loose wire, is a fault until it has been
+calm for 1 s. Not known: a shorted or cut wire from a contact at rest (that takes an end-of-line resistor and an
+analogue input).
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from gateway.driver import Doc, Edge, Family, Heard, PinUse, Pull, Pushed, Seconds, point
-from gateway.model import Point, Values
+from gateway.model import Bad, Point, Reason, Values
 from gateway.units import STATE_WORDS
 
 
@@ -77,9 +79,11 @@ class Contact(Pushed):
         return (PinUse(self._options.pin, pull=Pull(self._options.pull), hold_s=self._options.hold),)
 
     def hear(self, heard: Heard) -> Iterable[Values]:
-        """The state that the level means; nothing for other pins."""
+        """The state that the level means, a fault if it chatters; nothing for other pins."""
         edge = heard.data
         if not isinstance(edge, Edge) or edge.pin != self._options.pin:
             return ()
         kind = self._options.kind
+        if edge.chatters:
+            return ({kind: Bad(Reason.SENSOR_FAULT)},)
         return ({kind: STATE_WORDS[kind][edge.high != self._high_at_rest]},)

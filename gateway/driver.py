@@ -139,10 +139,14 @@ class PinUse(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """The level of a pin: after a change, or read again on schedule."""
+    """The level of a pin: after a change, or read again on schedule.
+
+    `chatters`: it changes faster than anything does that is wired as it should be; `high` is what lasted last.
+    """
 
     pin: int
     high: bool
+    chatters: bool = False
 
 
 class Heard(NamedTuple):

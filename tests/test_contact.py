@@ -10,6 +10,7 @@ from drivers.contact import Contact, ContactOptions
 from drivers.relay import Relay, RelayOptions
 from gateway.driver import Edge, Heard, PinUse, Pull, Seconds
 from gateway.errors import LinkDown, Refused
+from gateway.model import Bad, Reason
 
 
 class HeldPins:
@@ -57,6 +58,12 @@ def test_a_level_means_what_the_wiring_says(
     driver = Contact(ContactOptions(pin=17, kind=kind, pull=pull, normally=normally))
     assert word(driver, closed_is_high) == closed
     assert word(driver, not closed_is_high) == opened
+
+
+@pytest.mark.parametrize("kind", ["smoke", "contact", "door"])
+def test_an_input_that_chatters_is_a_fault_and_no_state(kind: Literal["contact", "smoke", "door"]) -> None:
+    (values,) = Contact(ContactOptions(17, kind)).hear(Heard(Edge(17, high=True, chatters=True), 0.0))
+    assert values == {kind: Bad(Reason.SENSOR_FAULT)}
 
 
 @pytest.mark.parametrize(("kind", "same_as"), [("smoke", "open"), ("contact", "open"), ("door", "closed")])

@@ -24,6 +24,7 @@ from gateway.config import schema
 from gateway.driver import Edge, Family, Heard, PinUse, Pull, Table
 from gateway.errors import LinkDown
 from gateway.links.choice import link as chosen
+from gateway.links.debounce import CALM_S, CHATTER_EDGES
 from gateway.links.framing import Read
 from gateway.links.gpio import GpioHeader, mock_pin
 from gateway.links.port import Link, Wire
@@ -520,10 +521,40 @@ def test_a_bouncing_contact_is_heard_once_and_a_glitch_not_at_all() -> None:
         pin.wire(high=False)
         pin.wire(high=True)
     pin.wire(high=False)
-    started = time.monotonic()
+    closed_at = time.monotonic()
     heard = collect(link, 0.15)
     assert levels(heard, 17) == [False]
-    assert heard[0].mono == pytest.approx(started + 0.05, abs=0.02)
+    assert heard[0].mono == pytest.approx(closed_at, abs=0.02), "a change is as old as its edge"
+    link.close()
+
+
+@pytest.mark.usefixtures("factory")
+def test_while_an_edge_has_to_last_yet_nothing_is_told_so_that_times_never_go_back() -> None:
+    pin = mock_pin(17)
+    link = header((PinUse(17, pull=Pull.UP, hold_s=0.2), 0.04))
+    link.open()
+    link.wait(0.0)
+    pin.wire(high=False)
+    opened_at = time.monotonic()
+    heard = collect(link, 0.4)
+    assert [each.mono for each in heard] == sorted(each.mono for each in heard)
+    assert heard[0].data == Edge(17, high=False)
+    assert heard[0].mono == pytest.approx(opened_at, abs=0.02)
+    assert all(each.mono >= opened_at + 0.2 for each in heard[1:])
+    link.close()
+
+
+@pytest.mark.usefixtures("factory")
+def test_an_input_that_chatters_is_said_to_and_is_believed_again_when_it_is_calm() -> None:
+    pin = mock_pin(17)
+    link = header((PinUse(17, pull=Pull.UP, hold_s=0.02), 0.05))
+    link.open()
+    link.wait(0.0)
+    for _ in range(CHATTER_EDGES):
+        pin.wire(high=not pin.state)
+    heard = collect(link, 0.1)
+    assert {each.data for each in heard} == {Edge(17, high=True, chatters=True)}
+    assert collect(link, CALM_S + 0.05)[-1].data == Edge(17, high=True)
     link.close()
 
 

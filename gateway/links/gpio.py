@@ -1,8 +1,9 @@
 """The GPIO header, or a simulated one; the only user of gpiozero.
 
 - An edge arrives in a thread of gpiozero's, which puts it into the inbox and does nothing more.
-- Debouncing is ours and alike on every machine; gpiozero's `bounce_time` is not used.
-- Every input is read again each `every`, so that a level is never stale and an edge that was missed is made good.
+- Debouncing is ours and alike on every machine; gpiozero's `bounce_time` is not used. A change is as old as its edge.
+- Every input is read again each `every`, so that a level is never stale and an edge that was missed is made good. While
+  an edge has to last yet nothing is told, so that the readings of a pin are in the order of their times.
 - An output is at its first level when the link opens and when it closes.
 """
 
@@ -130,7 +131,7 @@ class GpioHeader:
         self._inputs[pin] = each
         device.pin.edges = "both"
         device.pin.when_changed = call_back
-        each.debounce.high = bool(device.pin.state)
+        each.debounce = Debounce(use.hold_s, bool(device.pin.state))
         self._first.append(Heard(Edge(pin, each.debounce.high), now))
 
     def _take(self, until: float) -> tuple[bool, list[Heard]]:
@@ -162,7 +163,7 @@ class GpioHeader:
             if now >= each.read_at:
                 each.read_at = _tick(now, each.every)
                 heard += _heard(pin, each.debounce.edge(self.read(pin), now))
-                heard.append(Heard(Edge(pin, each.debounce.high), now))
+                heard += _seen(pin, each.debounce, now)
         return heard
 
     def _unusable(self, error: Exception) -> LinkDown:
@@ -211,6 +212,13 @@ def _notice(inbox: SimpleQueue[_Edge | None], pin: int, ticks: float, state: flo
 
 def _heard(pin: int, changes: Iterable[Change]) -> list[Heard]:
     return [Heard(Edge(pin, change.high), change.mono) for change in changes]
+
+
+def _seen(pin: int, debounce: Debounce, now: float) -> list[Heard]:
+    """What can be told of the present."""
+    if debounce.chatters(now):
+        return [Heard(Edge(pin, debounce.high, chatters=True), now)]
+    return [Heard(Edge(pin, debounce.high), now)] if debounce.due is None else []
 
 
 def _tick(now: float, every: float) -> float:

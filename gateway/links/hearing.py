@@ -27,7 +27,7 @@ class Hearing:
         self._clock = clock
         self._tell = tell
         self._standing = standing
-        self._silences = {name: Silence(each.device.every, 0.0) for name, each in self._devices.items()}
+        self._silences = {name: Silence(_expected_s(each), 0.0) for name, each in self._devices.items()}
         self._deaf_until: dict[str, float] = {}
         self._unread = dict.fromkeys(self._devices, 0)  # bytes since something in them could be read
 
@@ -46,7 +46,7 @@ class Hearing:
         self._devices = {name: each for name, each in devices.items() if each.talks}
         before = {name: silence for name, silence in self._silences.items() if name not in gone}
         self._silences = {
-            name: before.get(name) or Silence(each.device.every, now) for name, each in self._devices.items()
+            name: before.get(name) or Silence(_expected_s(each), now) for name, each in self._devices.items()
         }
         self._deaf_until = {name: at for name, at in self._deaf_until.items() if name in before}
         self._unread = {name: self._unread[name] if name in before else 0 for name in self._devices}
@@ -122,6 +122,11 @@ def _is_for(heard: Heard, each: Attended) -> bool:
     if isinstance(heard.data, Edge):
         return any(use.pin == heard.data.pin for use in each.device.driver.pins)
     return each.device.driver.family is Family.STREAM
+
+
+def _expected_s(each: Attended) -> float:
+    """How often a device is expected to speak: a pin says nothing while a change of it has to last yet."""
+    return max(each.device.every, *(use.hold_s for use in each.device.driver.pins), 0.0)
 
 
 def _when(heard: Heard, now: Moment) -> Moment:
