@@ -12,33 +12,18 @@ from typing import Any
 
 from gateway import records
 from gateway.errors import SitewardenError
-from gateway.hub.acts import ACTS, LOOKS, SILENCE
 from gateway.hub.alarming import Alarming
-from gateway.hub.answered import ANOTHER, AnsweredCommands
-from gateway.hub.holding import HOLDS
+from gateway.hub.commanding import Commanding
 from gateway.hub.numbering import Numbering
-from gateway.hub.own import (
-    JOURNAL_DAMAGED,
-    JOURNAL_FAILED,
-    ROOM_DIED,
-    Certificates,
-    journal_damaged,
-    journal_failed,
-    journal_works,
-    refusals,
-    room_died,
-)
 from gateway.hub.plan import Plan, Reconfigured
 from gateway.hub.points import Points
-from gateway.hub.reloads import RELOAD, Reloads
 from gateway.hub.reporting import Reporting
+from gateway.hub.selfcare import SelfCare
 from gateway.hub.sensorcare import SensorCare
 from gateway.hub.timekeeping import Timekeeper, Turned
 from gateway.hub.unheard import Unheard
-from gateway.hub.writes import NOT_READY, WRITE_POINT, SettingPoint, Writes
 from gateway.model import (
     Adjusted,
-    AlarmView,
     Answer,
     Answered,
     CertificatesRead,
@@ -64,7 +49,6 @@ from gateway.model import (
     Record,
     Recovered,
     ReloadRefused,
-    Reply,
     RoomDied,
     Status,
     StatusQuery,
@@ -73,7 +57,6 @@ from gateway.model import (
     Tick,
     TimeKnown,
     TimePassed,
-    Trust,
     Unstored,
     UplinkDown,
     UplinkHealth,
@@ -85,9 +68,6 @@ HEALTH_EVERY_S = 60.0
 FIRST_HEALTH_S = 5.0
 RECOVERY_WAIT_S = 5.0  # how long the hub waits for the journal before it says that it starts without
 
-_ANSWERED_LATER = (WRITE_POINT, RELOAD)
-NOT_CHECKED = "its expiry was not checked: this gateway's clock is not set"
-
 
 class Hub:
     """All decisions of one run. Only one thread may call `handle`; a Tick is due at `wake` (monotonic)."""
@@ -98,15 +78,13 @@ class Hub:
         self._numbering = Numbering(plan.run, plan.uplinks)
         self._points = Points(plan.about.devices, plan.every_s)
         self._alarming = Alarming(plan, self._numbering, now)
-        self._certificates = Certificates()
+        self._self_care = SelfCare(self._numbering, self._alarming)
         self._unheard = Unheard(plan.watched, now.mono)
         self._quality = {device: Quality(checks) for device, checks in plan.checks.items()}
         self._care = SensorCare(plan.about.devices, plan.stuck_after_s, plan.every_s)
         self.started = False  # whether the run's first event has been made
         self._reporting = Reporting(plan.run, self._numbering, now)
-        self._commands = AnsweredCommands()
-        self._reloads = Reloads(self._numbering, self._commands)
-        self._writes = Writes(plan.settings, _switched(plan), plan.run, self._numbering, self._commands, self._points)
+        self._commanding = Commanding(plan, self._numbering, self._points, self._alarming)
         self._health_due = now.mono + FIRST_HEALTH_S
         self._time = Timekeeper(plan.run, plan.boot, now)
         self._readings = 0
@@ -115,11 +93,11 @@ class Hub:
             Tick: self._tick,
             Stored: self._stored,
             Unstored: self._unstored,
-            Command: self._command,
-            Adjusted: self._writes.adjusted,
-            Answered: self._answered,
+            Command: self._commanding.take,
+            Adjusted: self._commanding.adjusted,
+            Answered: self._commanding.answered,
             StatusQuery: self._status_query,
-            ReloadRefused: self._reloads.refused,
+            ReloadRefused: self._commanding.reload_refused,
             Reconfigured: self._reconfigured,
             Question: self._question,
             Recovered: self._recovered,
@@ -129,16 +107,16 @@ class Hub:
             JournalHealth: self._health,
             UplinkHealth: self._health,
             LinkLost: self._link_lost,
-            DeviceLost: self._gateway_fact,
-            DeviceBack: self._gateway_fact,
-            UplinkUp: self._gateway_fact,
-            UplinkDown: self._gateway_fact,
-            JournalFailed: self._journal_failed,
-            JournalRestored: self._journal_restored,
-            JournalSetAside: self._journal_set_aside,
+            DeviceLost: self._self_care.note,
+            DeviceBack: self._self_care.note,
+            UplinkUp: self._self_care.note,
+            UplinkDown: self._self_care.note,
+            JournalFailed: self._self_care.journal_failed,
+            JournalRestored: self._self_care.journal_restored,
+            JournalSetAside: self._self_care.journal_set_aside,
             CertificatesRead: self._certificates_read,
-            Dropped: self._gateway_fact,
-            RoomDied: self._room_died,
+            Dropped: self._self_care.note,
+            RoomDied: self._self_care.room_died,
             TimeKnown: self._time_known,
         }
         self.wake = now.mono
@@ -151,7 +129,7 @@ class Hub:
     @property
     def awaits_stored(self) -> bool:
         """Whether somebody waits until the disk has taken a request; may be read by any thread."""
-        return self._writes.awaits_stored
+        return self._commanding.awaits_stored
 
     def handle(self, fact: Fact | Reconfigured, now: Moment) -> Decision:
         """Everything that follows from `fact` at the moment `now`."""
@@ -164,7 +142,7 @@ class Hub:
             decision = clock.then(decision)
         if decision.records and now.mono >= self._time.save_at:
             decision = decision._replace(state=decision.state + self._time.save(now))
-        wakes = (self._alarming, self._unheard, self._writes)
+        wakes = (self._alarming, self._unheard, self._commanding)
         self.wake = min(self._health_due, *(each.wake for each in wakes))
         if not self.started:
             self.wake = min(self.wake, self._start.mono + RECOVERY_WAIT_S)
@@ -187,7 +165,7 @@ class Hub:
         decision = Decision()
         if not self.started and now.mono >= self._start.mono + RECOVERY_WAIT_S:
             decision = Decision((self._started_event(Recovered("unknown", None, {}), now),))
-        decision = decision.then(self._alarming.elapse(now)).then(self._writes.elapse(now))
+        decision = decision.then(self._alarming.elapse(now)).then(self._commanding.elapse(now))
         if now.mono >= self._unheard.wake:
             decision = decision.then(self._alarming.tell(self._unheard.look(self._points, now.mono), now))
         if now.mono < self._health_due:
@@ -197,7 +175,7 @@ class Hub:
 
     def _minute(self, now: Moment) -> Decision:
         """What is due each minute: a look at dates, at sensors that do not move and at refusals, and the health."""
-        troubles = self._certificates.judged(now) | self._care.judged(now) | refusals(self._reporting.uplinks)
+        troubles = self._self_care.judged(self._reporting.uplinks, now) | self._care.judged(now)
         decision = self._alarming.tell(troubles, now) if self.started else Decision()
         return decision._replace(notices=(*decision.notices, self._report(now)))
 
@@ -223,12 +201,12 @@ class Hub:
 
     def _link_lost(self, fact: LinkLost, now: Moment) -> Decision:
         self._unheard.lost(fact, now.mono)
-        return self._gateway_fact(fact, now)
+        return self._self_care.note(fact, now)
 
     def _link_back(self, fact: LinkBack, now: Moment) -> Decision:
         self._unheard.back(fact, now.mono)
         decision = self._alarming.reopened(fact.link)
-        return decision if fact.down_s == 0 else self._gateway_fact(fact, now).then(decision)
+        return decision if fact.down_s == 0 else self._self_care.note(fact, now).then(decision)
 
     # -- the journal
 
@@ -236,13 +214,8 @@ class Hub:
         decision = Decision() if self.started else Decision((self._started_event(fact, now),))
         decision = decision.then(self._alarming.restore(fact.state, now))
         notices = decision.notices
-        decision = decision.then(Decision(state=tuple(self._commands.restore(fact.state, now))))
-        decision = decision.then(self._writes.recovered(fact.state, now))
-        if any(isinstance(notice, AlarmView) and notice.alarm == JOURNAL_FAILED for notice in notices):
-            decision = decision.then(self._alarming.tell(journal_works(), now))  # what failed was an earlier run's
-        if fact.aside:
-            decision = decision.then(self._journal_set_aside(JournalSetAside(fact.aside), now))
-        decision = decision.then(self._alarming.tell(self._certificates.judged(now), now))
+        decision = decision.then(self._commanding.restore(fact.state, now))
+        decision = decision.then(self._self_care.recovered(notices, fact.aside, now))
         turned = self._time.recovered(fact.state, now, self._numbering.last)
         if self._time.floor_ts:
             decision = decision._replace(notices=(*decision.notices, TimePassed(self._time.floor_ts)))
@@ -253,76 +226,15 @@ class Hub:
         text = records.started(self._plan.version, self._plan.about.config, fact.fate, fact.previous)
         return self._numbering.started(text, self._start, now)
 
-    def _journal_failed(self, fact: JournalFailed, now: Moment) -> Decision:
-        return self._gateway_fact(fact, now).then(self._alarming.tell(journal_failed(fact), now))
-
-    def _journal_restored(self, fact: JournalRestored, now: Moment) -> Decision:
-        return self._gateway_fact(fact, now).then(self._alarming.tell(journal_works(), now))
-
-    def _journal_set_aside(self, fact: JournalSetAside, now: Moment) -> Decision:
-        decision = Decision()
-        for trouble in (journal_damaged(fact.aside), None):
-            decision = decision.then(self._alarming.tell({JOURNAL_DAMAGED: trouble}, now))
-        return decision
-
-    def _room_died(self, fact: RoomDied, now: Moment) -> Decision:
-        decision = self._gateway_fact(fact, now)
-        for trouble in (room_died(fact), None):
-            decision = decision.then(self._alarming.tell({ROOM_DIED: trouble}, now))
-        return decision
-
     def _stored(self, fact: Stored, now: Moment) -> Decision:
         self._numbering.stored(len(fact.rows) - fact.told)
-        return Decision(writes=self._writes.stored(fact.rows, now)) if self._writes.awaits_stored else Decision()
+        return self._commanding.stored(fact.rows, now)
 
     def _unstored(self, fact: Unstored, now: Moment) -> Decision:
         self._numbering.stored(len(fact.rows))
-        return self._writes.unstored(fact.rows, now)
+        return self._commanding.unstored(fact.rows, now)
 
     # -- people and platforms
-
-    def _command(self, command: Command, now: Moment) -> Decision:
-        if self._commands.clashes(command):
-            another = Reply(command.id, "refused", ANOTHER)
-            event = self._numbering.event(records.command(command, another), now)
-            return Decision((event,), replies=((command.answer, another),))
-        if self._writes.joined(command) or self._reloads.joined(command):
-            return Decision()
-        known = self._commands.answered(command)
-        if known is not None:  # a platform repeats what it had no answer to
-            return Decision(replies=((command.answer, known),))
-        doubt = NOT_CHECKED if command.expires is not None and now.trust is Trust.UNSYNCED else ""
-        decision, refusal = self._act(command, doubt, now)
-        if command.name in _ANSWERED_LATER and not refusal:
-            return decision  # answered when it is known what became of it
-        about = str(command.args.get("of", "")) if command.name in LOOKS else ""
-        reply = Reply(command.id, "refused" if refusal else "done", refusal or doubt or about)
-        event = self._numbering.event(records.command(command, reply), now)
-        return decision._replace(
-            records=(*decision.records, event),
-            state=(*decision.state, *(() if refusal is NOT_READY else self._commands.remember(command, reply, now))),
-            replies=((command.answer, reply),),
-        )
-
-    def _answered(self, fact: Answered, now: Moment) -> Decision:
-        return Decision((self._numbering.event(records.command(fact.command, fact.reply), now),))
-
-    def _act(self, command: Command, doubt: str, now: Moment) -> tuple[Decision, str]:
-        """What the command leads to, and why it is refused ("" if it is not)."""
-        if command.expires is not None and command.expires < now.ts and now.trust is not Trust.UNSYNCED:
-            return Decision(), "expired"
-        if command.name == WRITE_POINT:
-            requested = self._writes.request(command, doubt, now)
-            return (Decision(), requested) if isinstance(requested, str) else (requested, "")
-        if command.name == RELOAD:
-            passed_on = self._reloads.request(command)
-            return (Decision(), passed_on) if isinstance(passed_on, str) else (passed_on, "")
-        if command.name in LOOKS and command.source == "local":
-            return Decision(), ""
-        known = (*ACTS, SILENCE, *sorted(HOLDS), *_ANSWERED_LATER)
-        if command.name not in known:
-            return Decision(), f"unknown command {command.name!r}; known: {', '.join(known)}"
-        return self._alarming.act(command, now)
 
     def _reconfigured(self, fact: Reconfigured, now: Moment) -> Decision:
         """Everything that is decided goes on by another configuration, in one decision."""
@@ -338,8 +250,7 @@ class Hub:
         self._care.change(plan.about.devices, plan.stuck_after_s, plan.every_s, anew)
         self._unheard.change(plan.watched, fact.links, anew, now.mono)
         self._reporting.keep(fact.links)
-        self._writes.change(plan.settings, _switched(plan))
-        decision = self._reloads.done(fact, before.about.config, now)
+        decision = self._commanding.reloaded(fact, before.about.config, now)
         changed = self._alarming.change(plan, anew, now)
         return Decision(notices=(plan.about,)).then(decision).then(changed)
 
@@ -373,19 +284,15 @@ class Hub:
 
     # -- the gateway itself
 
-    def _gateway_fact(self, fact: records.GatewayFact, now: Moment) -> Decision:
-        return Decision((self._numbering.event(records.gateway_fact(fact), now),))
-
     def _certificates_read(self, fact: CertificatesRead, now: Moment) -> Decision:
-        self._certificates.read(fact)
-        return self._alarming.tell(self._certificates.judged(now), now) if self.started else Decision()
+        return self._self_care.certificates_read(fact, now, judge=self.started)
 
     def _health(self, fact: LinkHealth | JournalHealth | UplinkHealth, _: Moment) -> Decision:
         self._reporting.take(fact)
         return Decision()
 
     def _report(self, now: Moment) -> HealthReport:
-        return self._reporting.report(self._readings, self._certificates.all, self._alarming.load(now), now)
+        return self._reporting.report(self._readings, self._self_care.certificates, self._alarming.load(now), now)
 
     def _stopping(self, fact: Stopping, now: Moment) -> Decision:
         made = [] if self.started else [self._started_event(Recovered("unknown", None, {}), now)]
@@ -393,7 +300,3 @@ class Hub:
         text = records.event("stopped", why=fact.why, telemetry=self._numbering.last[Lane.TELEMETRY])
         last = self._numbering.event(text, now)
         return Decision((*made, last), self._time.save(now), notices=(self._report(now),))
-
-
-def _switched(plan: Plan) -> set[SettingPoint]:
-    return {SettingPoint(output.device, output.point) for output in plan.outputs}
