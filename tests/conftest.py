@@ -59,6 +59,7 @@ SLOW_FILES = frozenset(
         "test_replug.py",
         "test_output_owners.py",
         "test_responses_end_to_end.py",
+        "test_safe_outputs.py",
         "test_scan.py",
         "test_shared_links.py",
         "test_texts_end_to_end.py",

@@ -151,7 +151,7 @@ def wait_for_daemon(state: Path) -> None:
 
 
 def test_every_command_that_is_shown_exists() -> None:
-    shown = set(re.findall(r"\bsitewarden ([a-z]\w*)", README)) | set(re.findall(r"\./dev run (\w+)", README))
+    shown = set(re.findall(r"\bsitewarden ([a-z][\w-]*)", README)) | set(re.findall(r"\./dev run (\w+)", README))
     assert shown <= cli.COMMANDS.keys()
 
 

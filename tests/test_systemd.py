@@ -78,3 +78,9 @@ def test_the_daemon_is_watched_and_never_given_up() -> None:
     assert unit["WatchdogSec"] == ["30"]
     assert unit["Restart"] == ["always"]
     assert unit["StartLimitIntervalSec"] == ["0"]
+
+
+def test_outputs_are_made_safe_after_a_daemon_however_it_ended() -> None:
+    """With `-`: what comes of it changes nothing about the daemon being started again."""
+    (command,) = settings()["ExecStopPost"]
+    assert command == f"-{INSTALLED}/bin/sitewarden safe-outputs /etc/sitewarden/sitewarden.yaml"

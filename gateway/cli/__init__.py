@@ -47,6 +47,7 @@ COMMANDS = {
     "out-of-service": "keep an alarm from calling until it is put back in service, with a reason",
     "in-service": "put an alarm back in service",
     "write": "change a setting of a device, where the configuration allows it, with a reason",
+    "safe-outputs": "switch every output to its safe value, after a daemon that ended without doing that",
     "reload": "have the running daemon read its configuration again, without stopping anything",
     "contract": "print the MQTT contract: schemas, AsyncAPI, promises, an example consumer",
     "version": "say which version this is",
