@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 GROUP: Final = "sitewarden.drivers"
 
 OURS: Final[Mapping[str, str]] = {
+    "climate": "drivers.climate:ClimateOf",
     "contact": "drivers.contact:Contact",
     "gps_nmea": "drivers.gps_nmea:GpsNmea",
     "modbus": "drivers.modbus_table:ModbusTable",

@@ -196,7 +196,7 @@ class Gateway:
     def summary(self) -> str:
         """The gateway in one line."""
         about = self.plan.about
-        links = len({device.link for device in about.devices})
+        links = len({device.link for device in about.devices if device.link})
         return f"{about.site}/{about.gateway}: {len(about.devices)} devices on {links} links, run {self.run}"
 
     @property

@@ -17,9 +17,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
+from gateway.derive.derivation import Derivation
 from gateway.model import Point, Value, Values
 from gateway.units import KINDS
 from gateway.wiretime import WireTime
@@ -58,6 +60,7 @@ class Family(StrEnum):
     REGISTERS = "registers"  # Modbus, over a serial line or TCP
     STREAM = "stream"  # bytes that arrive by themselves, over a serial line or TCP
     PINS = "pins"  # the GPIO header
+    NONE = "none"  # no link: it is made of other devices
 
 
 class Table(StrEnum):
@@ -192,6 +195,14 @@ class Driver(ABC):
         """The pins of a driver of the family PINS."""
         return ()
 
+    def derivation(self, timezone: tzinfo) -> Derivation | None:
+        """A new one, where some of its `points` follow from its readings and are not in them; `timezone`: the site's.
+
+        The hub adds them to the reading from which they follow.
+        """
+        del timezone
+        return None
+
 
 class Polled(Driver):
     """A device that answers when asked."""
@@ -280,3 +291,38 @@ class Adjustable(Driver):
         Where a setting can only be written, what the device has confirmed. Raises Refused where the device said no;
         NoReply or LinkDown where nobody knows whether it was done.
         """
+
+
+class Placed(NamedTuple):
+    """A device of the configuration, as one that is made of others sees it."""
+
+    device: str
+    zone: str
+    points: tuple[Point, ...]
+
+
+class Derived(Driver):
+    """A device without a link: all its points follow from readings of other devices, its sources."""
+
+    family: ClassVar[Family] = Family.NONE
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    @abstractmethod
+    def meet(self, zone: str, devices: Sequence[Placed]) -> None:
+        """Told its zone and what other devices there are, when the configuration is put together.
+
+        Raises ValueError, in words for who configures, where they are not what it needs.
+        """
+
+    @property
+    @abstractmethod
+    def sources(self) -> tuple[str, ...]:
+        """The devices that it is made of, once it has met them; never empty."""
+
+    @abstractmethod
+    def derivation(self, timezone: tzinfo) -> Derivation:
+        """A new one, which is told each reading of the sources."""

@@ -830,6 +830,7 @@ class DeviceAbout:
     points: tuple[Point, ...]
     rules: tuple[RuleAbout, ...]
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)  # by point
+    derived_from: tuple[str, ...] = ()  # the devices that it is made of; then its link is ""
 
 
 @dataclass(frozen=True, slots=True)

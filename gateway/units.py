@@ -27,6 +27,8 @@ KINDS: dict[str, Kind] = {
     "temperature": Kind(Form.GAUGE, "°C"),
     "humidity": Kind(Form.GAUGE, "%RH"),
     "dew_point": Kind(Form.GAUGE, "°C"),
+    "absolute_humidity": Kind(Form.GAUGE, "g/m³"),
+    "temperature_difference": Kind(Form.GAUGE, "K"),  # as of a surface from the dew point
     "temperature_setpoint": Kind(Form.GAUGE, "°C"),  # what a controller aims at: no measurement
     "device_temperature": Kind(Form.GAUGE, "°C"),  # of the electronics, not of the place
     "pressure": Kind(Form.GAUGE, "hPa"),

@@ -39,7 +39,14 @@ HARMLESS = words(
 )
 """The stdlib that only computes."""
 
-DRIVERS_MAY = ("gateway.driver", "gateway.model", "gateway.errors", "gateway.units", "gateway.wiretime")
+DRIVERS_MAY = (
+    "gateway.driver",
+    "gateway.derive",
+    "gateway.model",
+    "gateway.errors",
+    "gateway.units",
+    "gateway.wiretime",
+)
 PARSING = HARMLESS | words("calendar datetime")
 CLOCKS = words("now today utcnow")  # of datetime
 

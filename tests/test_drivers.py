@@ -36,6 +36,7 @@ SOUND = {"unit": 1, "profile": "xy-md02"}
 OPTIONS: Mapping[str, Mapping[str, object]] = {
     "modbus": SOUND,
     "serial_frames": {"profile": "pms5003"},
+    "climate": {"of": "cold-1"},
     "contact": {"pin": 17},
     "relay": {"pin": 21},
 }
@@ -212,7 +213,7 @@ def test_a_driver_says_what_it_is_and_what_it_needs(name: str) -> None:
     assert driver.points
     assert len({point.name for point in driver.points}) == len(driver.points)
     assert all(point.form is KINDS[point.kind].form for point in driver.points)
-    assert driver.claims
+    assert bool(driver.claims) == (driver.family is not Family.NONE)
     assert bool(driver.pins) == (driver.family is Family.PINS)
     if isinstance(driver, Output):
         settings = driver.settings if isinstance(driver, Adjustable) else set()

@@ -95,7 +95,7 @@ def test_the_profiles_are_where_the_package_is(tmp_path: Path) -> None:
         for path in sorted((TOP / "drivers").rglob("*")):
             if path.suffix in (".py", ".yaml"):
                 packed.write(path, path.relative_to(TOP))
-        for path in sorted((TOP / "gateway").glob("*.py")):
+        for path in (*sorted((TOP / "gateway").glob("*.py")), *sorted((TOP / "gateway" / "derive").glob("*.py"))):
             packed.write(path, path.relative_to(TOP))
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(tmp_path / "site")

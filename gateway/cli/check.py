@@ -32,7 +32,7 @@ from gateway.config.sources import read_settings
 from gateway.config.targets import called, group, targets
 from gateway.config.wires import load_of, share_text
 from gateway.config.written import duration_text, rate_text, size_text
-from gateway.driver import Adjustable
+from gateway.driver import Adjustable, Derived
 from gateway.errors import ConfigError
 from gateway.model import Point
 
@@ -95,6 +95,9 @@ def summary(config: Config) -> Iterator[str]:
     )
     yield from _part("Uplinks", [f"{name}: {_uplink(uplink)}" for name, uplink in config.uplinks.items()])
     yield from _part("Links and devices", _wires(config))
+    made_of_others = list(_made_of_others(config))
+    if made_of_others:
+        yield from _part("Made of other devices", made_of_others)
     if config.hours:
         yield from _part("Hours", [f"{name}: {', '.join(hours.open)}" for name, hours in config.hours.items()])
     yield from _part("Rules", [f"{name}: {_rule(rule, config)}" for name, rule in config.rules.items()])
@@ -123,6 +126,12 @@ def _wires(config: Config) -> list[str]:
         lines.append(f"{name}: {link_text(link)}{_busy(link, here)}")
         lines += [line for own, it in here.items() for line in _device_lines(own, it)] or ["  no device"]
     return lines
+
+
+def _made_of_others(config: Config) -> Iterator[str]:
+    for name, device in config.devices.items():
+        if isinstance(device.built, Derived):
+            yield f"{name}: {_device(device)}; made of {', '.join(device.built.sources)}"
 
 
 def link_text(link: Link) -> str:
@@ -175,8 +184,8 @@ def _calibration(part: CalibrationPart, unit: str) -> str:
 def _device(device: Device) -> str:
     settings = device.built.settings if isinstance(device.built, Adjustable) else frozenset()
     points = ", ".join(_point_name(point, can_be_set=point.name in settings) for point in device.built.points)
-    claims = ", ".join(device.built.claims)
-    return f"{device.driver}, {claims}, in {device.zone}, every {duration_text(device.every)}: {points}"
+    head = ", ".join((device.driver, *device.built.claims))
+    return f"{head}, in {device.zone}, every {duration_text(device.every)}: {points}"
 
 
 def _point_name(point: Point, *, can_be_set: bool) -> str:

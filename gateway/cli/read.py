@@ -24,7 +24,7 @@ from gateway.cli.wire import Wire
 from gateway.commissioning.exchanges import Exchanged, exchanges, spaced
 from gateway.config.installed import read_config
 from gateway.config.schema import Config, Device, SerialLink, TcpLink
-from gateway.driver import Polled, Pushed
+from gateway.driver import Derived, Polled, Pushed
 from gateway.errors import LinkDown, SitewardenError
 from gateway.hub.pointplan import calibrations as calibrations_of
 from gateway.model import Calibration, Passing, Point, Reading, Value
@@ -90,13 +90,16 @@ def _of_daemon(name: str, state_dir: Path, status: Mapping[str, Any]) -> Found:
         )
     device = devices[name]
     points = tuple(_point(it) for it in device["points"])
+    if device["derived_from"]:
+        made_of = ", ".join(device["derived_from"])
+        return _last_said(name, f"{name}: {device['driver']}, made of {made_of}", points, status)
     head = f"{name}: {device['driver']} on link {device['link']}, through the running daemon"
     with talking(state_dir, device["link"], "read", name) as talk:
         try:
             said = talk.poll(name)
         except SitewardenError as fault:
             if "cannot be asked" in fault.what:  # it talks by itself: what it said last is known
-                return _last_said(name, head, points, status)
+                return _last_said(name, f"{head}: it talks by itself", points, status)
             return Found(name, head, points, {}, {}, exchanges(talk.passed()), fault)
         calibrations = {point: Calibration(**told) for point, told in device.get("calibrations", {}).items()}
         return _as_read(head, points, said, calibrations, talk.passed())
@@ -109,7 +112,7 @@ def _last_said(name: str, head: str, points: tuple[Point, ...], status: Mapping[
         point: it["quality"] + (f", {duration(it['age_s'])} ago" if it["age_s"] is not None else "")
         for point, it in said.items()
     }
-    return Found(name, f"{head}: it talks by itself, this is what it said last", points, values, quality)
+    return Found(name, f"{head}, this is what it said last", points, values, quality)
 
 
 def _point(told: Mapping[str, Any]) -> Point:
@@ -139,6 +142,9 @@ def _of_config(name: str, config: Config, state_dir: Path | None) -> Found:
 
 @contextmanager
 def _reached(name: str, device: Device, config: Config, state_dir: Path | None) -> Iterator[Reach]:
+    if isinstance(device.built, Derived):
+        hint = f"read {' or '.join(device.built.sources)}, or ask the running daemon (without --config)"
+        raise SitewardenError(f"{name} is made of other devices: nothing can be asked of it", hint)
     driver, part = device.built, config.links[device.link]
     if not isinstance(driver, Polled | Pushed):
         raise SitewardenError(f"{name} is only switched: it says nothing", "`sitewarden status` shows what is wanted")

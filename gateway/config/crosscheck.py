@@ -11,6 +11,7 @@ import os
 import zoneinfo
 
 from gateway.config.buscheck import check_buses
+from gateway.config.derivedcheck import meet_sources
 from gateway.config.draft import Draft
 from gateway.config.pointcheck import check_points
 from gateway.config.problems import Where, listed, shown, suggestion
@@ -38,6 +39,7 @@ def check(draft: Draft) -> None:
         _check_timezone(draft, draft.site.timezone)
     if not draft.tree.section("devices"):
         draft.tree.blame_key(("devices",), "there are no devices; add one, as `sitewarden init` shows")
+    meet_sources(draft)
     _check_ports(draft)
     _check_links_of_devices(draft)
     _check_neighbours(draft)
@@ -78,6 +80,8 @@ def _check_ports(draft: Draft) -> None:
 def _check_links_of_devices(draft: Draft) -> None:
     known = draft.tree.section("links")
     for name, device in draft.devices.items():
+        if device.built.family is Family.NONE:
+            continue
         where = ("devices", name, "link")
         if device.link not in known:
             draft.tree.blame(where, f"there is no link {shown(device.link)}; {suggestion(device.link, known)}")

@@ -12,7 +12,7 @@ from typing import TypeVar
 from gateway.config import schema
 from gateway.config.options import FindDriver, built, found_driver, written_form
 from gateway.config.points import KindPart
-from gateway.config.problems import Tree, shown, suggestion
+from gateway.config.problems import Tree, Where, shown, suggestion
 from gateway.config.profiles import Profiles
 from gateway.config.schema import (
     Config,
@@ -34,6 +34,7 @@ from gateway.config.smoke import usual_every_s
 from gateway.config.sources import BY_ID
 from gateway.config.typed import fields, not_an_id, required, typed, unknown_key
 from gateway.config.written import is_id
+from gateway.driver import Derived, Driver
 
 T = TypeVar("T")
 
@@ -68,9 +69,11 @@ class Draft:
     points: dict[str, KindPart] = field(default_factory=dict)
 
     def is_off(self, device: str) -> bool:
-        """Whether a device is disabled, by itself or with its link."""
-        link = self.links.get(self.devices[device].link)
-        return device in self.disabled or (link is not None and not link.enabled)
+        """Whether a device is disabled, by itself, with its link, or with all that it is made of."""
+        link, made = self.links.get(self.devices[device].link), self.devices[device].built
+        if device in self.disabled or (link is not None and not link.enabled):
+            return True
+        return isinstance(made, Derived) and bool(made.sources) and all(map(self.is_off, made.sources))
 
 
 def drafted(tree: Tree, find_driver: FindDriver, profiles: Profiles) -> Draft:
@@ -164,12 +167,13 @@ def _add_device(draft: Draft, name: str, find_driver: FindDriver, profiles: Prof
         if key not in options and key not in common:
             tree.blame_key((*where, key), unknown_key(key, {**options, **common}))
     made = built(driver, tree, where, {key: inner for key, inner in value.items() if key in options}, profiles)
-    if keys is None or made is None:
+    if keys is None or not _has_right_link(tree, where, keys, driver) or made is None:
         return
-    every = keys.every or usual_every_s(made[0])
+    derived = isinstance(made[0], Derived)
+    every = keys.every or (0.0 if derived else usual_every_s(made[0]))  # derivedcheck.py: as its sources
     draft.devices[name] = Device(
         driver=keys.driver,
-        link=keys.link,
+        link=keys.link or "",
         name=keys.name or name,
         zone=keys.zone,
         every=every,
@@ -180,3 +184,15 @@ def _add_device(draft: Draft, name: str, find_driver: FindDriver, profiles: Prof
     draft.options[name] = made[1]
     if not keys.enabled:
         draft.disabled.add(name)
+
+
+def _has_right_link(tree: Tree, where: Where, keys: DeviceKeys, driver: type[Driver]) -> bool:
+    """Whether there is a link where one is needed, and none where none is."""
+    at = (*where, "link")
+    if issubclass(driver, Derived):
+        if keys.link is not None:
+            tree.blame_key(at, f"{keys.driver} is made of other devices and has no link; leave it out")
+        return keys.link is None
+    if keys.link is None and at not in tree.unusable:
+        tree.blame_key(at, "is missing; add `link: ...` (the link that it is connected to)")
+    return keys.link is not None

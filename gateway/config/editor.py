@@ -14,7 +14,7 @@ from gateway.config.draft import LINKS
 from gateway.config.options import written_form
 from gateway.config.points import KindPart
 from gateway.config.typed import judge
-from gateway.driver import Driver
+from gateway.driver import Derived, Driver
 from gateway.units import KINDS
 
 JsonSchema: TypeAlias = dict[str, Any]
@@ -73,12 +73,19 @@ def _device(name: str, driver: type[Driver], common: JsonSchema, defs: JsonSchem
     """A device with this driver: the keys of every device, and its options."""
     own = _schema_of(written_form(driver.options), name, defs)
     about = (driver.__doc__ or "").split("\n")[0]
+    keys = {**common["properties"], **own["properties"], "driver": {"const": name, "description": about}}
+    needed = [*common["required"], *own.get("required", ())]
+    if issubclass(driver, Derived):
+        del keys["link"]
+    else:
+        keys["link"] = {**keys["link"]["anyOf"][0], "description": keys["link"]["description"]}
+        needed.insert(1, "link")
     return {
         "type": "object",
         "description": about,
         "additionalProperties": False,
-        "properties": {**common["properties"], **own["properties"], "driver": {"const": name, "description": about}},
-        "required": [*common["required"], *own.get("required", ())],
+        "properties": keys,
+        "required": needed,
     }
 
 

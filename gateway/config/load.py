@@ -108,13 +108,17 @@ def _off(draft: Draft, devices: Mapping[str, Device]) -> Iterator[str]:
         yield from (f"{kind} {name}" for name, part in by_id.items() if not part.enabled)
     for name, device in draft.devices.items():
         if name not in devices:
-            yield f"device {name}" + ("" if name in draft.disabled else f" (its link {device.link} is off)")
+            yield f"device {name}{'' if name in draft.disabled else _why_off(device)}"
     for name, rule in draft.rules.items():
         if rule.enabled and not targets(rule, devices):
             yield f"rule {name} (its devices are off)"
     for name, response in draft.responses.items():
         for output in sorted(response.set.keys() - _switching(response, devices).set.keys()):
             yield f"output {output} in response {name} (its device is off)"
+
+
+def _why_off(device: Device) -> str:
+    return f" (its link {device.link} is off)" if device.link else " (what it is made of is off)"
 
 
 def _notes(devices: Mapping[str, Device]) -> Iterator[str]:

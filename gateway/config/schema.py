@@ -243,7 +243,9 @@ class DeviceKeys:
 
     enabled: Annotated[bool, Doc("false: checked, but not used, nor the rules on it")] = True
     driver: Annotated[Id, Doc("What kind of device it is")]
-    link: Annotated[Id, Doc("The link that it is connected to")]
+    link: Annotated[
+        Id | None, Doc("The link that it is connected to; a device that is made of other devices has none")
+    ] = None
     zone: Annotated[ZonePath, Doc("Where it is, as in cold-store/room-1")]
     name: Annotated[Text, Doc("Its name for people; default: its id")] = ""
     every: Annotated[
@@ -265,7 +267,7 @@ class Device:
     """One sensor or actuator, its driver already `built` from its options."""
 
     driver: Id
-    link: Id
+    link: str  # "": none, it is made of other devices
     name: str
     zone: str
     every: float  # seconds between polls; for a device that talks by itself, how often it is expected to

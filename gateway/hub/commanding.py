@@ -6,7 +6,7 @@ known what became of it (writes.py, reloads.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gateway import records
 from gateway.hub.acts import ACTS, LOOKS, SILENCE
@@ -27,9 +27,18 @@ _ANSWERED_LATER = (WRITE_POINT, RELOAD)
 class Commanding:
     """The commands of one run. Owned and changed by the hub alone; `elapse` is due at `wake` (monotonic)."""
 
-    def __init__(self, plan: Plan, numbering: Numbering, points: Points, alarming: Alarming) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        numbering: Numbering,
+        points: Points,
+        alarming: Alarming,
+        derived: Callable[[Command, Moment], Decision | str],
+    ) -> None:
         self._numbering = numbering
         self._alarming = alarming
+        self._derived = derived
+        self._of_derived = _of_derived(plan)
         self._commands = AnsweredCommands()
         self._reloads = Reloads(numbering, self._commands)
         self._writes = Writes(plan.settings, _switched(plan), plan.run, numbering, self._commands, points)
@@ -80,7 +89,10 @@ class Commanding:
             return (Decision(), passed_on) if isinstance(passed_on, str) else (passed_on, "")
         if command.name in LOOKS and command.source == "local":
             return Decision(), ""
-        known = (*ACTS, SILENCE, *sorted(HOLDS), *_ANSWERED_LATER)
+        if command.name in self._of_derived:
+            followed = self._derived(command, now)
+            return (Decision(), followed) if isinstance(followed, str) else (followed, "")
+        known = (*ACTS, SILENCE, *sorted(HOLDS), *_ANSWERED_LATER, *sorted(self._of_derived))
         if command.name not in known:
             return Decision(), f"unknown command {command.name!r}; known: {', '.join(known)}"
         return self._alarming.act(command, now)
@@ -99,6 +111,7 @@ class Commanding:
 
     def reloaded(self, fact: Reconfigured, before: str, now: Moment) -> Decision:
         """It is in use in place of the one with the hash `before`."""
+        self._of_derived = _of_derived(fact.plan)
         self._writes.change(fact.plan.settings, _switched(fact.plan))
         return self._reloads.done(fact, before, now)
 
@@ -122,3 +135,8 @@ class Commanding:
 
 def _switched(plan: Plan) -> set[SettingPoint]:
     return {SettingPoint(output.device, output.point) for output in plan.outputs}
+
+
+def _of_derived(plan: Plan) -> frozenset[str]:
+    """The commands that derived points take here."""
+    return frozenset().union(*(each.commands for each in plan.derivations.values()))

@@ -14,6 +14,7 @@ from gateway import records
 from gateway.errors import SitewardenError
 from gateway.hub.alarming import Alarming
 from gateway.hub.commanding import Commanding
+from gateway.hub.deriving import Consequence, Deriving
 from gateway.hub.numbering import Numbering
 from gateway.hub.plan import Plan, Reconfigured
 from gateway.hub.points import Points
@@ -81,10 +82,11 @@ class Hub:
         self._self_care = SelfCare(self._numbering, self._alarming)
         self._unheard = Unheard(plan.watched, now.mono)
         self._quality = {device: Quality(checks) for device, checks in plan.checks.items()}
+        self._deriving = Deriving(plan.derivations, plan.sources)
         self._care = SensorCare(plan.about.devices, plan.stuck_after_s, plan.every_s)
         self.started = False  # whether the run's first event has been made
         self._reporting = Reporting(plan.run, self._numbering, now)
-        self._commanding = Commanding(plan, self._numbering, self._points, self._alarming)
+        self._commanding = Commanding(plan, self._numbering, self._points, self._alarming, self._acted)
         self._health_due = now.mono + FIRST_HEALTH_S
         self._time = Timekeeper(plan.run, plan.boot, now)
         self._readings = 0
@@ -142,7 +144,7 @@ class Hub:
             decision = clock.then(decision)
         if decision.records and now.mono >= self._time.save_at:
             decision = decision._replace(state=decision.state + self._time.save(now))
-        wakes = (self._alarming, self._unheard, self._commanding)
+        wakes = (self._alarming, self._deriving, self._unheard, self._commanding)
         self.wake = min(self._health_due, *(each.wake for each in wakes))
         if not self.started:
             self.wake = min(self.wake, self._start.mono + RECOVERY_WAIT_S)
@@ -155,6 +157,24 @@ class Hub:
         quality = self._quality.get(reading.device)
         if quality is not None:
             reading = quality.refined(reading)
+        if reading.device in self._deriving.concerned:
+            return self._followed(self._deriving.take(reading, now), now)
+        return self._judged(reading, now)
+
+    def _followed(self, found: Consequence, now: Moment) -> Decision:
+        """Readings with all that was derived from them, judged one after the other; with events and state."""
+        decision = Decision(state=found.state)
+        for reading in found.readings:
+            decision = decision.then(self._judged(reading, now))
+        events = tuple(self._numbering.event(text, now) for text in found.events)
+        return decision.then(Decision(events)) if events else decision
+
+    def _acted(self, command: Command, now: Moment) -> Decision | str:
+        """What a command about derived points leads to, or why it is refused."""
+        found = self._deriving.act(command, now)
+        return found if isinstance(found, str) else self._followed(found, now)
+
+    def _judged(self, reading: Reading, now: Moment) -> Decision:
         watch = self._care.watches.get(reading.device)
         if watch is not None:
             watch.take(reading)
@@ -165,6 +185,9 @@ class Hub:
         decision = Decision()
         if not self.started and now.mono >= self._start.mono + RECOVERY_WAIT_S:
             decision = Decision((self._started_event(Recovered("unknown", None, {}), now),))
+            decision = decision.then(self._followed(self._deriving.restore(None, now), now))
+        if now.mono >= self._deriving.wake:
+            decision = decision.then(self._followed(self._deriving.elapse(now), now))
         decision = decision.then(self._alarming.elapse(now)).then(self._commanding.elapse(now))
         if now.mono >= self._unheard.wake:
             decision = decision.then(self._alarming.tell(self._unheard.look(self._points, now.mono), now))
@@ -213,6 +236,7 @@ class Hub:
     def _recovered(self, fact: Recovered, now: Moment) -> Decision:
         decision = Decision() if self.started else Decision((self._started_event(fact, now),))
         decision = decision.then(self._alarming.restore(fact.state, now))
+        decision = decision.then(self._followed(self._deriving.restore(fact.state, now), now))
         notices = decision.notices
         decision = decision.then(self._commanding.restore(fact.state, now))
         decision = decision.then(self._self_care.recovered(notices, fact.aside, now))
@@ -252,7 +276,8 @@ class Hub:
         self._reporting.keep(fact.links)
         decision = self._commanding.reloaded(fact, before.about.config, now)
         changed = self._alarming.change(plan, anew, now)
-        return Decision(notices=(plan.about,)).then(decision).then(changed)
+        derived = self._deriving.change(plan.derivations, plan.sources, anew, now)
+        return Decision(notices=(plan.about,)).then(decision).then(changed).then(self._followed(derived, now))
 
     def _status_query(self, query: StatusQuery, now: Moment) -> Decision:
         query.answer(
@@ -278,6 +303,9 @@ class Hub:
             if name not in links:
                 fault = SitewardenError(f"there is no device {name} here", f"there are: {', '.join(links)}")
                 question.answer(Answer(fault=fault))
+                return Decision()
+            if not links[name]:
+                question.answer(Answer(fault=SitewardenError(f"{name} is made of other devices", "read one of those")))
                 return Decision()
             question = question._replace(link=links[name])
         return Decision(questions=(question,))

@@ -16,7 +16,8 @@ from gateway.config.schema import Rule as RuleOptions
 from gateway.config.schema import Suppression as SuppressionOptions
 from gateway.config.schema import Term as TermOptions
 from gateway.config.targets import called, group, targets
-from gateway.driver import Adjustable, Output
+from gateway.derive.derivation import Derivation
+from gateway.driver import Adjustable, Derived, Output
 from gateway.hub import pointplan
 from gateway.hub import responseplan as respond
 from gateway.hub.alarm import Target
@@ -60,6 +61,8 @@ class Plan:
     stuck_after_s: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # device -> point -> seconds
     times: Times = UNCONFIRMED_NEVER  # by when a high alarm is confirmed, seen, reported
     at_step: Mapping[Change, str] = field(default_factory=dict)  # the response to a report that is late
+    derivations: Mapping[str, Derivation] = field(default_factory=dict)  # by device, where points follow from others
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # device -> what it is made of, if of others
     boot: str = ""  # by which monotonic times of different runs can be compared; "": not known
 
 
@@ -112,6 +115,8 @@ def plan_of(config: Config, run: str, boot: str = "") -> Plan:
         stuck_after_s=pointplan.stuck_after_s(config.devices),
         uplinks=tuple(config.uplinks),
         settings=dict(_settings(config.devices)),
+        derivations=dict(_derivations(config)),
+        sources=dict(_sources(config.devices)),
         boot=boot,
     )
 
@@ -128,6 +133,20 @@ def _own(config: Config) -> Iterator[str]:
         yield from alarms_of(name, uplink)
     for name, device in config.devices.items():
         yield from pointplan.alarms_of(name, device)
+
+
+def _derivations(config: Config) -> Iterator[tuple[str, Derivation]]:
+    timezone = _zone(config.site.timezone)
+    for device_id, device in config.devices.items():
+        derivation = device.built.derivation(timezone)
+        if derivation is not None:
+            yield device_id, derivation
+
+
+def _sources(devices: Mapping[str, Device]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for device_id, device in devices.items():
+        if isinstance(device.built, Derived):
+            yield device_id, tuple(source for source in device.built.sources if source in devices)
 
 
 def _settings(devices: Mapping[str, Device]) -> Iterator[tuple[SettingPoint, Setting]]:
@@ -308,6 +327,7 @@ def _about(
                 if own == device_id
             ),
             calibrations=pointplan.calibrations(device),
+            derived_from=device.built.sources if isinstance(device.built, Derived) else (),
         )
         for device_id, device in config.devices.items()
     )

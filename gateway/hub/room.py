@@ -31,6 +31,7 @@ from gateway.model import (
     Question,
     Reading,
     Record,
+    StateChange,
     Stopping,
     Stored,
     Tick,
@@ -97,6 +98,7 @@ class HubRoom:
         self._usual: deque[_Fact] = deque()
         self._hub = Hub(plan, clock.now())
         self._batch: list[Record] = []
+        self._state: dict[str, StateChange] = {}  # that is stored with the batch: the newest of each key
         self._held: list[Decision] | None = []  # None: nothing is held any more
         self._hold_until = clock.mono() + HOLD_S
         self.beat = clock.mono()
@@ -193,17 +195,19 @@ class HubRoom:
         events = [record for record in decision.records if record.lane is Lane.EVENT]
         for notice in decision.notices:  # first: what is known of the clock comes before `started`
             self._rooms.uplinks(notice)
-        if events or decision.state:
+        if events:
             self._pass_on_batch()
             self._rooms.journal(decision)
             for event in events:
                 self._rooms.uplinks(event)
-        elif decision.records:
-            self._batch += decision.records
-            if len(self._batch) >= MAX_BATCH:
-                self._pass_on_batch()
+            return
+        self._batch += decision.records
+        self._state.update((change.key, change) for change in decision.state)
+        if len(self._batch) >= MAX_BATCH:
+            self._pass_on_batch()
 
     def _pass_on_batch(self) -> None:
-        if self._batch:
+        if self._batch or self._state:
             batch, self._batch = self._batch, []
-            self._rooms.journal(Decision(tuple(batch)))
+            state, self._state = self._state, {}
+            self._rooms.journal(Decision(tuple(batch), tuple(state.values())))

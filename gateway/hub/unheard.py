@@ -26,7 +26,7 @@ LOOK_EVERY_S = 10.0
 class Watched(NamedTuple):
     """The points of one device that rules are about, its link, and how long they may be missing (s)."""
 
-    link: str
+    link: str  # "": none, it is made of other devices
     points: tuple[str, ...]
     patience_s: float
     smoke: bool  # whether it is a detector of smoke
@@ -37,7 +37,7 @@ class Unheard:
 
     def __init__(self, watched: Mapping[str, Watched], mono: float) -> None:
         self._watched = watched
-        self._links = frozenset(each.link for each in watched.values())
+        self._links = frozenset(each.link for each in watched.values() if each.link)
         self._start = mono
         self._down: dict[str, tuple[float, LinkLost]] = {}
         self._up: dict[str, float] = {}  # since when
@@ -51,7 +51,7 @@ class Unheard:
         begun = {device: mono for device in watched if device in anew or device not in self._watched}
         self._begun = {device: at for device, at in self._begun.items() if device in watched} | begun
         self._watched = watched
-        self._links = frozenset(each.link for each in watched.values())
+        self._links = frozenset(each.link for each in watched.values() if each.link)
         self._down = {link: how for link, how in self._down.items() if link in links}
         self._up = {link: at for link, at in self._up.items() if link in links}
         self.wake = min(self.wake, mono + LOOK_EVERY_S) if watched else inf
@@ -106,7 +106,7 @@ def link_down(link: str) -> str:
 
 def alarms_of(watched: Mapping[str, Watched]) -> tuple[str, ...]:
     """The ids of the alarms that this may lead to."""
-    links = dict.fromkeys(each.link for each in watched.values())
+    links = dict.fromkeys(each.link for each in watched.values() if each.link)
     return (*map(no_data, watched), *map(link_down, links))
 
 

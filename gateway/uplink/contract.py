@@ -227,7 +227,7 @@ def about_device(device: DeviceAbout) -> bytes:
         "device": device.device,
         "name": device.name,
         "driver": device.driver,
-        "link": device.link,
+        **({"derived_from": list(device.derived_from)} if device.derived_from else {"link": device.link}),
         "zone": device.zone,
         "points": points,
         "rules": rules,
