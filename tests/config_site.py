@@ -15,6 +15,7 @@ from gateway.driver import (
     Family,
     Heard,
     Output,
+    PinUse,
     PlannedRead,
     Polled,
     Pushed,
@@ -111,6 +112,10 @@ class Switch(Pushed):
     @property
     def claims(self) -> tuple[str, ...]:
         return (f"pin {self.told.pin}",)
+
+    @property
+    def pins(self) -> tuple[PinUse, ...]:
+        return (PinUse(self.told.pin),)
 
     def hear(self, heard: Heard) -> Iterable[Values]:
         return ()

@@ -1,8 +1,8 @@
 """Whether the site, the links and the devices of a configuration fit together.
 
-Buses are checked in buscheck.py, rules in rulecheck.py, responses in responsecheck.py, reports in reportcheck.py,
-points in pointcheck.py, uplinks in uplinkcheck.py. What is disabled is checked as far as it stands by itself, but is in
-nobody's way: a spare device may have the unit id of the one it is to replace.
+Buses are checked in buscheck.py, pins in pincheck.py, rules in rulecheck.py, responses in responsecheck.py, reports in
+reportcheck.py, points in pointcheck.py, uplinks in uplinkcheck.py. What is disabled is checked as far as it stands by
+itself, but is in nobody's way: a spare device may have the unit id of the one it is to replace.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import zoneinfo
 from gateway.config.buscheck import check_buses
 from gateway.config.derivedcheck import meet_sources
 from gateway.config.draft import Draft
+from gateway.config.pincheck import check_pins
 from gateway.config.pointcheck import check_points
 from gateway.config.problems import Where, listed, shown, suggestion
 from gateway.config.reportcheck import check_reports
@@ -43,6 +44,7 @@ def check(draft: Draft) -> None:
     _check_ports(draft)
     _check_links_of_devices(draft)
     _check_neighbours(draft)
+    check_pins(draft)
     check_buses(draft)
     check_hours(draft)
     check_reporting(draft)

@@ -1,0 +1,53 @@
+"""Whether the pins of the devices are there, are nobody else's, and have no other work.
+
+Source of the pins' other work: the pinout of the 40-pin header in Raspberry Pi's documentation (BCM numbers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.config.draft import Draft
+from gateway.config.problems import Where
+from gateway.config.schema import GpioLink, SerialLink
+
+RESERVED = frozenset({0, 1})
+"""Where the machine looks for the memory chip of an extension board (ID EEPROM of a HAT) when it starts."""
+
+UART_PINS = frozenset({14, 15})
+UART_PORTS = frozenset({"/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0"})
+
+
+def check_pins(draft: Draft) -> None:
+    """Note every pin that cannot be used as the draft says, or that something else in it may use."""
+    owners: dict[int, str] = {}
+    uarts = {part.port: name for name, part in draft.links.items() if isinstance(part, SerialLink) and part.enabled}
+    on_header = next((name for port, name in uarts.items() if port in UART_PORTS), None)
+    for device, pin in _pins(draft):
+        where = _where(draft, device, pin)
+        owner = owners.setdefault(pin, device)
+        if pin in RESERVED:
+            draft.tree.blame(where, "pins 0 and 1 are for the memory chip of extension boards; use one from 2 to 27")
+        elif draft.devices[owner].link != draft.devices[device].link:
+            line = draft.tree.key_place(("devices", owner))
+            draft.tree.blame(where, f"pin {pin} is {owner}'s already, on another link ({line}); a header has it once")
+        elif pin in UART_PINS and on_header is not None:
+            port = draft.tree.get(("links", on_header, "port"))
+            draft.tree.note_key(
+                where,
+                f"pin {pin} is a wire of {port}, which link {on_header} uses: only one of them works; use another",
+            )
+
+
+def _pins(draft: Draft) -> Iterator[tuple[str, int]]:
+    """The pins of every device that is in use, in the order of the file."""
+    for name, device in draft.devices.items():
+        if not draft.is_off(name) and isinstance(draft.links.get(device.link), GpioLink):
+            yield from ((name, use.pin) for use in device.built.pins)
+
+
+def _where(draft: Draft, device: str, pin: int) -> Where:
+    """The option that says this pin."""
+    options = draft.tree.section("devices", device)
+    option = next((key for key, value in options.items() if value == pin and type(value) is int), None)
+    return ("devices", device) if option is None else ("devices", device, option)
