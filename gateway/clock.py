@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gateway.model import Moment, Trust
-
-BUILD_TS = 1_795_219_200_000
-"""2026-11-21 00:00 UTC in milliseconds: no real sample of this version is older."""
+from gateway.release import BUILD_TS
 
 EPOCH_FILE = Path("/usr/lib/clock-epoch")
 """Its mtime is a time that has passed already. Source: systemd(1), section "Environment", since 247."""

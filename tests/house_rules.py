@@ -25,6 +25,7 @@ PURE_ROOMS = (
     "gateway.records",
     "gateway.driver",
     "gateway.wiretime",
+    "gateway.release",
     "gateway.rules",
     "gateway.refine",
     "gateway.derive",
@@ -46,6 +47,8 @@ DRIVERS_MAY = (
     "gateway.errors",
     "gateway.units",
     "gateway.wiretime",
+    "gateway.release",
+    "gateway.untrusted",
 )
 PARSING = HARMLESS | words("calendar datetime")
 CLOCKS = words("now today utcnow")  # of datetime

@@ -15,7 +15,7 @@ from journal_scene import running
 from test_hub import plan
 
 from gateway import records
-from gateway.clock import BUILD_TS, SystemClock, floor_ts
+from gateway.clock import SystemClock, floor_ts
 from gateway.correction import Corrections
 from gateway.hub.decide import Hub
 from gateway.model import (
@@ -36,6 +36,7 @@ from gateway.model import (
     TimeKnown,
     Trust,
 )
+from gateway.release import BUILD_TS
 from gateway.uplink import contract
 from gateway.uplink.board import Board
 from gateway.uplink.outbox import Options, Outbox

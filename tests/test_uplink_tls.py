@@ -15,8 +15,8 @@ from test_mqtt_wire import Listener, raw_server
 from tls_scene import Authority, Pair, openssl
 from uplink_scene import running, until
 
-from gateway.clock import BUILD_TS
 from gateway.model import Moment, TimePassed, Trust
+from gateway.release import BUILD_TS
 from gateway.uplink import handshake
 from gateway.uplink.address import Endpoint
 from gateway.uplink.certificates import Validity
