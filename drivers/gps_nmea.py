@@ -1,14 +1,17 @@
 """GPS receivers that talk NMEA 0183 on a serial line: u-blox, Quectel and nearly every other.
 
-Source: receivers' logs and documents as named in drivers/nmea.py, which also draws the frame.
+Source: receivers' logs and documents as named in drivers/nmea.py and drivers/nmea_frame.py, which draws the frame.
 
-Read are RMC (position, speed, course) and GGA or GNS (altitude, satellites, dilution); the receiver must send RMC and
-one of the others, which all do unless told otherwise. Each sentence is a reading of its own: receivers stamp the
-sentences of one second differently (Quectel: 200 ms apart), so that putting them together would be guessing. The
-position is taken from RMC alone, so that no fix is reported twice.
+Read are RMC (position, speed, course) and GGA or GNS (altitude, satellites, dilution), which most receivers send; one
+reading for both (drivers/gps_epoch.py says how). GSA tells whether a fix has three dimensions, ZDA the date, and VTG
+the speed where there is no RMC. The points are those of drivers/gps_fix.py.
 
 Invariants: a position is never made of a void, partial, estimated, manual or simulated fix: it is Bad(NO_FIX). Bytes
-that are no sentence are skipped up to the next line end, and what is kept of an unfinished line is bounded.
+that are no sentence (UBX, RTCM, another baud rate) are passed over, and what is kept of an unfinished line is bounded.
+
+As a source of time (`time_source: true`) the date and time of a fix are told as the point `time`, later by as long as
+its bytes took on the line, counted from the last pause. What the receiver itself takes before it speaks is in no
+sentence: 50 to 500 ms, so the time is late by that.
 
 Not known: whether a receiver sends the last position, as some do with status V, after it has lost the sky.
 """
@@ -17,26 +20,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from drivers.nmea import MAX_SENTENCE, Gga, Rejected, Rmc, decode
-from gateway.driver import Edge, Family, Heard, Pushed, point
-from gateway.model import Bad, Point, Reason, Value, Values
+from drivers import gps_fix
+from drivers.gps_epoch import Epochs
+from drivers.gps_fix import Fix
+from drivers.nmea import MEASURED, Gga, Gsa, Rmc, Vtg, Zda, decode, is_decoded
+from drivers.nmea_frame import Rejected, Sentences
+from gateway.driver import Doc, Edge, Family, Heard, Pushed
+from gateway.model import Point, Values
+from gateway.wiretime import WireTime
 
-MOVING_M_S = 1.0
-"""Below this speed the course is noise, and is not reported."""
-
-_NO_FIX = Bad(Reason.NO_FIX)
-_OUT_OF_RANGE = Bad(Reason.OUT_OF_RANGE)
-_MAX_SPEED_M_S = 515.0  # export rules stop civil receivers at 1,000 knots
-_ALTITUDE_M = (-1000.0, 50_000.0)
-_NO_HDOP = 99.0  # receivers write 99.99 for none
-_MAX_LINE = MAX_SENTENCE + 1  # and a carriage return
+_PAUSE_S = 0.1  # between the sentences of two epochs
+_LONGEST_BURST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class GpsOptions:
-    """A receiver has a link to itself and nothing to set."""
+    """A receiver has a link to itself."""
+
+    time_source: Annotated[bool, Doc("Whether a good fix may tell the gateway the time where its clock is not set")] = (
+        False
+    )
 
 
 class GpsNmea(Pushed):
@@ -46,75 +51,73 @@ class GpsNmea(Pushed):
     options: ClassVar[type[GpsOptions]] = GpsOptions
     every_default_s: ClassVar[float] = 2.0
 
-    def __init__(self, _options: GpsOptions) -> None:
-        self._line = b""  # what has come of the present line
-        self._skipping = False  # the present line is too long to be a sentence
+    def __init__(self, options: GpsOptions) -> None:
+        self._time_source = options.time_source
+        self._char_s = 0.0
+        self._dropped = 0
+        self._sentences = Sentences()
+        self._epochs = Epochs()
+        self._burst = 0  # bytes since the last pause
+        self._heard_at = float("-inf")
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """Each named after its kind."""
-        kinds = ("position", "speed", "course", "altitude", "satellites", "hdop")
-        return tuple(point(kind, kind) for kind in kinds)
+        """Those of a fix."""
+        return gps_fix.points(time_source=self._time_source)
 
     @property
     def claims(self) -> tuple[str, ...]:
         """The whole stream."""
         return ("the stream",)
 
+    @property
+    def dropped(self) -> int:
+        """Sentences of a type that is read, which were not right."""
+        return self._dropped
+
+    def meet(self, wire: WireTime) -> None:
+        """What the bytes before a fix take on the line."""
+        self._char_s = wire.character_s
+
+    def opened(self) -> None:
+        """Nothing goes on."""
+        self._sentences = Sentences()
+        self._epochs = Epochs()
+        self._burst, self._heard_at = 0, float("-inf")
+
     def hear(self, heard: Heard) -> Iterable[Values]:
-        """A reading for each RMC, GGA and GNS that `heard` completes."""
+        """A reading for each epoch that `heard` completes."""
         if isinstance(heard.data, Edge):
             return ()
-        *ends, rest = heard.data.split(b"\n")
-        readings = [values for end in ends if (values := self._reading(end))]
-        self._extend(rest)
-        return readings
+        if heard.mono - self._heard_at >= _PAUSE_S:
+            self._burst = 0
+        self._heard_at = heard.mono
+        self._burst += len(heard.data)
+        lines = self._sentences.cut(heard.data)
+        return [values for line in lines if is_decoded(line) and (values := self._reading(line))]
 
-    def _reading(self, end: bytes) -> Values:
-        """The reading of the line that `end` completes; nothing if it is none."""
-        self._extend(end)
-        line, self._line = self._line.removesuffix(b"\r"), b""
-        skipped, self._skipping = self._skipping, False
-        if skipped:
-            return {}
+    def _reading(self, line: bytes) -> Values:
+        """The reading that this line completes; nothing if it completes none."""
         try:
             sentence = decode(line)
         except Rejected:
+            self._dropped += 1
             return {}
         match sentence:
-            case Rmc():
-                return _motion(sentence)
-            case Gga():
-                return _fix(sentence)
+            case Rmc() | Gga():
+                fix = self._epochs.told(sentence)
+                return {} if fix is None else self._values(fix)
+            case Gsa():
+                self._epochs.described(sentence)
+            case Zda():
+                self._epochs.dated(sentence)
+            case Vtg() if self._epochs.without_rmc and sentence.fix == MEASURED:
+                return gps_fix.motion(sentence.speed_m_s, sentence.course)
         return {}
 
-    def _extend(self, data: bytes) -> None:
-        if self._skipping or len(self._line) + len(data) > _MAX_LINE:
-            self._line, self._skipping = b"", True
-        else:
-            self._line += data
-
-
-def _motion(rmc: Rmc) -> Values:
-    if not rmc.usable or rmc.position is None:
-        return {"position": _NO_FIX, "speed": _NO_FIX, "course": _NO_FIX}
-    values: dict[str, Value | Bad] = {"position": rmc.position}
-    if rmc.speed_m_s is not None:
-        values["speed"] = rmc.speed_m_s if rmc.speed_m_s <= _MAX_SPEED_M_S else _OUT_OF_RANGE
-        if rmc.course is not None and MOVING_M_S <= rmc.speed_m_s <= _MAX_SPEED_M_S:
-            values["course"] = rmc.course
-    return values
-
-
-def _fix(gga: Gga) -> Values:
-    values: dict[str, Value | Bad] = {}
-    if gga.satellites is not None:
-        values["satellites"] = gga.satellites
-    if not gga.usable:
-        return {**values, "altitude": _NO_FIX, "hdop": _NO_FIX}
-    if gga.altitude_m is not None:
-        low, high = _ALTITUDE_M
-        values["altitude"] = gga.altitude_m if low <= gga.altitude_m <= high else _OUT_OF_RANGE
-    if gga.hdop is not None:
-        values["hdop"] = gga.hdop if gga.hdop < _NO_HDOP else _NO_FIX
-    return values
+    def _values(self, fix: Fix) -> Values:
+        values = gps_fix.values(fix)
+        if not self._time_source or fix.ts is None:
+            return values
+        late_ms = round(min(self._burst * self._char_s, _LONGEST_BURST_S) * 1000)
+        return {**values, "time": fix.ts + late_ms}

@@ -33,7 +33,7 @@ from gateway.model import Bad, Point, Reason, Value, Values
 from gateway.units import STATE_WORDS
 from gateway.wiretime import WireTime
 
-_INPUTS = tuple(kind for kind in STATE_WORDS if kind != "output")
+_INPUTS = tuple(kind for kind in STATE_WORDS if kind not in ("output", "fix"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,8 @@ KINDS: dict[str, Kind] = {
     "altitude": Kind(Form.GAUGE, "m"),
     "satellites": Kind(Form.GAUGE, "satellites"),
     "hdop": Kind(Form.GAUGE, "1"),
+    "fix": Kind(Form.STATE, ""),  # of a receiver of positions: what its position rests on
+    "time": Kind(Form.GAUGE, "ms"),  # UTC since 1970, of a source of time
     "setting": Kind(Form.GAUGE, "1"),  # a configuration register of the device itself
 }
 
@@ -72,12 +74,13 @@ SAFETY_KINDS = frozenset({"smoke", "door", "contact", "output"})
 METER_KINDS = frozenset({"voltage", "current", "power", "frequency", "energy", "pulses", "setting"})
 """Kinds that tell of consumption and equipment: a bus that is too busy reads them after all others."""
 
-STATE_WORDS: dict[str, tuple[str, str]] = {
+STATE_WORDS: dict[str, tuple[str, ...]] = {
     "smoke": ("normal", "alarm"),
     "door": ("closed", "open"),
     "contact": ("off", "on"),
     "output": ("off", "on"),
     "status": ("off", "on"),
     "fault": ("normal", "fault"),
+    "fix": ("none", "2d", "3d", "estimated", "manual", "simulated"),
 }
-"""The two words of each state kind: at rest, active."""
+"""The words of each state kind. The first two are those of a bit: at rest, active."""
