@@ -22,7 +22,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from gateway.derive.derivation import Derivation
-from gateway.model import Point, Value, Values
+from gateway.model import Point, Priority, Value, Values
 from gateway.units import KINDS
 from gateway.wiretime import WireTime
 
@@ -159,6 +159,25 @@ class Heard(NamedTuple):
     mono: float
 
 
+class UsualRule(NamedTuple):
+    """A rule that a device brings along: on its own point, with the id `DEVICE-name`, unless the site has one there.
+
+    One of `above`, `below` and `equals` is the condition; `clear` is where an alarm beyond a limit ends.
+    """
+
+    name: str
+    point: str
+    priority: Priority
+    text: str  # what is wrong, for people
+    above: float | None = None
+    below: float | None = None
+    equals: str | float | None = None
+    clear: float | None = None
+    for_s: float = 0.0
+    clear_for_s: float = 0.0
+    latch: bool = False
+
+
 def point(
     name: str, kind: str, *, writable: bool = False, least: float | None = None, most: float | None = None
 ) -> Point:
@@ -188,6 +207,11 @@ class Driver(ABC):
     @property
     def notes(self) -> tuple[str, ...]:
         """What is not certain about this device: told by `sitewarden check`."""
+        return ()
+
+    @property
+    def usual_rules(self) -> tuple[UsualRule, ...]:
+        """Rules on its points that every site wants."""
         return ()
 
     @property

@@ -20,6 +20,7 @@ from gateway.config.reportcheck import check_reports
 from gateway.config.responsecheck import check_reporting, check_responses
 from gateway.config.rulecheck import check_hours, check_rules
 from gateway.config.schema import SerialLink
+from gateway.config.usualrules import add_usual_rules
 from gateway.driver import Family
 
 _FITTING = {
@@ -41,6 +42,7 @@ def check(draft: Draft) -> None:
     if not draft.tree.section("devices"):
         draft.tree.blame_key(("devices",), "there are no devices; add one, as `sitewarden init` shows")
     meet_sources(draft)
+    add_usual_rules(draft)
     _check_ports(draft)
     _check_links_of_devices(draft)
     _check_neighbours(draft)

@@ -62,6 +62,7 @@ class Draft:
     devices: dict[str, Device] = field(default_factory=dict)
     options: dict[str, object] = field(default_factory=dict)  # of the devices
     disabled: set[str] = field(default_factory=set)  # devices that are disabled by themselves
+    without_usual_rules: set[str] = field(default_factory=set)  # devices
     rules: dict[str, Rule] = field(default_factory=dict)
     responses: dict[str, Response] = field(default_factory=dict)
     hours: dict[str, Hours] = field(default_factory=dict)
@@ -184,6 +185,8 @@ def _add_device(draft: Draft, name: str, find_driver: FindDriver, profiles: Prof
     draft.options[name] = made[1]
     if not keys.enabled:
         draft.disabled.add(name)
+    if not keys.usual_rules:
+        draft.without_usual_rules.add(name)
 
 
 def _has_right_link(tree: Tree, where: Where, keys: DeviceKeys, driver: type[Driver]) -> bool:

@@ -260,6 +260,9 @@ class DeviceKeys:
         dict[str, PointPart],
         Doc("By point: what can be believed of it, beside what is said of its kind, and its calibration"),
     ] = field(default_factory=dict)
+    usual_rules: Annotated[
+        bool, Doc("false: without the rules that its driver brings along where the site has none on the same point")
+    ] = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
