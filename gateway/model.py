@@ -327,6 +327,7 @@ class RoomDied(NamedTuple):
 class Reply(NamedTuple):
     """The answer to a command: `result` is "done" or "refused", `detail` says what or why.
 
+    "not_stored": it is in force, but the disk has not taken it yet.
     To a `write_point` also "failed", or "outcome_unknown" where nobody can tell whether it was done.
     To a `resend` also how many records go `again`, and how many are `gone` for good, where that is known.
     """
@@ -367,6 +368,20 @@ class Answered(NamedTuple):
 
     command: Command
     reply: Reply
+
+
+class TurnedAway(NamedTuple):
+    """A request that an uplink has refused by itself, as far as it could be read ("" where it could not), and why.
+
+    `kind`: "retained", "malformed", "not_allowed" or "signature".
+    """
+
+    source: str  # the uplink's id
+    id: str
+    name: str
+    issuer: str
+    kind: str
+    why: str
 
 
 class ReloadRefused(NamedTuple):
@@ -544,6 +559,7 @@ Fact: TypeAlias = (
     | Command
     | Adjusted
     | Answered
+    | TurnedAway
     | ReloadRefused
     | StatusQuery
     | Question

@@ -26,11 +26,15 @@ from gateway.model import (
     Reading,
     Reply,
     RoomDied,
+    TurnedAway,
     UplinkDown,
     UplinkUp,
     Value,
     Write,
 )
+
+MAX_REASON = 256
+"""Characters of what a person says why."""
 
 encode = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 """A JSON text of the least size; ValueError on NaN and infinity."""
@@ -186,17 +190,19 @@ def write(wanted: Wanted, result: str, was: Value | None = None, back: Value | N
     return event("write", **wanted._asdict(), result=result, detail=detail, **known)
 
 
-def command(asked: Command, reply: Reply) -> str:
-    """A command and what became of it."""
-    return event(
-        "command",
-        id=asked.id,
-        name=asked.name,
-        issuer=asked.issuer,
-        source=asked.source,
-        result=reply.result,
-        detail=reply.detail,
-    )
+def command(asked: Command | TurnedAway, reply: Reply, untold: int = 0) -> str:
+    """A command and what became of it; `untold`: how many like it were refused before and are on no record."""
+    fields: dict[str, Json] = {
+        "id": asked.id,
+        "name": asked.name,
+        "issuer": asked.issuer,
+        "source": asked.source,
+        "result": reply.result,
+        "detail": reply.detail,
+    }
+    if isinstance(asked, Command) and isinstance(reason := asked.args.get("reason"), str):
+        fields |= {"reason": reason[:MAX_REASON]} if reason.isprintable() and reason else {}
+    return event("command", **(fields | {"untold": untold} if untold else fields))
 
 
 def configured(config: str, before: str, asked: Command, words: tuple[str, ...]) -> str:

@@ -13,7 +13,21 @@ from gateway.hub.decide import Hub
 from gateway.hub.plan import plan_of
 from gateway.journal.store import Store
 from gateway.journal.waiting import Waiting
-from gateway.model import Command, Decision, Fact, Moment, Reading, Reason, Reply, Stopping, Tick, Trust, Value
+from gateway.model import (
+    Command,
+    Decision,
+    Fact,
+    Moment,
+    Reading,
+    Reason,
+    Reply,
+    Row,
+    Stopping,
+    Stored,
+    Tick,
+    Trust,
+    Value,
+)
 
 SITE = """
 site: {id: dc3, name: Distribution centre 3}
@@ -34,11 +48,11 @@ rules:
 class Run:
     """One run of the hub, whose time is moved by hand."""
 
-    def __init__(self, hub: Hub, mono: float, offset_ms: int, trust: Trust) -> None:
+    def __init__(self, hub: Hub, run: str, mono: float, offset_ms: int, trust: Trust) -> None:
         self.mono, self.trust = mono, trust
         self.offset_ms = offset_ms
         self.waiting = Waiting()
-        self._hub = hub
+        self._hub, self._run = hub, run
 
     @property
     def now(self) -> Moment:
@@ -63,7 +77,9 @@ class Run:
     def act(self, name: str, alarm: str, **args: str) -> Reply:
         given = {"alarm": alarm, **args}
         command = Command(f"{name} {alarm} {self.mono}", name, given, "eve", "local", None, lambda _: None)
-        ((_, reply),) = self.tell(command).replies
+        decision = self.tell(command)
+        stored = Stored(tuple(Row(0, self._run, record) for record in decision.records))
+        ((_, reply),) = decision.replies + self._hub.handle(stored, self.now).replies
         return reply
 
 
@@ -82,7 +98,7 @@ def run_of(
     recovered, _ = store.open(offset_ms)
     past = Run(
         Hub(plan_of(read_config(config), run, boot), Moment(mono, offset_ms + round(mono * 1000), trust)),
-        mono, offset_ms, trust,
+        run, mono, offset_ms, trust,
     )  # fmt: skip
     past.tell(recovered)
     yield past

@@ -44,6 +44,7 @@ from gateway.model import (
     Reply,
     RoomDied,
     Trust,
+    TurnedAway,
     UplinkDown,
     UplinkHealth,
     UplinkUp,
@@ -105,8 +106,13 @@ def event_texts() -> Iterator[str]:
     for trial in ("", "evacuate"):
         yield records.held("siren", "siren", "on", ("maria", "painting"), trial, TS)
         yield records.let_go("siren", "siren", ("maria", "painting"), trial)
-    for reply in (Reply("c-1", "done", ""), Reply("c-1", "refused", "already acknowledged")):
-        yield records.command(asked, reply)
+    for reply in (
+        Reply("c-1", "done", ""),
+        Reply("c-1", "refused", "already acknowledged"),
+        Reply("c-1", "repeated", ""),
+    ):
+        yield records.command(asked._replace(args={"alarm": "room-1-warm", "reason": "seen"}), reply, 3)
+    yield records.command(TurnedAway("platform", "", "", "", "malformed", "not a command"), Reply("", "refused", "no"))
     wanted = records.Wanted("cold-1", "setpoint", -18.5, "c-1", "maria", "platform", "the new goods")
     yield records.write(wanted, "requested", was=4.0)
     for result in ("done", "failed", "outcome_unknown"):
@@ -196,7 +202,7 @@ def test_status_about_alarm_and_reply_validate() -> None:
             assert check("alarm", payload)["state"] == state
         hidden = contract.alarm(replace(alarm(state), hidden=SHELVED))
         assert check("alarm", hidden)["hidden"] == {"how": "shelved", "by": "maria", "why": "defrosting", "until": TS}
-    for result in ("done", "refused", "failed", "outcome_unknown"):
+    for result in ("done", "refused", "not_stored", "failed", "outcome_unknown"):
         check("reply", contract.reply(Reply("c-1", result, "too late")))
 
 

@@ -31,7 +31,7 @@ BREAKING = [
     (rules.pure_rooms_only_compute, "gateway/records.py", "from gateway.hub import decide"),
     (rules.pure_rooms_only_compute, "gateway/rules/judge.py", "from ..clock import Clock"),
     (rules.pure_rooms_only_compute, "gateway/units.py", "import importlib\nimportlib.import_module('socket')"),
-    (rules.what_calls_itself_pure_is, "gateway/uplink/pace.py", '"""An allowance. Pure."""\nimport time'),
+    (rules.what_calls_itself_pure_is, "gateway/pace.py", '"""An allowance. Pure."""\nimport time'),
     (rules.what_calls_itself_pure_is, "gateway/demo/view.py", '"""A view. Pure."""\nfrom queue import SimpleQueue'),
     (rules.drivers_only_translate, "drivers/gps_nmea.py", "import serial"),
     (rules.drivers_only_translate, "drivers/gps_nmea.py", "import time"),

@@ -34,11 +34,11 @@ from gateway.model import (
     UplinkHealth,
     UplinkUp,
 )
+from gateway.pace import Pace
 from gateway.uplink import contract
 from gateway.uplink.board import Board
 from gateway.uplink.lanes import ASK_AGAIN_S, CHUNK
 from gateway.uplink.outbox import KEEP_EVENTS, Options, Outbox, Refused
-from gateway.uplink.pace import Pace
 from gateway.uplink.receipts import ranges
 from gateway.uplink.standing import HEALTH_EVERY_S
 from gateway.uplink.window import MAX_BULK_BYTES

@@ -207,7 +207,7 @@ def test_a_repeated_id_is_answered_and_never_carried_out_again() -> None:
     assert desk.ask() == Decision(), "while it is under way, the repetition waits for the same answer"
     desk.tell(Adjusted(write.key, "done", -18.5, ""))
     assert desk.replies == [Reply("c1", "done", "")] * 2
-    assert desk.ask().records == ()
+    assert [json.loads(it.text)["result"] for it in desk.ask().records] == ["repeated"]
     assert desk.replies == [Reply("c1", "done", "")] * 3
     assert desk.results == ["requested", "done"]
 
@@ -234,9 +234,12 @@ def test_a_write_is_remembered_until_it_has_expired() -> None:
     desk.tell(Adjusted(desk.sent(expires_in_s=600).key, "done", -18.5, ""))
     expires = desk.now().ts + 600_000
     again = Command("c1", "write_point", WANTED, "ada", "platform", expires, desk.replies.append)
+    other = Command("", "acknowledge", {}, "eve", "platform", None, print)
     for number in range(2 * REMEMBERED):
-        desk.ask(f"n{number}", value=1e6, expires_in_s=60)
-        desk.replies.clear()
+        others = desk.hub._commanding._commands
+        for change in others.remember(other._replace(id=str(number)), Reply("", "refused", "no"), desk.now()):
+            desk.state.pop(change.key, None) if change.text is None else desk.state.update({change.key: change.text})
+    desk.replies.clear()
     assert len([key for key in desk.state if key.startswith("command/")]) == REMEMBERED
     for hub in (desk, Desk(desk.state)):
         hub.mono = desk.mono

@@ -12,6 +12,7 @@ from gateway.hub.alarms import Alarms, Changed
 from gateway.hub.following import Following
 from gateway.hub.outputs import Outputs
 from gateway.model import Command, Json, Moment
+from gateway.records import MAX_REASON
 from gateway.rules.lifecycle import Change
 from gateway.rules.overlay import Act, Note
 
@@ -32,7 +33,6 @@ SILENCE = "silence"
 LOOKS = frozenset({"read", "probe", "capture"})
 """What a person on the spot does with a device beside the polls: it changes nothing, and is recorded all the same."""
 
-MAX_REASON = 256
 _MOST_SECONDS = 1e9  # an integer can be more than any float is
 _REASON = f"reason must be at most {MAX_REASON} printable characters"
 _OF_LIFE = frozenset({Change.ACKNOWLEDGED, Change.RESET})

@@ -1,7 +1,10 @@
 """What people and platforms ask for, as commands: each done once, answered, and recorded.
 
-A repetition is answered and not done again (answered.py). What takes longer than a decision is answered when it is
-known what became of it (writes.py, reloads.py).
+- A repetition is answered and not done again (answered.py).
+- What changes something is in force at once, stored with its id in one decision, and answered when that is on the disk
+  (owed.py). What takes longer is answered when it is known what became of it (writes.py, reloads.py).
+- What comes too often is refused (limits.py). So that refusals do not flood the journal, the first of a kind are told
+  one by one, and the others counted.
 """
 
 from __future__ import annotations
@@ -13,12 +16,14 @@ from gateway.hub.acts import ACTS, LOOKS, SILENCE
 from gateway.hub.alarming import Alarming
 from gateway.hub.answered import ANOTHER, AnsweredCommands
 from gateway.hub.holding import HOLDS
+from gateway.hub.limits import Limits, Told
 from gateway.hub.numbering import Numbering
+from gateway.hub.owed import Owed
 from gateway.hub.plan import Plan, Reconfigured
 from gateway.hub.points import Points
 from gateway.hub.reloads import RELOAD, Reloads
 from gateway.hub.writes import NOT_READY, WRITE_POINT, SettingPoint, Writes
-from gateway.model import Adjusted, Answered, Command, Decision, Moment, ReloadRefused, Reply, Row, Trust
+from gateway.model import Adjusted, Answered, Command, Decision, Moment, ReloadRefused, Reply, Row, Trust, TurnedAway
 
 NOT_CHECKED = "its expiry was not checked: this gateway's clock is not set"
 _ANSWERED_LATER = (WRITE_POINT, RELOAD)
@@ -40,42 +45,76 @@ class Commanding:
         self._derived = derived
         self._of_derived = _of_derived(plan)
         self._commands = AnsweredCommands()
+        self._owed = Owed(plan.run)
+        self._limits = Limits()
+        self._refusals = Told()
         self._reloads = Reloads(numbering, self._commands)
         self._writes = Writes(plan.settings, _switched(plan), plan.run, numbering, self._commands, points)
 
     @property
     def wake(self) -> float:
         """When (monotonic) `elapse` may lead to something."""
-        return self._writes.wake
+        return min(self._writes.wake, self._owed.wake)
 
     @property
     def awaits_stored(self) -> bool:
         """Whether somebody waits until the disk has taken a request; may be read by any thread."""
-        return self._writes.awaits_stored
+        return self._writes.awaits_stored or self._owed.waits
+
+    @property
+    def untold(self) -> int:
+        """Refusals that are on no record."""
+        return self._refusals.count
 
     def take(self, command: Command, now: Moment) -> Decision:
         """What a command leads to."""
         if self._commands.clashes(command):
-            another = Reply(command.id, "refused", ANOTHER)
-            event = self._numbering.event(records.command(command, another), now)
-            return Decision((event,), replies=((command.answer, another),))
+            return self._refused(command, ANOTHER, "another", now)
         if self._writes.joined(command) or self._reloads.joined(command):
             return Decision()
+        owed = self._owed.again(command)
         known = self._commands.answered(command)
-        if known is not None:  # a platform repeats what it had no answer to
-            return Decision(replies=((command.answer, known),))
+        if owed is not None or known is not None:  # a platform repeats what it had no answer to
+            decision = self._told(command, Reply(command.id, "repeated", ""), "repeated", now)
+            return decision._replace(replies=((command.answer, known),) if owed is None and known else owed or ())
+        too_soon = self._limits.refusal(command, now.mono)
+        if too_soon:
+            return self._refused(command, too_soon, "rate", now)
         doubt = NOT_CHECKED if command.expires is not None and now.trust is Trust.UNSYNCED else ""
         decision, refusal = self._act(command, doubt, now)
-        if command.name in _ANSWERED_LATER and not refusal:
+        if refusal:
+            return self._refused(command, refusal, "refused", now)
+        if command.name in _ANSWERED_LATER:
             return decision  # answered when it is known what became of it
-        about = str(command.args.get("of", "")) if command.name in LOOKS else ""
-        reply = Reply(command.id, "refused" if refusal else "done", refusal or doubt or about)
+        return decision.then(self._done(command, doubt, now))
+
+    def _done(self, command: Command, doubt: str, now: Moment) -> Decision:
+        """Its event and its answer, which waits for the disk where something has changed."""
+        changes = command.name not in LOOKS
+        reply = Reply(command.id, "done", doubt if changes else str(command.args.get("of", "")))
         event = self._numbering.event(records.command(command, reply), now)
-        return decision._replace(
-            records=(*decision.records, event),
-            state=(*decision.state, *(() if refusal is NOT_READY else self._commands.remember(command, reply, now))),
-            replies=((command.answer, reply),),
-        )
+        if not changes:
+            return Decision((event,), replies=((command.answer, reply),))
+        self._owed.owe(command, reply, event.seq, now)
+        return Decision((event,), tuple(self._commands.remember(command, reply, now)))
+
+    def _refused(self, command: Command, why: str, kind: str, now: Moment) -> Decision:
+        """Nothing is done: it is answered at once, and told unless such refusals are too many to be told one by one."""
+        reply = Reply(command.id, "refused", why)
+        decision = self._told(command, reply, kind, now)
+        lasting = kind == "refused" and why != NOT_READY and bool(decision.records)
+        state = tuple(self._commands.remember(command, reply, now)) if lasting else ()
+        return decision._replace(state=state, replies=((command.answer, reply),))
+
+    def _told(self, asked: Command | TurnedAway, reply: Reply, kind: str, now: Moment) -> Decision:
+        untold = self._refusals.worth(asked.source, kind, now.mono)
+        if untold is None:
+            return Decision()
+        return Decision((self._numbering.event(records.command(asked, reply, untold), now),))
+
+    def turned_away(self, fact: TurnedAway, now: Moment) -> Decision:
+        """An uplink has refused one by itself."""
+        return self._told(fact, Reply(fact.id, "refused", fact.why), fact.kind, now)
 
     def _act(self, command: Command, doubt: str, now: Moment) -> tuple[Decision, str]:
         """What the command leads to, and why it is refused ("" if it is not)."""
@@ -117,15 +156,21 @@ class Commanding:
 
     def stored(self, rows: tuple[Row, ...], now: Moment) -> Decision:
         """These rows are on the disk."""
-        return Decision(writes=self._writes.stored(rows, now)) if self._writes.awaits_stored else Decision()
+        if not self.awaits_stored:
+            return Decision()
+        return Decision(writes=self._writes.stored(rows, now), replies=self._owed.stored(rows))
 
     def unstored(self, rows: tuple[Row, ...], now: Moment) -> Decision:
         """The disk does not take these rows."""
-        return self._writes.unstored(rows, now)
+        return self._writes.unstored(rows, now).then(Decision(replies=self._owed.unstored(rows)))
 
     def elapse(self, now: Moment) -> Decision:
         """What follows from the passing of time alone."""
-        return self._writes.elapse(now)
+        return self._writes.elapse(now).then(Decision(replies=self._owed.elapse(now)))
+
+    def stop(self) -> Decision:
+        """The run ends: who still waits for the disk is answered without it."""
+        return Decision(replies=self._owed.end())
 
     def restore(self, stored: Mapping[str, str], now: Moment) -> Decision:
         """The journal has told what was asked for in the run before."""

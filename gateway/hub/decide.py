@@ -58,6 +58,7 @@ from gateway.model import (
     Tick,
     TimeKnown,
     TimePassed,
+    TurnedAway,
     Unstored,
     UplinkDown,
     UplinkHealth,
@@ -98,6 +99,7 @@ class Hub:
             Command: self._commanding.take,
             Adjusted: self._commanding.adjusted,
             Answered: self._commanding.answered,
+            TurnedAway: self._commanding.turned_away,
             StatusQuery: self._status_query,
             ReloadRefused: self._commanding.reload_refused,
             Reconfigured: self._reconfigured,
@@ -320,11 +322,14 @@ class Hub:
         return Decision()
 
     def _report(self, now: Moment) -> HealthReport:
-        return self._reporting.report(self._readings, self._self_care.certificates, self._alarming.load(now), now)
+        return self._reporting.report(
+            self._readings, self._commanding.untold, self._self_care.certificates, self._alarming.load(now), now
+        )
 
     def _stopping(self, fact: Stopping, now: Moment) -> Decision:
         made = [] if self.started else [self._started_event(Recovered("unknown", None, {}), now)]
         made += self._numbering.open_gaps(now)
         text = records.event("stopped", why=fact.why, telemetry=self._numbering.last[Lane.TELEMETRY])
         last = self._numbering.event(text, now)
-        return Decision((*made, last), self._time.save(now), notices=(self._report(now),))
+        decision = Decision((*made, last), self._time.save(now), notices=(self._report(now),))
+        return decision.then(self._commanding.stop())

@@ -14,6 +14,7 @@ from gateway import records
 from gateway.hub.claim_text import Kept, kept_of, kept_text
 from gateway.hub.outputs import PREFIX, Outputs, Switch
 from gateway.model import Command, Json, Moment, Priority
+from gateway.records import MAX_REASON
 from gateway.rules.overlay import Note
 from gateway.rules.responses import PERSON, RANKS, TRIAL, Claim, OutputPoint, Response, Way
 
@@ -22,7 +23,6 @@ HOLDS = frozenset({SET_OUTPUT, TEST_RESPONSE})
 """The commands."""
 
 LONGEST_SET_S, LONGEST_TRIAL_S = 86_400.0, 600.0
-MAX_REASON = 256
 _SET, _TRIAL = "set:", "test:"  # no alarm's id has a colon
 _VALUES = ("on", "off", "auto")
 

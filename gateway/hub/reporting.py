@@ -38,9 +38,9 @@ class Reporting:
         self._links = {link: health for link, health in self._links.items() if link in links}
 
     def report(
-        self, readings: int, certificates: tuple[Certificate, ...], alarms: AlarmLoad, now: Moment
+        self, readings: int, untold: int, certificates: tuple[Certificate, ...], alarms: AlarmLoad, now: Moment
     ) -> HealthReport:
-        """All of it at this moment; `readings`: how many came in this run."""
+        """All of it at this moment; `readings`: how many came in this run; `untold`: refusals on no record."""
         numbering = self._numbering
         return HealthReport(
             ts=now.ts,
@@ -56,6 +56,7 @@ class Reporting:
                 "events": numbering.last[Lane.EVENT],
                 "not_stored": numbering.not_stored,
                 "dropped": numbering.dropped,
+                "refusals_untold": untold,
             },
             certificates=certificates,
             alarms=alarms,

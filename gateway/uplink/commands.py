@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard, cast
 
 from gateway.model import SENT_LANES, Command, Json, Lane, Reply
 from gateway.untrusted import MAX_BYTES, MAX_ISSUER, is_command_name, is_count, is_issuer, is_run, parsed
@@ -22,9 +22,12 @@ _READABLE_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9._:-]{1,64})"')
 
 
 class Refusal(NamedTuple):
-    """A command that never reaches the hub, and why; `id` None if none can be read, so that nobody can be told."""
+    """A command that never reaches the hub, as far as it can be read, and why; without an id nobody can be told."""
 
-    id: str | None
+    id: str
+    name: str
+    issuer: str
+    kind: str  # as in model.TurnedAway
     why: str
 
 
@@ -32,38 +35,55 @@ def command(
     payload: bytes, retain: bool, source: str, allowed: Sequence[str], answer: Callable[[Reply], None]
 ) -> Command | Refusal:
     """The request in `payload`, checked; untrusted bytes: its size and depth are looked at before it is parsed."""
-    found = _READABLE_ID.search(payload[:MAX_BYTES])
-    readable = found[1].decode() if found is not None else None
-    if retain:
-        return Refusal(readable, "a retained command is never obeyed")
     try:
         asked = parsed(payload, "a command")
     except ValueError as error:
-        return Refusal(readable, str(error))
-    return _checked(asked, source, allowed, answer)
+        found = _READABLE_ID.search(payload[:MAX_BYTES])
+        return Refusal("" if found is None else found[1].decode(), "", "", "malformed", str(error))
+    wrong = _wrong(asked, retain, allowed)
+    if wrong is not None:
+        id_, name, issuer = (asked.get(field) for field in ("id", "name", "issuer"))
+        return Refusal(
+            id_ if _is_id(id_) else "",
+            name if is_command_name(name) else "",
+            issuer if is_issuer(issuer) else "",
+            *wrong,
+        )
+    return Command(
+        str(asked["id"]),
+        str(asked["name"]),
+        cast("Mapping[str, Json]", asked.get("args", {})),
+        str(asked["issuer"]),
+        source,
+        cast("int", asked["expires"]),
+        answer,
+    )
 
 
-def _checked(
-    asked: dict[str, Json], source: str, allowed: Sequence[str], answer: Callable[[Reply], None]
-) -> Command | Refusal:
-    id_, name, args = asked.get("id"), asked.get("name"), asked.get("args", {})
-    issuer, expires = asked.get("issuer"), asked.get("expires")
-    if not isinstance(id_, str) or not _COMMAND_ID.fullmatch(id_):
-        return Refusal(None, "id must be 1 to 64 letters, digits or . _ : -")
+def _wrong(asked: Mapping[str, Json], retain: bool, allowed: Sequence[str]) -> tuple[str, str] | None:
+    """What is wrong with a request, as kind and words; None if nothing is."""
+    name, unknown = asked.get("name"), asked.keys() - _COMMAND_KEYS
+    if retain:
+        return "retained", "a retained command is never obeyed"
+    if not _is_id(asked.get("id")):
+        return "malformed", "id must be 1 to 64 letters, digits or . _ : -"
     if not is_command_name(name):
-        return Refusal(id_, "name must be a command's name")
-    if not isinstance(args, dict):
-        return Refusal(id_, "args must be an object")
-    if not is_issuer(issuer):
-        return Refusal(id_, f"issuer must be 1 to {MAX_ISSUER} printable characters")
-    if not is_count(expires):
-        return Refusal(id_, "expires must be a time in UTC milliseconds")
-    unknown = asked.keys() - _COMMAND_KEYS
+        return "malformed", "name must be a command's name"
+    if not isinstance(asked.get("args", {}), dict):
+        return "malformed", "args must be an object"
+    if not is_issuer(asked.get("issuer")):
+        return "malformed", f"issuer must be 1 to {MAX_ISSUER} printable characters"
+    if not is_count(asked.get("expires")):
+        return "malformed", "expires must be a time in UTC milliseconds"
     if unknown:
-        return Refusal(id_, f"unknown field {min(unknown)!r}"[:200])
+        return "malformed", f"unknown field {min(unknown)!r}"[:200]
     if name not in allowed and name != RESEND:
-        return Refusal(id_, f"{name} is not among the commands that this gateway takes from this uplink")
-    return Command(id_, name, args, issuer, source, expires, answer)
+        return "not_allowed", f"{name} is not among the commands that this gateway takes from this uplink"
+    return None
+
+
+def _is_id(value: Json) -> TypeGuard[str]:
+    return isinstance(value, str) and _COMMAND_ID.fullmatch(value) is not None
 
 
 class Span(NamedTuple):

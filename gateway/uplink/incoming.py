@@ -12,8 +12,8 @@ from functools import partial
 
 from gateway.clock import Clock
 from gateway.config import schema
-from gateway.model import Command, Confirmed, Fact, ToJournal
-from gateway.uplink.commands import RESEND
+from gateway.model import Confirmed, Fact, Reply, ToJournal, TurnedAway
+from gateway.uplink.commands import RESEND, Refusal
 from gateway.uplink.contract import Topics
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.post import NotKnown, Post, Resent
@@ -70,13 +70,17 @@ class Incoming:
 
     def _command(self, message: Received) -> None:
         asked = self.requests.command(message, self._clock.mono())
-        if isinstance(asked, Command) and asked.name == RESEND:
+        if isinstance(asked, Refusal):
+            self._tell_hub(TurnedAway(self._uplink, *asked))
+            if asked.id:
+                self._outbox.board.reply(Reply(asked.id, "refused", asked.why))
+        elif asked is not None and asked.name == RESEND:
             self._tell_acked()  # what was acknowledged before is wanted again, too
-            asked = self._resends.asked(asked)
-        if isinstance(asked, Command):
-            self._tell_hub(asked)
+            reply = self._resends.asked(asked)
+            if reply is not None:
+                self._outbox.board.reply(reply)
         elif asked is not None:
-            self._outbox.board.reply(asked)
+            self._tell_hub(asked)
 
     def resent(self, resent: Resent) -> None:
         """The journal has answered what became of a `resend`."""

@@ -22,12 +22,12 @@ from typing import NamedTuple
 
 from gateway.correction import DOUBTFUL
 from gateway.model import Backlog, Lane, Record, Row
+from gateway.pace import Pace
 from gateway.uplink import contract
 from gateway.uplink.board import Board
 from gateway.uplink.confirmation import Confirmation
 from gateway.uplink.early import EarlyEvents, Fate
 from gateway.uplink.lanes import LaneQueue, Question
-from gateway.uplink.pace import Pace
 from gateway.uplink.packing import Form, Packing
 from gateway.uplink.receipts import Receipts
 from gateway.uplink.refusals import TOO_LARGE, Aside

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable, Sequence
 
 from gateway.model import Command, Reply
+from gateway.pace import Pace
 from gateway.uplink import commands
+from gateway.uplink.commands import Refusal
 from gateway.uplink.confirmation import Confirmation, confirmation
-from gateway.uplink.pace import Pace
 from gateway.uplink.wire import Received
 
 log = logging.getLogger(__name__)
@@ -30,18 +31,17 @@ class Requests:
         self._confirmations = Pace(CONFIRMATIONS_PER_S)
         self.bad_confirmations = 0
 
-    def command(self, received: Received, now: float) -> Command | Reply | None:
-        """The command in a message, or the reply that refuses it, or None where nobody can be told."""
+    def command(self, received: Received, now: float) -> Command | Refusal | None:
+        """The command in a message, or why it is none; None where it was not looked at."""
         if not self._pace.allows(now):
             self._too_many()
             return None
         self._flooded = 0
         self._pace.spend(1)
         asked = commands.command(received.payload, received.retain, self._uplink, self._allowed, self._answer)
-        if isinstance(asked, Command):
-            return asked
-        log.warning("uplink %s: a command is refused: %s", self._uplink, asked.why)
-        return None if asked.id is None else Reply(asked.id, "refused", asked.why)
+        if isinstance(asked, Refusal):
+            log.warning("uplink %s: a command is refused: %s", self._uplink, asked.why)
+        return asked
 
     def confirmation(self, received: Received, now: float) -> Confirmation | None:
         """What the platform says that it has stored; None, counted, where that is none or comes too fast."""
