@@ -7,7 +7,15 @@ from math import inf
 from typing import NamedTuple
 
 from gateway.config.draft import Draft
-from gateway.config.points import MOST_CORRECTION, SETTING_KINDS, CalibrationPart, KindPart, PointPart, is_setting
+from gateway.config.points import (
+    LEAST_TIMES,
+    MOST_CORRECTION,
+    SETTING_KINDS,
+    CalibrationPart,
+    KindPart,
+    PointPart,
+    is_setting,
+)
 from gateway.config.problems import Where, shown, suggestion
 from gateway.config.schema import Term
 from gateway.config.targets import parts, targets
@@ -40,6 +48,7 @@ def check_points(draft: Draft) -> None:
 
 def _check(draft: Draft, where: Where, point: Point, part: PointPart) -> None:
     _check_form(draft, where, point.form, part)
+    _check_pace(draft, where, point, part)
     if part.range is not None and part.range[0] >= part.range[1]:
         low, high = part.range
         right = "leave range out, or move them apart" if low == high else f"write [{high:g}, {low:g}]"
@@ -76,9 +85,17 @@ def _check_correction(draft: Draft, where: Where, point: Point, calibration: Cal
 
 
 def _check_form(draft: Draft, where: Where, form: Form, part: PointPart | KindPart) -> None:
-    for key in (it.name for it in fields(part) if it.default is None):
+    for key in (it.name for it in fields(part) if it.default is None and it.name not in LEAST_TIMES):
         if form not in NUMBERS and getattr(part, key) is not None:
             draft.tree.blame_key((*where, key), f"a {form.value} is no number; leave {key} out")
+
+
+def _check_pace(draft: Draft, where: Where, point: Point, part: PointPart) -> None:
+    for key in LEAST_TIMES:
+        if getattr(part, key) is not None and not (point.writable and point.form is Form.STATE):
+            draft.tree.blame_key(
+                (*where, key), f"{point.name} is no output that this gateway switches; leave {key} out"
+            )
 
 
 def _check_kind(draft: Draft, kind: str, part: KindPart) -> None:

@@ -86,6 +86,7 @@ StuckAfter: TypeAlias = Annotated[
     Annotated[Duration, Within(ge=60, le=90 * 86400)] | None,
     Doc("A value that has not changed for so long raises a low alarm; it stays good"),
 ]
+LeastTime: TypeAlias = Annotated[Duration, Within(ge=0.1, le=3600)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +107,22 @@ class PointPart:
     max_rate: Jumps = None
     stuck_after: StuckAfter = None
     calibration: Annotated[CalibrationPart | None, Doc("How it is corrected, and by which certificate")] = None
+    min_on: Annotated[
+        LeastTime | None, Doc("Of an output: how long it stays on at least; a high alarm does not wait")
+    ] = None
+    min_off: Annotated[
+        LeastTime | None, Doc("Of an output: how long it stays off at least; a high alarm does not wait")
+    ] = None
     as_kind: Annotated[bool, Doc("false: what is said of all points of its kind does not hold for it")] = True
 
     @property
     def leaves_to_kind(self) -> bool:
         """Whether its kind says after which time without a change it is stuck."""
         return self.as_kind and self.stuck_after is None
+
+
+LEAST_TIMES = ("min_on", "min_off")
+"""What is said of outputs alone."""
 
 
 def is_setting(point: Point) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from gateway.config.draft import Draft
+from gateway.config.points import LEAST_TIMES
 from gateway.config.problems import Where, listed, shown, suggestion
 from gateway.config.schema import Response
 from gateway.config.targets import writable
+from gateway.config.written import duration_text
 
 
 def check_called(draft: Draft, where: Where, key: str, name: str | None) -> None:
@@ -71,6 +73,22 @@ def _check_ways(draft: Draft, response: Response, where: Where) -> None:
         if response.set.get(output) == "off":
             told = f"{output} is switched off by this response, and cannot pulse; write `{output}: on` in set"
             draft.tree.blame_key((*where, "pulse", output), told)
+    for output, pulse in response.pulse.items():
+        for key, lasts in zip(LEAST_TIMES, pulse, strict=True):
+            _check_pace(draft, (*where, "pulse", output), output, key, lasts)
+
+
+def _check_pace(draft: Draft, where: Where, written: str, key: str, lasts_s: float) -> None:
+    """A pulse that is shorter than the output may be on, or off, is none."""
+    name, _, point = written.partition(".")
+    device = draft.devices.get(name)
+    if device is None:
+        return
+    for output in writable(device):
+        least_s = getattr(device.points.get(output.name), key, None) if point in {"", output.name} else None
+        if least_s is not None and lasts_s < least_s:
+            told = f"{duration_text(lasts_s)} is less than {key} of {name}.{output.name}, {duration_text(least_s)}"
+            draft.tree.blame(where, f"{told}; pulse more slowly, or leave {key} out")
 
 
 def _not_switched(output: str, response: Response) -> str:

@@ -45,7 +45,7 @@ class Alarming:
         self._plan = plan
         self._numbering = numbering
         self._alarms = Alarms(plan.rules, plan.responses, now, plan.own, plan.boot)
-        self._outputs = Outputs(plan.outputs, plan.boot)
+        self._outputs = Outputs(plan.outputs, plan.boot, plan.paces, now.mono)
         self._holding = Holding(self._outputs, plan.outputs, plan.responses, plan.boot)
         self._counter = AlarmCounter()
         self._following = Following(plan.times, plan.boot)
@@ -151,7 +151,7 @@ class Alarming:
         made = [self._numbering.event(records.event("alarm_removed", alarm=view.alarm), now) for view in gone]
         state += (StateChange(STATE_PREFIX + view.alarm, None) for view in gone)
         decision = Decision(tuple(made), tuple(state))
-        self._outputs.change(plan.outputs, anew)
+        self._outputs.change(plan.outputs, anew, plan.paces, now.mono)
         decision = decision.then(self._held(self._holding.change(plan.outputs, plan.responses, now), now))
         switches = self._outputs.respond_anew(self._wanted(standing.values()), now)
         notices = tuple(map(self._marked, others))
@@ -168,9 +168,9 @@ class Alarming:
         views = tuple(self._alarms.corrected(is_in_era, by_ms))
         return Decision(state=tuple(self._alarms.numbered(view, now) for view in views), notices=views)
 
-    def reopened(self, link: str) -> Decision:
+    def reopened(self, link: str, mono: float) -> Decision:
         """What has to be written on a link that was just opened, where all outputs are at their safe values."""
-        return Decision(writes=self._outputs.reopened(link))
+        return Decision(writes=self._outputs.reopened(link, mono))
 
     def _urge(self, changes: Iterable[Changed]) -> None:
         """The value that an alarm was raised or cleared by is sent; where time alone has done that, the next one."""

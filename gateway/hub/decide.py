@@ -230,7 +230,7 @@ class Hub:
 
     def _link_back(self, fact: LinkBack, now: Moment) -> Decision:
         self._unheard.back(fact, now.mono)
-        decision = self._alarming.reopened(fact.link)
+        decision = self._alarming.reopened(fact.link, now.mono)
         return decision if fact.down_s == 0 else self._self_care.note(fact, now).then(decision)
 
     # -- the journal

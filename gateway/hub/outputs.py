@@ -3,6 +3,8 @@
 - An output that cannot be written, or that says it is something else than it should be, is written again until it is
   right: a lost write, a board that lost its power, a hand on the relay.
 - Pulses are counted from when their owner came, so that they do not drift; while nothing pulses nobody is woken.
+- An output with a pace stays on, and off, for as long as that says, before it is switched again. A high alarm does not
+  wait for it, nor does what is silenced, nor a safe value; a link that opens has just switched its outputs to theirs.
 - Since when an alarm has its outputs, and that it is silenced, is stored under `claim/<owner>` where it matters.
 """
 
@@ -13,8 +15,9 @@ from math import inf
 from typing import NamedTuple
 
 from gateway.hub.claim_text import recalled, written
-from gateway.model import Moment, Reading, Reason, StateChange, Value, Write
-from gateway.rules.responses import TRIAL, Claim, OutputPoint, Owners, Pulse, Response
+from gateway.hub.pacing import NO_PACES, Pacing
+from gateway.model import Moment, Priority, Reading, Reason, StateChange, Value, Write
+from gateway.rules.responses import RANKS, TRIAL, Claim, OutputPoint, Owners, Pace, Pulse, Response
 
 RETRY_S = 1.0
 """Seconds after which an output that did not take its value is written again."""
@@ -52,9 +55,16 @@ class Call(NamedTuple):
 class Outputs:
     """Every output of the gateway with its safe value. Owned and changed by the hub alone."""
 
-    def __init__(self, safe: Mapping[OutputPoint, Value], boot: str = "") -> None:
+    def __init__(
+        self,
+        safe: Mapping[OutputPoint, Value],
+        boot: str = "",
+        paces: Mapping[OutputPoint, Pace] = NO_PACES,
+        mono: float = -inf,
+    ) -> None:
         self._safe = safe
         self._boot = boot
+        self._pacing = Pacing(paces, mono)
         self._devices = frozenset(output.device for output in safe)
         self._levels = {output: Level(value) for output, value in safe.items()}
         self._wanted = dict(safe)
@@ -67,10 +77,17 @@ class Outputs:
         self._recalled: dict[str, tuple[float, bool]] = {}
         self._unsaved: dict[str, str | None] = {}
 
-    def change(self, safe: Mapping[OutputPoint, Value], anew: Collection[str]) -> None:
+    def change(
+        self,
+        safe: Mapping[OutputPoint, Value],
+        anew: Collection[str],
+        paces: Mapping[OutputPoint, Pace] = NO_PACES,
+        mono: float = -inf,
+    ) -> None:
         """Other outputs from now on. Those that are new, or on devices that are, are at their safe values."""
         kept = {it for it in safe if it in self._safe and it.device not in anew}
         self._safe = safe
+        self._pacing.change(paces, kept, mono)
         self._devices = frozenset(output.device for output in safe)
         self._wanted = {it: self._wanted[it] if it in kept else value for it, value in safe.items()}
         self._levels = {it: self._levels[it] if it in kept else Level(value) for it, value in safe.items()}
@@ -150,7 +167,7 @@ class Outputs:
             claims = {at: claim._replace(silenced=silenced) for own, at, claim in owned if own == owner}
             self._owners.claim(owner, claims)
             self._keep(owner, now)
-        return self._settle({output for _, output, _ in owned}, now.mono)
+        return self._settle({output for _, output, _ in owned}, now.mono, at_once=silenced)
 
     def _of_alarm(self, alarm: str) -> list[tuple[str, OutputPoint, Claim]]:
         return [
@@ -200,23 +217,31 @@ class Outputs:
 
     # -- what each should be
 
-    def _settle(self, outputs: Collection[OutputPoint], mono: float) -> list[Switch]:
+    def _settle(self, outputs: Collection[OutputPoint], mono: float, *, at_once: bool = False) -> list[Switch]:
         switches = []
         for output in (each for each in self._safe if each in outputs):
             claim = self.holder(output, mono)
             level, value = Level(self._safe[output]), self._safe[output]
             if claim is not None:
                 level, value = Level(claim.way.value, claim.way.pulse, claim.rank == TRIAL), claim.value(mono)
+            urgent = at_once or (claim is not None and claim.rank == RANKS[Priority.HIGH])
+            if not urgent and self._pacing.has_to_wait(output, self._wanted[output], value, mono):
+                continue
             news = level[:2] != self._levels[output][:2]
             words = ", ".join(it.words for _, it in self._owners.counting(output, mono))
             if news or value != self._wanted[output]:
-                self._wanted[output], self._written_at[output] = value, mono
+                self._note_switch(output, value, mono)
                 trial = level.trial or (claim is None and self._levels[output].trial)
                 told = level._replace(trial=trial) if news else None
                 switches.append(Switch(Write(*output, value), words or self._why[output], told))
             self._levels[output], self._why[output] = level, words or self._why[output]
-        self._turn = self._owners.next_change(mono)
+        self._turn = min(self._owners.next_change(mono), self._pacing.wake)
         return switches
+
+    def _note_switch(self, output: OutputPoint, value: Value, mono: float) -> None:
+        if value != self._wanted[output]:
+            self._pacing.switched(output, mono)
+        self._wanted[output], self._written_at[output] = value, mono
 
     def wanted(self) -> dict[str, str]:
         """`device.point` -> what the output should be, between its pulses too."""
@@ -259,12 +284,17 @@ class Outputs:
             self._written_at[output] = mono
         return tuple(Write(*output, self._wanted[output]) for output in due)
 
-    def reopened(self, link: str) -> tuple[Write, ...]:
+    def reopened(self, link: str, mono: float) -> tuple[Write, ...]:
         """What has to be written on a link that was just opened, where all outputs are at their safe values."""
-        return tuple(
+        paced = self._pacing.on(link)
+        for output in paced:
+            self._wanted[output] = self._safe[output]
+            self._pacing.switched(output, mono)
+        now_on = writes_of(self._settle(paced, mono))
+        return now_on + tuple(
             Write(*output, wanted)
             for output, wanted in self._wanted.items()
-            if output.link == link and wanted != self._safe[output]
+            if output.link == link and wanted != self._safe[output] and output not in paced
         )
 
 

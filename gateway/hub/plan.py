@@ -34,7 +34,7 @@ from gateway.rules.hours import Hours, stretch
 from gateway.rules.judge import Rule
 from gateway.rules.lifecycle import Change
 from gateway.rules.overlay import Suppression
-from gateway.rules.responses import OutputPoint, Response
+from gateway.rules.responses import OutputPoint, Pace, Response
 from gateway.units import SAFETY_KINDS, Form
 
 _WORDS = frozenset({Form.STATE, Form.TEXT})
@@ -62,6 +62,7 @@ class Plan:
     times: Times = UNCONFIRMED_NEVER  # by when a high alarm is confirmed, seen, reported
     at_step: Mapping[Change, str] = field(default_factory=dict)  # the response to a report that is late
     derivations: Mapping[str, Derivation] = field(default_factory=dict)  # by device, where points follow from others
+    paces: Mapping[OutputPoint, Pace] = field(default_factory=dict)  # how long outputs stay on and off at least
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # device -> what it is made of, if of others
     boot: str = ""  # by which monotonic times of different runs can be compared; "": not known
 
@@ -117,6 +118,7 @@ def plan_of(config: Config, run: str, boot: str = "") -> Plan:
         settings=dict(_settings(config.devices)),
         derivations=dict(_derivations(config)),
         sources=dict(_sources(config.devices)),
+        paces=dict(pointplan.paces(outputs, config.devices)),
         boot=boot,
     )
 

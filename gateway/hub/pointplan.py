@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from gateway.config.points import CalibrationPart, PointPart
@@ -10,6 +10,7 @@ from gateway.config.schema import Device
 from gateway.hub import sensorcare
 from gateway.model import Calibration
 from gateway.refine.quality import Check
+from gateway.rules.responses import OutputPoint, Pace
 
 T = TypeVar("T")
 
@@ -22,6 +23,15 @@ def checks(devices: Mapping[str, Device]) -> dict[str, dict[str, Check]]:
 def stuck_after_s(devices: Mapping[str, Device]) -> dict[str, dict[str, float]]:
     """By device and watched point the seconds without a change after which it is stuck."""
     return _by_device(devices, lambda part: part.stuck_after)
+
+
+def paces(outputs: Iterable[OutputPoint], devices: Mapping[str, Device]) -> Iterator[tuple[OutputPoint, Pace]]:
+    """How long outputs stay on and off at least, where that is said."""
+    for output in outputs:
+        part = devices[output.device].points.get(output.point, PointPart())
+        pace = Pace(part.min_on or 0.0, part.min_off or 0.0)
+        if pace != Pace():
+            yield output, pace
 
 
 def calibrations(device: Device) -> dict[str, Calibration]:

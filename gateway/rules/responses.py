@@ -38,6 +38,17 @@ class Pulse(NamedTuple):
     off_s: float
 
 
+class Pace(NamedTuple):
+    """For how many seconds an output stays on, and off, at least: a motor, a compressor or a contactor wants that."""
+
+    min_on_s: float = 0.0
+    min_off_s: float = 0.0
+
+    def least_s(self, value: Value) -> float:
+        """How long it stays at `value` at least."""
+        return self.min_on_s if value == "on" else self.min_off_s
+
+
 class Way(NamedTuple):
     """How an owner wants an output: at `value`, in pulses or steadily, for so long at most."""
 
