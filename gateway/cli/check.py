@@ -29,7 +29,7 @@ from gateway.config.schema import (
     Uplink,
 )
 from gateway.config.sources import read_settings
-from gateway.config.targets import called, group, targets
+from gateway.config.targets import called, delays, group, targets
 from gateway.config.wires import load_of, share_text
 from gateway.config.written import duration_text, rate_text, size_text
 from gateway.driver import Adjustable, Derived
@@ -199,10 +199,11 @@ def _rule(rule: Rule, config: Config) -> str:
         words += f" during {rule.during}"
     if rule.not_during:
         words += f" outside of {rule.not_during}"
-    if rule.for_:
-        words += f" for {duration_text(rule.for_)}"
-    if rule.clear_for:
-        words += f", until {duration_text(rule.clear_for)} after that has ended"
+    on_delay, off_delay = delays(rule)
+    if on_delay:
+        words += f" for {duration_text(on_delay)}"
+    if off_delay:
+        words += f", until {duration_text(off_delay)} after that has ended"
     if rule.suppressed_while is not None:
         said = rule.suppressed_while
         words += f", but not while {_when(said, config.devices)}, for {duration_text(said.for_at_most)} at most"
@@ -226,7 +227,9 @@ def _when(term: Term, devices: Mapping[str, Device]) -> str:
 
 
 def _condition(rule: Term, unit: str) -> str:
-    low, high = rule.outside or (rule.below, rule.above)
+    if rule.fence is not None:
+        return f"is {'inside' if rule.inside is not None else 'outside'} of {rule.fence}"
+    low, high = rule.limits
     sides = []
     if low is not None:
         sides.append(f"is below {_number(low, unit)}" + _end(rule.clear_above, unit))

@@ -13,6 +13,7 @@ import zoneinfo
 from gateway.config.buscheck import check_buses
 from gateway.config.derivedcheck import meet_sources
 from gateway.config.draft import Draft
+from gateway.config.fences import check_fences
 from gateway.config.pincheck import check_pins
 from gateway.config.pointcheck import check_points
 from gateway.config.problems import Where, listed, shown, suggestion
@@ -41,6 +42,7 @@ def check(draft: Draft) -> None:
         _check_timezone(draft, draft.site.timezone)
     if not draft.tree.section("devices"):
         draft.tree.blame_key(("devices",), "there are no devices; add one, as `sitewarden init` shows")
+    check_fences(draft)
     meet_sources(draft)
     add_usual_rules(draft)
     _check_ports(draft)

@@ -77,6 +77,7 @@ def difference(before: Config, old: Marks, now: Config, new: Marks) -> Differenc
         *_told("link", _ways(before.links, now.links, _equal)),
         *_told("response", _ways(before.responses, now.responses, _equal)),
         *_told("hours", _ways(before.hours, now.hours, _equal)),
+        *_told("fence", _ways(before.fences, now.fences, _equal)),
     ]
     parts = ("site", "reporting", "responses_by_priority", "report", "points")
     words += [f"{name} changed" for name in parts if getattr(before, name) != getattr(now, name)]

@@ -18,6 +18,7 @@ from gateway.config.schema import (
     Config,
     Device,
     DeviceKeys,
+    FencePart,
     GatewayPart,
     Hours,
     Link,
@@ -66,6 +67,7 @@ class Draft:
     rules: dict[str, Rule] = field(default_factory=dict)
     responses: dict[str, Response] = field(default_factory=dict)
     hours: dict[str, Hours] = field(default_factory=dict)
+    fences: dict[str, FencePart] = field(default_factory=dict)
     report: dict[str, Report] = field(default_factory=dict)
     points: dict[str, KindPart] = field(default_factory=dict)
 
@@ -97,6 +99,7 @@ def drafted(tree: Tree, find_driver: FindDriver, profiles: Profiles) -> Draft:
     draft.rules = _by_id(tree, "rules", Rule)
     draft.responses = _by_id(tree, "responses", Response)
     draft.hours = _by_id(tree, "hours", Hours)
+    draft.fences = _by_id(tree, "fences", FencePart)
     draft.report = _by_id(tree, "report", Report)
     draft.points = _by_id(tree, "points", KindPart)
     for name in tree.section("links"):

@@ -43,6 +43,7 @@ def editor_schema(drivers: Mapping[str, type[Driver]]) -> JsonSchema:
             "responses_by_priority": _schema_of(schema.ResponsesByPriority, "responses_by_priority", defs),
             "reporting": _schema_of(schema.Reporting, "reporting", defs),
             "hours": _by_id(_schema_of(schema.Hours, "hours", defs)),
+            "fences": _by_id(_schema_of(schema.FencePart, "fence", defs)),
             "report": _by_id(_schema_of(schema.Report, "report", defs)),
             "points": _by_id(_schema_of(KindPart, "points", defs)),
         },

@@ -7,7 +7,7 @@ from gateway.config.problems import Where, listed
 from gateway.config.schema import Rule
 from gateway.config.targets import GROUPS, group, targets
 
-_OWN = ("point", "kind", "above", "below", "outside", "equals", "changes_faster_than", "silent_for")
+_OWN = ("point", "kind", "above", "below", "outside", "inside", "equals", "changes_faster_than", "silent_for")
 
 
 def check_group(draft: Draft, rule: Rule, where: Where) -> None:

@@ -154,7 +154,7 @@ def _value(end: _End) -> float:
 
 def _check_rule(draft: Draft, where: Where, rule: Term, called: str, low: _End, high: _End) -> None:
     """What is beyond these ends is bad, and no rule ever sees it."""
-    below, above = rule.outside or (rule.below, rule.above)
+    below, above = rule.limits
     begins = "outside" if rule.outside is not None else "above" if rule.above is not None else "below"
     for key, limit, end, is_beyond in (
         (begins, above, high, above is not None and above >= high.value),

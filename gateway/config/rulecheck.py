@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.config.draft import Draft
+from gateway.config.fences import FENCE_HINT
 from gateway.config.groupcheck import check_group
 from gateway.config.problems import Where, listed, shown, suggestion
 from gateway.config.responsecheck import check_called
@@ -15,7 +16,7 @@ from gateway.model import Point, Priority
 from gateway.rules.hours import stretch
 from gateway.units import KINDS, STATE_WORDS, Form
 
-CONDITIONS = ("above", "below", "outside", "equals", "changes_faster_than", "silent_for")
+CONDITIONS = ("above", "below", "outside", "inside", "equals", "changes_faster_than", "silent_for")
 
 
 def check_rules(draft: Draft) -> None:
@@ -56,6 +57,7 @@ def _check_suppression(draft: Draft, rule: Rule, where: Where) -> None:
 def _check_term(draft: Draft, term: Term, where: Where) -> None:
     if _has_one_condition(draft, term, where):
         _check_limits(draft, term, where)
+        _check_fence_of(draft, term, where)
     if _has_one_subject(draft, term, where):
         for device, point in targets(term, draft.devices):
             _check_judgement(draft, term, where, device, point)
@@ -86,13 +88,21 @@ def _has_one_condition(draft: Draft, rule: Term, where: Where) -> bool:
     return len(found) == 1
 
 
+def _check_fence_of(draft: Draft, rule: Term, where: Where) -> None:
+    known, named = draft.tree.section("fences"), rule.fence
+    if named is not None and named not in known:
+        hint = suggestion(named, known) if known else f"add `fences:` with it, as in `{named}: {FENCE_HINT}`"
+        at = (*where, "inside" if rule.inside is not None else "outside")
+        draft.tree.blame(at, f"there is no fence {shown(named)}; {hint}")
+
+
 def _conditions(rule: Term) -> Iterator[str]:
     return (name for name in CONDITIONS if hasattr(rule, name))
 
 
 def _check_limits(draft: Draft, rule: Term, where: Where) -> None:
     """The alarm's end must be possible, and not before its beginning."""
-    low, high = rule.outside or (rule.below, rule.above)
+    low, high = rule.limits
     if low is not None and high is not None and low >= high:
         told = f"the first limit must be less than the second, not {low:g} and {high:g}; write [{high:g}, {low:g}]"
         draft.tree.blame((*where, "outside"), told)
@@ -181,8 +191,13 @@ def _has_kind(draft: Draft, rule: Term, kind: str, where: Where) -> bool:
 def _check_judgement(draft: Draft, rule: Term, where: Where, device: str, point: Point) -> None:
     """The condition must be able to judge this point."""
     called = f"{device}.{point.name}"
-    for limit in ("above", "below", "outside", "changes_faster_than"):
-        if getattr(rule, limit, None) is not None and point.form not in {Form.GAUGE, Form.COUNTER}:
+    for limit in ("above", "below", "outside", "inside", "changes_faster_than"):
+        written = getattr(rule, limit, None)
+        if isinstance(written, str):
+            if point.form is not Form.POSITION:
+                told = f"{called} is no position, which alone can be {limit} of a fence"
+                draft.tree.blame_key((*where, limit), f"{told}; {_position_hint(draft)}")
+        elif written is not None and point.form not in {Form.GAUGE, Form.COUNTER}:
             draft.tree.blame_key((*where, limit), f"{called} is no number{_state_hint(point)}")
     if rule.equals is not None:
         _check_word(draft, rule.equals, (*where, "equals"), called, point)
@@ -198,7 +213,7 @@ def _check_judgement(draft: Draft, rule: Term, where: Where, device: str, point:
 
 def _check_word(draft: Draft, word: object, where: Where, called: str, point: Point) -> None:
     if point.form is Form.POSITION:
-        draft.tree.blame_key(where, f"{called} is a position; it can only be watched with silent_for")
+        draft.tree.blame_key(where, f"{called} is a position; use inside or outside with a fence, or silent_for")
     elif point.form not in {Form.STATE, Form.TEXT}:
         if isinstance(word, bool | str):
             draft.tree.blame(where, f"{called} is a number, it never is {shown(word)}; write a number, or use above")
@@ -215,7 +230,20 @@ def _nearest(word: str, point: Point) -> str:
     return close if close.endswith("?") else f"write {STATE_WORDS[point.kind][1]}"
 
 
+def _position_hint(draft: Draft) -> str:
+    there = (
+        f"{name}.{point.name}"
+        for name, device in draft.devices.items()
+        for point in device.built.points
+        if point.form is Form.POSITION
+    )
+    found = listed(there, "or")
+    return f"write {found}" if found else "no device has one"
+
+
 def _state_hint(point: Point) -> str:
+    if point.form is Form.POSITION:
+        return "; use inside or outside with a fence, or silent_for"
     if point.form is Form.TEXT:
         return '; compare it with a text, as in `equals: "LTE"`'
     return f"; write `equals: {STATE_WORDS[point.kind][1]}`" if point.kind in STATE_WORDS else ""

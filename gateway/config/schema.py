@@ -18,6 +18,7 @@ from gateway.config.written import (
     Filled,
     Id,
     OneOrMore,
+    PairOrName,
     PerTime,
     Size,
     Text,
@@ -28,6 +29,7 @@ from gateway.config.written import (
 from gateway.driver import Doc, Driver
 from gateway.model import Priority
 
+_Place: TypeAlias = tuple[float, float]
 _Pulse: TypeAlias = Annotated[Duration, Within(ge=0.2, le=3600)]
 
 
@@ -288,10 +290,24 @@ class Term:
     zone: Annotated[ZonePath | None, Doc("With kind: only points in this zone and the zones in it")] = None
     above: Annotated[float | None, Doc("Alarm while the value is greater")] = None
     below: Annotated[float | None, Doc("Alarm while the value is less")] = None
-    outside: Annotated[tuple[float, float] | None, Doc("Alarm below the first or above the second")] = None
+    outside: Annotated[
+        Annotated[tuple[float, float] | Id, PairOrName()] | None,
+        Doc("Alarm below the first or above the second; or, of a position, outside of this fence"),
+    ] = None
+    inside: Annotated[Id | None, Doc("Of a position: alarm inside of this fence, an id of fences")] = None
     equals: Annotated[bool | int | float | str | None, Doc("Alarm while the value is this, as in open or alarm")] = None
     clear_below: Annotated[float | None, Doc("With above or outside: the alarm ends at this value, not before")] = None
     clear_above: Annotated[float | None, Doc("With below or outside: the alarm ends at this value, not before")] = None
+
+    @property
+    def limits(self) -> tuple[float | None, float | None]:
+        """Below the first, or above the second, is alarm."""
+        return self.outside if isinstance(self.outside, tuple) else (self.below, self.above)
+
+    @property
+    def fence(self) -> str | None:
+        """The fence that it is about."""
+        return self.outside if isinstance(self.outside, str) else self.inside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,10 +330,14 @@ class Rule(Term):
     any_of: Annotated[tuple[Term, ...], Doc("One alarm while one of these holds")] = ()
     at_least: Annotated[int | None, Within(ge=1), Doc("With of: one alarm while at least so many of these hold")] = None
     of: Annotated[tuple[Term, ...], Doc("What at_least counts; all points of a kind count one by one")] = ()
-    for_: Annotated[Duration, Within(ge=0), Doc("How long the condition must hold before the alarm (on-delay)")] = 0.0
+    for_: Annotated[
+        Annotated[Duration, Within(ge=0)] | None,
+        Doc("How long the condition must hold before the alarm (on-delay); default: 0s, with a fence 30s"),
+    ] = None
     clear_for: Annotated[
-        Duration, Within(ge=0), Doc("How long it must have ended before the alarm does (off-delay)")
-    ] = 0.0
+        Annotated[Duration, Within(ge=0)] | None,
+        Doc("How long it must have ended before the alarm does (off-delay); default: 0s, with a fence 30s"),
+    ] = None
     during: Annotated[Id | None, Doc("A rule within these hours alone, an id of hours")] = None
     not_during: Annotated[Id | None, Doc("A rule outside of these hours alone, an id of hours")] = None
     priority: Annotated[Priority, Doc("The risk: high, medium or low")] = Priority.MEDIUM
@@ -334,6 +354,18 @@ class Rule(Term):
     latch: Annotated[bool, Doc("true: stands until a person resets it")] = False
     response: Annotated[Id | None, Doc("What to do on the spot, an id of responses")] = None
     text: Annotated[Text, Doc("What is wrong, for people; default: the condition in words")] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FencePart:
+    """A place on the map: a circle (`centre` and `radius`) or a polygon."""
+
+    name: Annotated[Text, Doc("Its name for people; default: its id")] = ""
+    centre: Annotated[_Place | None, Doc("Of a circle: [latitude, longitude], degrees WGS 84, as in [52.5, 13.4]")] = (
+        None
+    )
+    radius: Annotated[float | None, Doc("Of a circle: metres")] = None
+    polygon: Annotated[tuple[_Place, ...], Doc("In place of a circle: its corners in their order, each as centre")] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -407,6 +439,7 @@ class Config:
     responses: dict[str, Response]
     responses_by_priority: ResponsesByPriority
     hours: dict[str, Hours]
+    fences: dict[str, FencePart]
     reporting: Reporting
     report: dict[str, Report]  # by kind: the points of all devices that say nothing of their own
     points: dict[str, KindPart]  # by kind, as far as devices say nothing of their own

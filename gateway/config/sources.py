@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway.config.problems import Place, Problem, Tree, Where, dotted, refusal
 from gateway.config.yaml_marks import parsed, read
 
-BY_ID = ("uplinks", "links", "devices", "rules", "responses", "hours", "report", "points")
+BY_ID = ("uplinks", "links", "devices", "rules", "responses", "hours", "fences", "report", "points")
 """The top-level keys that hold maps by id; in a folder, each file may add to them."""
 
 _BEGIN = "`sitewarden init` writes one to start from"

@@ -62,6 +62,17 @@ def targets(term: Term, devices: Mapping[str, Device]) -> tuple[tuple[str, Point
     )
 
 
+FENCE_DELAY_S = 30.0
+"""How long a position has to be on the other side of a fence, where a rule does not say so; positions jump."""
+
+
+def delays(rule: Rule) -> tuple[float, float]:
+    """The seconds until an alarm is raised, and until it ends."""
+    has_fence = any(term.fence is not None for term, _ in parts(rule, ()))
+    usual = FENCE_DELAY_S if has_fence else 0.0
+    return usual if rule.for_ is None else rule.for_, usual if rule.clear_for is None else rule.clear_for
+
+
 def called(rule: Rule, by_priority: ResponsesByPriority) -> str | None:
     """The response that a rule calls for: its own, else that of its priority."""
     return rule.response or getattr(by_priority, rule.priority)

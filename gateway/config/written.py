@@ -204,6 +204,25 @@ def _text_or_map(written: object) -> str:
     return "texts by key" if isinstance(written, dict) else "one text"
 
 
+class PairOrName:
+    """Marks what is written as a list of two numbers, or as the name of something."""
+
+    __slots__ = ()
+
+    def __get_pydantic_core_schema__(self, source: object, handler: _Handler) -> PydanticSchema:
+        """Check what it is, so that the other of the two is not told to be missing."""
+        pair, name = handler(source)["choices"]
+        return {"type": "tagged-union", "choices": {"a pair": pair, "a name": name}, "discriminator": _pair_or_name}
+
+    def __get_pydantic_json_schema__(self, schema: PydanticSchema, handler: _Handler) -> PydanticSchema:
+        """What an editor may expect: either."""
+        return {"anyOf": [handler(choice) for choice in schema["choices"].values()]}
+
+
+def _pair_or_name(written: object) -> str:
+    return "a name" if isinstance(written, str) else "a pair"
+
+
 Duration: TypeAlias = Annotated[float, Quantity(DURATION_PATTERN, seconds)]
 """Seconds, written with a unit."""
 

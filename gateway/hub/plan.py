@@ -11,11 +11,12 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from gateway import __version__
-from gateway.config.schema import Config, Device, Report, Reporting
+from gateway.config.fences import fence_of
+from gateway.config.schema import Config, Device, FencePart, Report, Reporting
 from gateway.config.schema import Rule as RuleOptions
 from gateway.config.schema import Suppression as SuppressionOptions
 from gateway.config.schema import Term as TermOptions
-from gateway.config.targets import called, group, targets
+from gateway.config.targets import called, delays, group, targets
 from gateway.derive.derivation import Derivation
 from gateway.driver import Adjustable, Derived, Output
 from gateway.hub import pointplan
@@ -28,7 +29,7 @@ from gateway.hub.writes import Setting, SettingPoint
 from gateway.model import About, Command, DeviceAbout, Point, RuleAbout, Value
 from gateway.refine.exception import Limit, Sending
 from gateway.refine.quality import Check
-from gateway.rules.condition import Above, AtLeast, Below, Changes, Condition, Equals, Outside, SilentFor, Term
+from gateway.rules.condition import Above, AtFence, AtLeast, Below, Changes, Condition, Equals, Outside, SilentFor, Term
 from gateway.rules.following import UNCONFIRMED_NEVER, Times
 from gateway.rules.hours import Hours, stretch
 from gateway.rules.judge import Rule
@@ -183,16 +184,17 @@ def _sending(report: Report) -> Sending | None:
 
 
 def _rule(rule_id: str, options: RuleOptions, config: Config) -> Rule:
+    on_delay_s, off_delay_s = delays(options)
     return Rule(
         hours=_hours(options.during or options.not_during, config),
         during=options.not_during is None,
         hold_chattering=options.hold_chattering,
         re_alarm_s=inf if options.re_alarm_after is None else options.re_alarm_after,
-        suppression=_suppression(options.suppressed_while, config.devices),
+        suppression=_suppression(options.suppressed_while, config),
         id=rule_id,
-        condition=_group(options, config.devices) or _condition(options),
-        on_delay_s=options.for_,
-        off_delay_s=options.clear_for,
+        condition=_group(options, config) or _condition(options, config.fences),
+        on_delay_s=on_delay_s,
+        off_delay_s=off_delay_s,
         priority=options.priority,
         latch=options.latch,
         response=called(options, config.responses_by_priority),
@@ -212,13 +214,13 @@ def _at_step(said: Reporting) -> dict[Change, str]:
     return {step: response for step, response in called.items() if response is not None}
 
 
-def _suppression(said: SuppressionOptions | None, devices: Mapping[str, Device]) -> Suppression | None:
+def _suppression(said: SuppressionOptions | None, config: Config) -> Suppression | None:
     """What explains the alarm of a rule; nothing does whose device is off."""
-    about = () if said is None else targets(said, devices)
+    about = () if said is None else targets(said, config.devices)
     if said is None or not about:
         return None
     device, point = about[0]
-    return Suppression(Term(device, point.name, _limits_of(said)), said.for_at_most)
+    return Suppression(Term(device, point.name, _limits_of(said, config.fences)), said.for_at_most)
 
 
 def _hours(name: str | None, config: Config) -> Hours | None:
@@ -231,31 +233,35 @@ def _zone(name: str) -> tzinfo:
     return UTC if name == "UTC" else ZoneInfo(name)  # a machine without time zone data knows no other
 
 
-def _group(options: RuleOptions, devices: Mapping[str, Device]) -> AtLeast | None:
+def _group(options: RuleOptions, config: Config) -> AtLeast | None:
     """What a rule on several points counts; None for a rule on one."""
     made_of = group(options)
     if made_of is None:
         return None
     terms = tuple(
-        Term(device, point.name, _limits_of(term)) for term in made_of.terms for device, point in targets(term, devices)
+        Term(device, point.name, _limits_of(term, config.fences))
+        for term in made_of.terms
+        for device, point in targets(term, config.devices)
     )
     return AtLeast(len(terms) if made_of.needed is None else made_of.needed, terms)
 
 
-def _condition(options: RuleOptions) -> Condition:
+def _condition(options: RuleOptions, fences: Mapping[str, FencePart]) -> Condition:
     if options.silent_for is not None:
         return SilentFor(options.silent_for)
     if options.changes_faster_than is not None:
         return Changes(*options.changes_faster_than)
-    return _limits_of(options)
+    return _limits_of(options, fences)
 
 
-def _limits_of(options: TermOptions) -> Above | Below | Outside | Equals:
+def _limits_of(options: TermOptions, fences: Mapping[str, FencePart]) -> Above | Below | Outside | Equals | AtFence:
+    if options.fence is not None:
+        return AtFence(fence_of(options.fence, fences[options.fence]), inside=options.inside is not None)
     if options.above is not None:
         return Above(options.above, _or(options.clear_below, options.above))
     if options.below is not None:
         return Below(options.below, _or(options.clear_above, options.below))
-    if options.outside is not None:
+    if isinstance(options.outside, tuple):
         low, high = options.outside
         return Outside(Below(low, _or(options.clear_above, low)), Above(high, _or(options.clear_below, high)))
     if options.equals is None:

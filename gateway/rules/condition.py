@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import inf, nextafter
 from typing import TypeAlias
 
+from gateway.derive.fence import Fence, accuracy_m
 from gateway.model import Value
 
 NOWHERE, EVERYWHERE = (inf, -inf), (-inf, inf)
@@ -98,6 +99,31 @@ class Equals:
         return f"equals {self.value}"
 
 
+_ACCURACY_M = accuracy_m(None)
+
+
+@dataclass(frozen=True, slots=True)
+class AtFence:
+    """True while a position is `inside` of a fence, or outside of it; at its border it stays as it was."""
+
+    fence: Fence
+    inside: bool
+
+    def holds(self, value: Value, standing: bool) -> bool | None:
+        """Whether the alarm should stand; None for what is no position."""
+        if not isinstance(value, tuple):
+            return None
+        found = self.fence.holds(value, _ACCURACY_M, standing is self.inside)
+        return found is self.inside
+
+    def calm(self, standing: bool) -> tuple[float, float]:  # noqa: ARG002 - a position is no number
+        """None."""
+        return NOWHERE
+
+    def __str__(self) -> str:
+        return f"{'inside' if self.inside else 'outside'} of {self.fence.name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """True while the value has changed by more than `by` within the last `within_s` seconds (window.py)."""
@@ -157,7 +183,7 @@ class Term:
 
     device: str
     point: str
-    condition: Above | Below | Outside | Equals
+    condition: Above | Below | Outside | Equals | AtFence
 
     def __str__(self) -> str:
         return f"{self.device}.{self.point} {self.condition}"
@@ -193,4 +219,4 @@ class AtLeast:
         return f"any of: {terms}" if self.count == 1 else f"at least {self.count} of: {terms}"
 
 
-Condition: TypeAlias = Above | Below | Outside | Equals | Changes | SilentFor | Told | AtLeast
+Condition: TypeAlias = Above | Below | Outside | Equals | AtFence | Changes | SilentFor | Told | AtLeast
