@@ -21,6 +21,8 @@ GROUP: Final = "sitewarden.drivers"
 OURS: Final[Mapping[str, str]] = {
     "climate": "drivers.climate:ClimateOf",
     "contact": "drivers.contact:Contact",
+    "ds18b20": "drivers.ds18b20:Ds18b20",
+    "gateway_health": "drivers.gateway_health:GatewayHealth",
     "gps_nmea": "drivers.gps_nmea:GpsNmea",
     "modbus": "drivers.modbus_table:ModbusTable",
     "people_counter": "drivers.people_counter:PeopleCounter",

@@ -60,6 +60,7 @@ class Family(StrEnum):
     REGISTERS = "registers"  # Modbus, over a serial line or TCP
     STREAM = "stream"  # bytes that arrive by themselves, over a serial line or TCP
     PINS = "pins"  # the GPIO header
+    FILES = "files"  # files of the kernel
     NONE = "none"  # no link: it is made of other devices
 
 
@@ -117,6 +118,26 @@ class Pins(Protocol):
 
     def write(self, pin: int, high: bool) -> None:
         """Drive the pin; raises LinkDown."""
+
+
+class Space(NamedTuple):
+    """How much a disk can take, in bytes: all of it, and what is free."""
+
+    whole: int
+    free: int
+
+
+class Files(Protocol):
+    """Files of the kernel, by their names from the root on, as `/sys/...`; raises NoReply, of each file by itself."""
+
+    def read(self, path: str) -> str:
+        """The text of a file, 4096 characters at most."""
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """What is in a folder, sorted; empty where there is none."""
+
+    def space(self, path: str) -> Space:
+        """How much the disk that holds a folder can take."""
 
 
 class Pull(StrEnum):

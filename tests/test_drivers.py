@@ -22,7 +22,7 @@ from gateway.driver import Adjustable, Driver, Edge, Family, Heard, Output, Poll
 from gateway.errors import NoReply, Refused
 from gateway.links.modbus import Exchange
 from gateway.links.port import Pace
-from gateway.links.replay import Capture, Item, Level, Passed, Received, Sent, parse
+from gateway.links.replay import Capture, Item, Level, Passed, Received, ReplayedFiles, Sent, Text, parse
 from gateway.model import Bad, Reason, Value, Values
 from gateway.units import KINDS, STATE_WORDS, Form
 
@@ -38,6 +38,8 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
     "serial_frames": {"profile": "pms5003"},
     "climate": {"of": "cold-1"},
     "contact": {"pin": 17},
+    "ds18b20": {"id": "28-0316a4c1e9ff"},
+    "gateway_health": {},
     "relay": {"pin": 21},
 }
 
@@ -120,8 +122,26 @@ def heard(driver: Pushed, items: Iterable[Item]) -> list[Values]:
     return readings
 
 
+def read(driver: Polled, capture: Capture) -> list[Values]:
+    """What a device of the family FILES says each time that time passes, and at the end."""
+    texts: dict[str, str | None] = {}
+    readings: list[Values] = []
+    for item in (*capture.items, Passed(0.0)):
+        match item:
+            case Text(path, text):
+                texts[path] = text
+            case Passed():
+                try:
+                    readings.append(driver.poll(ReplayedFiles(texts)))
+                except NoReply:
+                    readings.append({point.name: Bad(Reason.NO_REPLY) for point in driver.points})
+    return readings
+
+
 def played(capture: Capture) -> list[Values]:
     driver = built(capture.header["driver"], json.loads(capture.header["options"]))
+    if isinstance(driver, Polled) and driver.family is Family.FILES:
+        return read(driver, capture)
     if isinstance(driver, Polled):
         return polled(driver, capture)
     assert isinstance(driver, Pushed)

@@ -39,9 +39,9 @@ NO_PROFILE = {
     "ublox-m8": "NMEA: the driver gps_nmea",
     "quectel-l76k": "NMEA: the driver gps_nmea",
     "quectel-eg25": "NMEA: the driver gps_nmea",
-    "ds18b20": "1-wire: no Modbus",
-    "dht22": "pulses on a pin: no Modbus",
-    "ads1115": "I2C: no Modbus",
+    "ds18b20": "1-wire: the driver ds18b20",
+    "dht22": "pulses of 26 us on a pin: not to be had with our dependencies",
+    "ads1115": "I2C: not to be had with our dependencies",
     "mcp3008": "SPI: no Modbus",
     "smoke-relay-base": "a contact on a pin: the driver contact, or an input of a module",
 }

@@ -19,6 +19,7 @@ from gateway.config.points import CalibrationPart, PointPart
 from gateway.config.schema import (
     Config,
     Device,
+    FilesLink,
     GpioLink,
     Link,
     Response,
@@ -144,6 +145,8 @@ def link_text(link: Link) -> str:
             return f"{link.host}, TCP port {link.port}" + (", RTU frames" if link.framing == "rtu" else "")
         case GpioLink():
             return "the GPIO header" if link.factory == "auto" else "simulated pins"
+        case FilesLink():
+            return "files of the kernel" + ("" if link.root == "/" else f", below {link.root}")
     return f"the recording {link.capture}"
 
 

@@ -28,11 +28,13 @@ _FITTING = {
     Family.REGISTERS: ("serial", "tcp", "replay"),
     Family.STREAM: ("serial", "tcp", "replay"),
     Family.PINS: ("gpio", "replay"),
+    Family.FILES: ("files", "replay"),
 }
 _MANNER = {
     Family.REGISTERS: "speaks Modbus",
     Family.STREAM: "talks by itself",
     Family.PINS: "sits on pins",
+    Family.FILES: "is a file of the kernel",
 }
 
 

@@ -43,6 +43,7 @@ LINKS: dict[str, type[Link]] = {
     "serial": schema.SerialLink,
     "tcp": schema.TcpLink,
     "gpio": schema.GpioLink,
+    "files": schema.FilesLink,
     "replay": schema.ReplayLink,
 }
 TOP = {it.name: "" for it in dataclasses.fields(Config) if it.name not in {"hash", "folder", "off", "notes"}}
@@ -145,7 +146,7 @@ def _link(tree: Tree, name: str) -> Link | None:
     if (*where, "type") in tree.unusable:
         return None
     if written is None:
-        tree.blame_key((*where, "type"), "is missing; add `type: serial`, tcp, gpio or replay")
+        tree.blame_key((*where, "type"), "is missing; add `type: serial`, tcp, gpio, files or replay")
     else:
         tree.blame((*where, "type"), f"there is no link type {shown(written)}; {suggestion(str(written), LINKS)}")
     return None

@@ -198,6 +198,15 @@ class GpioLink:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilesLink:
+    """Files of the kernel: 1-wire sensors, and what the machine says of itself."""
+
+    type: Literal["files"]
+    enabled: Annotated[bool, Doc("false: checked, but not used, nor its devices")] = True
+    root: Annotated[Filled, Doc("The folder that is taken for /, for trying things out")] = "/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayLink:
     """A recorded exchange (tests/drivers/*.capture) in place of a wire."""
 
@@ -207,7 +216,7 @@ class ReplayLink:
     loop: Annotated[bool, Doc("true: begin again at its end")] = False
 
 
-Link: TypeAlias = SerialLink | TcpLink | GpioLink | ReplayLink
+Link: TypeAlias = SerialLink | TcpLink | GpioLink | FilesLink | ReplayLink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,10 @@ def link(name: str, part: schema.Link, uses: Iterable[tuple[PinUse, float]], fol
             from gateway.links.gpio import GpioHeader  # noqa: PLC0415 - see above
 
             return GpioHeader(name, part, uses)
+        case schema.FilesLink():
+            from gateway.links.files import KernelFiles  # noqa: PLC0415 - see above
+
+            return KernelFiles(name, part, folder)
         case schema.ReplayLink():
             from gateway.links.replay import Replay  # noqa: PLC0415 - see above
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from gateway.driver import Family, Heard, Pins, Registers, Stream
+from gateway.driver import Family, Files, Heard, Pins, Registers, Stream
 from gateway.errors import LinkDown
 from gateway.links.tally import Tally
 from gateway.model import Passing
@@ -36,7 +36,7 @@ class Link(Protocol):
     def close(self) -> None:
         """Close it; harmless when it is not open, and on a connection that has died."""
 
-    def offer(self, family: Family) -> Registers | Stream | Pins:
+    def offer(self, family: Family) -> Registers | Stream | Pins | Files:
         """What drivers of `family` may use of the opened link."""
 
     def wait(self, until: float) -> Sequence[Heard]:

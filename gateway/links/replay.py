@@ -7,6 +7,7 @@ One item a line:
 < 01 04 04 00 F5 02 1C 5A 7B            bytes received, in hex, or as a JSON string of latin-1: < "$GPRMC,...\r\n"
 . 1.0                                   seconds that pass
 = 17 high                               pin 17 goes to this level, high or low
+/ /proc/meminfo "MemTotal: 1000 kB\n"   this file of the kernel has this text from now on; with null it is gone
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeAlias
 
-from gateway.driver import Edge, Family, Heard, Pins, Registers, Stream
-from gateway.errors import LinkDown
+from gateway.driver import Edge, Family, Files, Heard, Pins, Registers, Space, Stream
+from gateway.errors import LinkDown, NoReply
 from gateway.links.port import Pace, Tap
 from gateway.model import Passing
 
@@ -52,7 +54,14 @@ class Level(NamedTuple):
     high: bool
 
 
-Item: TypeAlias = Sent | Received | Passed | Level
+class Text(NamedTuple):
+    """A file of the kernel that has this text from then on; None: that is gone."""
+
+    path: str
+    text: str | None
+
+
+Item: TypeAlias = Sent | Received | Passed | Level | Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +100,9 @@ def _item(mark: str, rest: str) -> Item:
             return Passed(_seconds(rest))
         case "=":
             return _level(rest)
-    raise ValueError(f"an item starts with >, <, . or =, not {mark!r}")
+        case "/":
+            return _text(rest)
+    raise ValueError(f"an item starts with >, <, ., = or /, not {mark!r}")
 
 
 def _bytes(written: str) -> bytes:
@@ -115,6 +126,14 @@ def _level(written: str) -> Level:
     return Level(int(pin), level == "high")
 
 
+def _text(written: str) -> Text:
+    path, _, text = written.partition(" ")
+    said: object = json.loads(text)
+    if not path.startswith("/") or not isinstance(said, str | None):
+        raise ValueError(f'a file has a text or null, as in / /proc/uptime "12.3", not {written!r}')
+    return Text(path, said)
+
+
 class Replay:
     """A capture as a link: what was pushed comes with the times of the capture, what was asked for when it is asked.
 
@@ -133,6 +152,7 @@ class Replay:
         self._pushes = False
         self._reply = b""
         self._levels: dict[int, bool] = {}
+        self._texts: dict[str, str | None] = {}
         self._inbox: SimpleQueue[None] = SimpleQueue()
         self._tap: Tap | None = None
 
@@ -150,13 +170,17 @@ class Replay:
         """Stop playing."""
         self._items, self._pushes = (), False
 
-    def offer(self, family: Family) -> Registers | Stream | Pins:
-        """The devices of the capture, behind Modbus RTU, as bytes or as pins."""
+    def offer(self, family: Family) -> Registers | Stream | Pins | Files:
+        """The devices of the capture, behind Modbus RTU, as bytes, as pins or as files."""
         if family is Family.REGISTERS:
             from gateway.links.modbus import Exchange  # noqa: PLC0415 - pymodbus costs 30 ms: only where it is used
 
             return Exchange(self, "rtu", Pace())
         self._pushes = True
+        if family is Family.FILES:
+            first = takewhile(lambda item: isinstance(item, Text), self._items)
+            self._texts.update((item.path, item.text) for item in first if isinstance(item, Text))
+            return ReplayedFiles(self._texts)
         return ReplayedPins(self._levels) if family is Family.PINS else self
 
     def wait(self, until: float) -> Sequence[Heard]:
@@ -241,6 +265,8 @@ class Replay:
                 case Level(pin, high):
                     self._levels[pin] = high
                     return Heard(Edge(pin, high), now)
+                case Text(path, text):
+                    self._texts[path] = text
                 case Sent():
                     pass
         return None
@@ -259,3 +285,32 @@ class ReplayedPins:
     def write(self, pin: int, high: bool) -> None:
         """Drive the pin."""
         self._levels[pin] = high
+
+
+class ReplayedFiles:
+    """Files as the capture has them. A disk is a file too, with the bytes of all and of what is free: "1000 600"."""
+
+    def __init__(self, texts: Mapping[str, str | None]) -> None:
+        self._texts = texts
+
+    def read(self, path: str) -> str:
+        """The text of a file; raises NoReply."""
+        text = self._texts.get(path)
+        if text is None:
+            raise NoReply("silent", f"there is no {path} in the capture")
+        return text
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """What is in a folder, sorted."""
+        inside = path.rstrip("/") + "/"
+        there = (known.removeprefix(inside) for known, text in self._texts.items() if text is not None)
+        below = (name.partition("/")[0] for name in there if not name.startswith("/"))
+        return tuple(sorted(set(below)))
+
+    def space(self, path: str) -> Space:
+        """How much the disk with a folder can take; raises NoReply."""
+        try:
+            whole, free = map(int, self.read(path).split())
+        except ValueError as error:
+            raise NoReply("device_failure", f"{path} is no disk in the capture") from error
+        return Space(whole, free)
