@@ -16,9 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from functools import partial
 from typing import Annotated, ClassVar
 
+from drivers.modbus_counts import countings
 from drivers.modbus_decode import Settle, decoder, settler
 from drivers.modbus_encode import encoded
 from drivers.modbus_plan import UNKNOWN, Block, Limits, plan
@@ -27,6 +29,8 @@ from drivers.modbus_profile import Profile
 from drivers.modbus_rounds import Rounds
 from drivers.modbus_writing import USUAL
 from drivers.profile_rules import refuse_unaccepted
+from gateway.derive.doors import made
+from gateway.derive.totals import Totals
 from gateway.driver import PROFILE, Adjustable, Doc, Family, Output, PlannedRead, Polled, Registers, Table, point
 from gateway.errors import NoReply, Refused
 from gateway.model import Bad, Point, Reason, Value, Values
@@ -134,6 +138,8 @@ class ModbusTable(Polled, Output, Adjustable):
             point(name, it.kind, writable=it.writable, least=it.minimum, most=it.maximum)
             for name, it in self._registers.items()
         )
+        self._countings = countings(self._registers)
+        self._points += tuple(point(name, kind) for name, kind in made(self._countings))
         readable = {name: it for name, it in self._registers.items() if it.readable}
         self._plan = partial(plan, readable, options.limits)
         self.meet(UNKNOWN)
@@ -169,6 +175,11 @@ class ModbusTable(Polled, Output, Adjustable):
     def unread(self) -> frozenset[str]:
         """The outputs that can only be written."""
         return frozenset(name for name in self.safe if not self._registers[name].readable)
+
+    def derivation(self, timezone: tzinfo) -> Totals | None:
+        """Totals and flow of the people that it counts."""
+        del timezone
+        return Totals([counting for counting, _ in self._countings]) if self._countings else None
 
     def meet(self, wire: WireTime) -> None:
         """Plan the reads that take the least time on `wire`."""

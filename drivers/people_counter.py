@@ -16,16 +16,21 @@ not give the byte order; a published Python program for this sensor unpacks all 
 
 Not known: whether any firmware streams text until told otherwise (the manual names no such command for this model, so
 nothing is sent to the device), and where `inside` goes when a count rolls over at 65536. The counts start at 0 again
-when the device loses power. Nobody passing means no reading: give the device an `every` of the longest quiet time.
+when the device loses power; the totals that follow from them do not (gateway/derive/counter.py). Nobody passing means
+no reading: give the device an `every` of the longest quiet time. Of a frame the counts are kept and nothing else: no
+distance, no picture, nothing of anybody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 from struct import Struct
 from typing import ClassVar
 
+from gateway.derive.doors import counting, made
+from gateway.derive.totals import Totals
 from gateway.driver import Edge, Family, Heard, Pushed, point
 from gateway.model import Point, Values
 
@@ -33,6 +38,10 @@ _HEADERS = (b"DD", b"PC")
 _DISTANCES = 7  # bytes of a DD frame
 _COUNTS: Mapping[int, Struct] = {11: Struct(">2xiHH"), 15: Struct(">6xiHH")}
 """The two layouts of a PC frame by their length in bytes."""
+
+
+_ROLLS_OVER_AT = 65_536
+_COUNTINGS = tuple(counting(kind, kind, _ROLLS_OVER_AT) for kind in ("people_in", "people_out"))
 
 
 def _crc8_table() -> bytes:
@@ -78,12 +87,18 @@ class PeopleCounter(Pushed):
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """People in, people out, and how many the device takes to be inside."""
+        """People in, people out, how many the device takes to be inside; and what follows from the first two."""
         return (
             point("people_in", "people_in"),
             point("people_out", "people_out"),
             point("people", "people"),
+            *(point(name, kind) for name, kind in made((it, it.point) for it in _COUNTINGS)),
         )
+
+    def derivation(self, timezone: tzinfo) -> Totals:
+        """Totals and flow each way."""
+        del timezone
+        return Totals(_COUNTINGS)
 
     @property
     def claims(self) -> tuple[str, ...]:

@@ -49,6 +49,15 @@ KINDS: dict[str, Kind] = {
     "people": Kind(Form.GAUGE, "people"),  # how many are inside
     "people_in": Kind(Form.COUNTER, "people"),
     "people_out": Kind(Form.COUNTER, "people"),
+    "passages_in": Kind(Form.COUNTER, "people"),  # since the gateway was started
+    "passages_out": Kind(Form.COUNTER, "people"),
+    "entries": Kind(Form.COUNTER, "people"),  # a total over restarts of device and gateway
+    "exits": Kind(Form.COUNTER, "people"),
+    "people_flow": Kind(Form.GAUGE, "people/min"),  # in the last minute
+    "occupancy": Kind(Form.GAUGE, "people"),  # in a zone, from all of its doors
+    "capacity": Kind(Form.GAUGE, "people"),  # how many it may hold
+    "fullness": Kind(Form.GAUGE, "%"),  # of that
+    "crowding": Kind(Form.GAUGE, "%"),  # of a door: of what it lets through
     "pulses": Kind(Form.COUNTER, "pulses"),
     "smoke": Kind(Form.STATE, ""),  # "normal" or "alarm"
     "door": Kind(Form.STATE, ""),  # "closed" or "open"

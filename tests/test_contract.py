@@ -18,6 +18,7 @@ from payloads import Payloads
 from uplink_scene import ABOUT, ROOT, RUN, TS, alarm, reading
 
 from gateway import records
+from gateway.derive.totals import EVENTS
 from gateway.hub.timekeeping import Era, Settled
 from gateway.model import (
     AlarmLoad,
@@ -118,6 +119,8 @@ def event_texts() -> Iterator[str]:
     for result in ("done", "failed", "outcome_unknown"):
         yield records.write(wanted, result, back=-18.5, detail="more")
     yield records.event("clock_stepped", by_ms=-3_600_000)
+    for name in EVENTS.values():
+        yield records.event(name, device="door-1", point="people_in", before=65_530, value=4, counted=10, untold=0)
     yield records.event("alarm_removed", alarm="room-1-warm")
     for era in (Era("aa11", Trust.UNSYNCED, -5, 1, 1), Era("aa11", Trust.RTC, 5, 1, 1, 7, 0)):
         yield Settled(era, 3_600_000, 12_345).text("5b3a2f90-1c1e-4f0e-9d51-0c7a3f6d2e11")

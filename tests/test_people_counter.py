@@ -91,3 +91,19 @@ def test_a_device_exchanged_for_one_with_the_other_layout_is_understood() -> Non
 def test_little_endian_numbers_are_no_counts() -> None:
     frame = b"PC" + struct.pack("<iHH", 300 - 2, 300, 2)
     assert heard(frame + bytes([crc8(frame)]) + DISTANCE) == []
+
+
+@given(st.lists(st.tuples(U16, U16), min_size=1, max_size=10), SENSOR_IDS)
+def test_nothing_but_counts_is_kept(passages: list[tuple[int, int]], sensor: int | None) -> None:
+    """No distance, no sensor id, nothing of anybody: neither in what is told, nor in the driver afterwards."""
+    driver = PeopleCounter(PeopleCounterOptions())
+    for came, left in passages:
+        for values in driver.hear(Heard(DISTANCE + count_frame(came, left, sensor) + DISTANCE + DISTANCE, 0.0)):
+            assert set(values) == {"people_in", "people_out", "people"}
+            assert all(type(value) is int for value in values.values())
+    kept = {name: value for name, value in vars(driver).items() if not (isinstance(value, int) or value is None)}
+    assert sum(len(value) for value in kept.values()) <= 16, kept
+    assert {point.name for point in driver.points} == {
+        *("people_in", "people_out", "people"),
+        *("in_total", "in_1min", "out_total", "out_1min"),
+    }
