@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 GROUP: Final = "sitewarden.drivers"
 
 OURS: Final[Mapping[str, str]] = {
+    "beam_pair": "drivers.beam_pair:BeamPair",
     "climate": "drivers.climate:ClimateOf",
     "contact": "drivers.contact:Contact",
     "ds18b20": "drivers.ds18b20:Ds18b20",

@@ -36,6 +36,7 @@ SOUND = {"unit": 1, "profile": "xy-md02"}
 OPTIONS: Mapping[str, Mapping[str, object]] = {
     "modbus": SOUND,
     "serial_frames": {"profile": "pms5003"},
+    "beam_pair": {"outer": 5, "inner": 6},
     "climate": {"of": "cold-1"},
     "contact": {"pin": 17},
     "ds18b20": {"id": "28-0316a4c1e9ff"},

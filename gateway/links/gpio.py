@@ -112,6 +112,7 @@ class GpioHeader:
             woken, heard = self._take(min(until, self._next_timer()))
             now = time.monotonic()
             heard += self._timers(now)
+            heard.sort(key=_when)  # between two pins, as of light beams, the order can be the meaning
             if woken or heard or now >= until:
                 return heard
 
@@ -208,6 +209,10 @@ def _notice(inbox: SimpleQueue[_Edge | None], pin: int, ticks: float, state: flo
     """An edge, in gpiozero's thread. `ticks` are of another clock on each factory."""
     del ticks
     inbox.put(_Edge(pin, bool(state), time.monotonic()))
+
+
+def _when(heard: Heard) -> float:
+    return heard.mono
 
 
 def _heard(pin: int, changes: Iterable[Change]) -> list[Heard]:
