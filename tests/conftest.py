@@ -18,7 +18,9 @@ from gateway.links.port import Link
 
 NO_SKIPS = os.environ.get("SITEWARDEN_NO_SKIPS") == "1"
 
-os.environ["PATH"] += os.pathsep + "/usr/sbin"  # where Debian keeps mosquitto, and not on an ordinary user's PATH
+os.environ["PATH"] += (
+    os.pathsep + "/usr/sbin"
+)  # where Debian keeps mosquitto and gpsd, and not on an ordinary user's PATH
 
 
 SLOW_FILES = frozenset(
@@ -111,6 +113,8 @@ def _every_payload_validates(payloads: Payloads) -> Iterator[None]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpsd") and shutil.which("gpsd") is None:
+        pytest.skip("gpsd is not installed: sudo apt install gpsd")
     if item.get_closest_marker("libmodbus") and not libmodbus_devices.is_installed():
         pytest.skip("libmodbus is not installed: sudo apt install libmodbus5")
     if item.get_closest_marker("mosquitto") and shutil.which("mosquitto") is None:

@@ -30,7 +30,9 @@ HERE = Path(__file__).parent
 CAPTURES = sorted((HERE / "drivers").glob("*/*.capture"))
 ALL = (*drivers.OURS, "template")
 STREAMS = tuple(
-    path for path in CAPTURES if path.parent.name in ("gps_nmea", "people_counter", "serial_frames", "template")
+    path
+    for path in CAPTURES
+    if path.parent.name in ("gps_gpsd", "gps_nmea", "people_counter", "serial_frames", "template")
 )
 SOUND = {"unit": 1, "profile": "xy-md02"}
 OPTIONS: Mapping[str, Mapping[str, object]] = {
@@ -288,15 +290,33 @@ COUNTS = st.builds(lambda body: b"PC" + body + bytes([crc8(b"PC" + body)]), st.b
 DISTANCES = st.builds(lambda body: b"DD" + body + bytes([crc8(b"DD" + body)]), st.binary(min_size=4, max_size=4))
 EXAMPLES = st.builds(lambda b: b"\xa5" + b + bytes([(0xA5 + sum(b)) % 256]), st.binary(min_size=3, max_size=3))
 DUST = st.builds(lambda b: b"BM\0\x1c" + b + (sum(b) + 0xAB).to_bytes(2), st.binary(min_size=26, max_size=26))
+REPORT_FIELDS = st.dictionaries(
+    st.sampled_from(["device", "mode", "status", "time", "lat", "lon", "speed", "track", "altMSL", "hdop", "uSat"]),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(max_size=20),
+        st.sampled_from([2, 3, 31.2, "2036-11-22T13:58:41.000Z", "/dev/ttyACM0", [{"used": True}, 1], {}]),
+    ),
+)
+REPORTS = st.builds(
+    lambda name, fields: json.dumps({"class": name, **fields}).encode() + b"\n",
+    st.sampled_from(["TPV", "TPV", "SKY", "DEVICE", "VERSION", "ERROR", ""]),
+    REPORT_FIELDS,
+)
 WIRES = {
+    "gps_gpsd": st.lists(st.one_of(REPORTS, st.binary(max_size=200))),
     "gps_nmea": st.lists(st.one_of(SENTENCES, st.binary(max_size=200))),
     "people_counter": st.lists(st.one_of(COUNTS, DISTANCES, st.binary(max_size=40))),
     "serial_frames": st.lists(st.one_of(DUST, st.binary(max_size=40))),
     "template": st.lists(st.one_of(EXAMPLES, st.binary(max_size=40))),
     "contact": st.lists(st.binary(max_size=40)),
 }
-MEMORY = 200
-"""Bytes that a driver may keep of a stream: a little more than the longest NMEA sentence."""
+MEMORY = {"gps_gpsd": 16_384}
+"""Bytes that a driver may keep of a stream; the others a little more than the longest NMEA sentence."""
+LITTLE = 200
 
 
 def kept_of(driver: object) -> int:
@@ -316,7 +336,7 @@ def test_a_driver_survives_any_bytes_and_keeps_few_of_them(name: str, data: st.D
         for values in driver.hear(Heard(chunk, 0.0)):
             assert values
             assert all(isinstance(value, Bad) or fits(kinds[it], value) for it, value in values.items())
-        assert kept_of(driver) <= MEMORY
+        assert kept_of(driver) <= MEMORY.get(name, LITTLE)
 
 
 def test_a_driver_keeps_little_of_much_noise_without_a_frame() -> None:
@@ -326,4 +346,4 @@ def test_a_driver_keeps_little_of_much_noise_without_a_frame() -> None:
         for byte in (b"$", b"D", b"P", b"B", b"\xa5", b"\x00"):
             for _ in range(8):
                 assert not list(driver.hear(Heard(byte * 4096, 0.0)))
-            assert kept_of(driver) <= MEMORY
+            assert kept_of(driver) <= MEMORY.get(name, LITTLE)

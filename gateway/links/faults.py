@@ -17,7 +17,7 @@ _GRABBERS = {  # services of usual distributions that take ports which nobody ha
     "ModemManager": "it looks for modems: sudo systemctl disable --now ModemManager",
     "brltty": "it takes adapters for braille displays: sudo apt remove brltty",
     "agetty": "it is the system's console: sudo raspi-config, Interface Options, Serial Port: no login shell",
-    "gpsd": "it takes GPS receivers: sudo systemctl disable --now gpsd gpsd.socket",
+    "gpsd": "it takes GPS receivers: use driver gps_gpsd, or sudo systemctl disable --now gpsd gpsd.socket",
 }
 
 
