@@ -10,6 +10,9 @@
     contact   open                 off                 on
     door      closed               closed              open
 
+A door also has `openings`, `open_time` and `open_for`: how often it was opened, for how long in all, and for how long
+now (gateway/derive/openings.py).
+
 `normally` is the state of the loop while all is well. Choose `closed` for smoke where the detector offers it: then a
 cut wire is an alarm. With `open` a cut wire looks like "no smoke" for ever.
 
@@ -23,8 +26,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Annotated, ClassVar, Literal
 
+from gateway.derive.openings import OPEN_FOR, OPEN_TIME, OPENINGS, Openings
 from gateway.driver import Doc, Edge, Family, Heard, PinUse, Pull, Pushed, Seconds, point
 from gateway.model import Bad, Point, Reason, Values
 from gateway.units import STATE_WORDS
@@ -65,8 +70,10 @@ class Contact(Pushed):
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """The one contact."""
-        return (point(self._options.kind, self._options.kind),)
+        """The one contact, and of a door what follows from its openings."""
+        kind = self._options.kind
+        counts = (OPENINGS, OPEN_TIME, OPEN_FOR) if kind == "door" else ()
+        return (point(kind, kind), *(point(name, name) for name in counts))
 
     @property
     def claims(self) -> tuple[str, ...]:
@@ -77,6 +84,11 @@ class Contact(Pushed):
     def pins(self) -> tuple[PinUse, ...]:
         """An input, tied as the options say."""
         return (PinUse(self._options.pin, pull=Pull(self._options.pull), hold_s=self._options.hold),)
+
+    def derivation(self, timezone: tzinfo) -> Openings | None:
+        """The openings of a door."""
+        del timezone
+        return Openings() if self._options.kind == "door" else None
 
     def hear(self, heard: Heard) -> Iterable[Values]:
         """The state that the level means, a fault if it chatters; nothing for other pins."""

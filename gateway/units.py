@@ -61,6 +61,9 @@ KINDS: dict[str, Kind] = {
     "pulses": Kind(Form.COUNTER, "pulses"),
     "smoke": Kind(Form.STATE, ""),  # "normal" or "alarm"
     "door": Kind(Form.STATE, ""),  # "closed" or "open"
+    "openings": Kind(Form.COUNTER, "openings"),  # of a door, ever
+    "open_time": Kind(Form.COUNTER, "s"),  # of a door, in all
+    "open_for": Kind(Form.GAUGE, "s"),  # of a door, since it was opened
     "contact": Kind(Form.STATE, ""),  # "off" or "on"
     "output": Kind(Form.STATE, ""),  # "off" or "on": a siren, lamp, relay
     "status": Kind(Form.STATE, ""),  # "off" or "on": what a device says of itself, as that it defrosts
@@ -79,6 +82,9 @@ KINDS: dict[str, Kind] = {
 
 SAFETY_KINDS = frozenset({"smoke", "door", "contact", "output"})
 """Kinds whose readings the hub takes first and whose polls are never held back."""
+
+STEADY_KINDS = frozenset({"openings", "open_time", "open_for"})
+"""Numbers that stay as they are until something happens: recorded when they change, as a state is."""
 
 METER_KINDS = frozenset({"voltage", "current", "power", "frequency", "energy", "pulses", "setting"})
 """Kinds that tell of consumption and equipment: a bus that is too busy reads them after all others."""

@@ -36,7 +36,7 @@ from gateway.rules.judge import Rule
 from gateway.rules.lifecycle import Change
 from gateway.rules.overlay import Suppression
 from gateway.rules.responses import OutputPoint, Pace, Response
-from gateway.units import SAFETY_KINDS, Form
+from gateway.units import SAFETY_KINDS, STEADY_KINDS, Form
 
 _WORDS = frozenset({Form.STATE, Form.TEXT})
 
@@ -160,7 +160,7 @@ def _settings(devices: Mapping[str, Device]) -> Iterator[tuple[SettingPoint, Set
 
 
 def _limits(device: Device, by_kind: Mapping[str, Report]) -> dict[str, Limit]:
-    """A point's own report, else that of its kind; a state or text is recorded when it changes, whatever is written."""
+    """A point's own report, else that of its kind; what stays as it is, as a state or text, when it changes."""
     found = {
         point.name: _limit(point, device.report.get(point.name, by_kind.get(point.kind)))
         for point in device.built.points
@@ -171,7 +171,7 @@ def _limits(device: Device, by_kind: Mapping[str, Report]) -> dict[str, Limit]:
 def _limit(point: Point, report: Report | None) -> Limit | None:
     if report is not None:
         return Limit(report.deadband, report.max_every, _sending(report))
-    return Limit() if point.form in _WORDS else None
+    return Limit() if point.form in _WORDS or point.kind in STEADY_KINDS else None
 
 
 def _sending(report: Report) -> Sending | None:
