@@ -44,7 +44,7 @@ WRITE_S = 35.0
 RELOAD_S = 120.0
 """How long is waited for what becomes of a new configuration: it is loaded, links are stopped and started."""
 
-WAITED_FOR_S: Mapping[str, float] = MappingProxyType({"write_point": WRITE_S, "reload": RELOAD_S})
+WAITED_FOR_S: Mapping[str, float] = MappingProxyType({"write_point": WRITE_S, "read_now": WRITE_S, "reload": RELOAD_S})
 """The commands that are waited for apart, each with how long."""
 
 MAX_REQUEST = MAX_BYTES

@@ -15,7 +15,7 @@ Response  what to do on the spot when an alarm changes: outputs to switch, text 
 Fact      what the hub is told
 Question  what a person wants to know of a link or device beside its polls, through the running daemon
 Decision  everything that one fact leads to: records, changed state, writes to outputs, notices, replies, questions,
-          reloads
+          reloads, reads
 Record    one encoded line of the journal in a lane, numbered by the hub before anyone tries to store it
 Run       one life of the daemon process, a new random id at every start; (gateway, run, lane, seq) names a record
 Journal   the durable log of records and of the state that belongs to them, and what each uplink has acknowledged
@@ -329,7 +329,8 @@ class Reply(NamedTuple):
 
     "not_stored": it is in force, but the disk has not taken it yet.
     To a `write_point` also "failed", or "outcome_unknown" where nobody can tell whether it was done.
-    To a `resend` also how many records go `again`, and how many are `gone` for good, where that is known.
+    To a `resend` also how many records go `again`, and how many are `gone` for good, where that is known; to a
+    `read_now` what the device said.
     """
 
     id: str
@@ -337,6 +338,7 @@ class Reply(NamedTuple):
     detail: str
     again: int | None = None
     gone: int | None = None
+    reading: Reading | None = None
 
 
 class Command(NamedTuple):
@@ -446,6 +448,13 @@ class Answer(NamedTuple):
     fault: SitewardenError | None = None
     passed: tuple[Passing, ...] = ()  # on the wire meanwhile
     took_s: float = 0.0  # on the wire, without the waiting before
+
+
+class SoonRead(NamedTuple):
+    """What came of a SoonWanted."""
+
+    key: str
+    answer: Answer
 
 
 class TimeKnown(NamedTuple):
@@ -563,6 +572,7 @@ Fact: TypeAlias = (
     | ReloadRefused
     | StatusQuery
     | Question
+    | SoonRead
     | LinkLost
     | LinkBack
     | DeviceLost
@@ -603,6 +613,15 @@ class Write(NamedTuple):
     device: str
     point: str
     value: Value
+
+
+class SoonWanted(NamedTuple):
+    """Have `device`, which sits on `link`, asked beside its polls, by `until` (monotonic s); told under `key`."""
+
+    link: str
+    device: str
+    until: float
+    key: str
 
 
 class Adjust(NamedTuple):
@@ -720,6 +739,7 @@ class Decision(NamedTuple):
     replies: tuple[tuple[Callable[[Reply], None], Reply], ...] = ()
     questions: tuple[Question, ...] = ()
     reloads: tuple[Command, ...] = ()
+    reads: tuple[SoonWanted, ...] = ()
 
     def then(self, other: Decision) -> Decision:
         """Both, in this order; with all they lead to."""
@@ -731,6 +751,7 @@ class Decision(NamedTuple):
             self.replies + other.replies,
             self.questions + other.questions,
             self.reloads + other.reloads,
+            self.reads + other.reads,
         )
 
 

@@ -5,7 +5,7 @@ Pure. The shapes are those of gateway/contract/*.json; the uplink adds number an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from json import JSONEncoder
 from math import isfinite
 from typing import NamedTuple, cast
@@ -35,6 +35,9 @@ from gateway.model import (
 
 MAX_REASON = 256
 """Characters of what a person says why."""
+
+MAX_ARGS = 1000
+"""Characters of what a command asked for that stand in its event."""
 
 encode = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 """A JSON text of the least size; ValueError on NaN and infinity."""
@@ -200,9 +203,23 @@ def command(asked: Command | TurnedAway, reply: Reply, untold: int = 0) -> str:
         "result": reply.result,
         "detail": reply.detail,
     }
-    if isinstance(asked, Command) and isinstance(reason := asked.args.get("reason"), str):
-        fields |= {"reason": reason[:MAX_REASON]} if reason.isprintable() and reason else {}
+    if isinstance(asked, Command):
+        fields |= _asked(asked.args)
     return event("command", **(fields | {"untold": untold} if untold else fields))
+
+
+def _asked(args: Mapping[str, Json]) -> dict[str, Json]:
+    """What was asked for, and why, as far as that is short enough to stand on record."""
+    reason, rest = args.get("reason"), {name: it for name, it in args.items() if name not in {"reason", "of"}}
+    said: dict[str, Json] = {"args": rest} if rest and _fits(rest) else {}
+    return said | {"reason": reason} if isinstance(reason, str) and 0 < len(reason) <= MAX_REASON else said
+
+
+def _fits(args: Mapping[str, Json]) -> bool:
+    try:
+        return len(encode(args)) <= MAX_ARGS
+    except ValueError:  # a number that JSON cannot hold
+        return False
 
 
 def configured(config: str, before: str, asked: Command, words: tuple[str, ...]) -> str:

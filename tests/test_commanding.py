@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
-from test_hub import SIREN, Stepped
+from test_deriving import Site
+from test_hub import SIREN, T0, Stepped
 
+from gateway.errors import LinkDown
 from gateway.hub.limits import ISSUER_BURST, MOST, THING_BURST, TOLD_BURST, Paces
 from gateway.hub.owed import NOT_STORED, STORE_S
-from gateway.model import Command, Decision, Reply, Row, Stopping, Stored, Tick, TurnedAway, Unstored, Write
+from gateway.hub.reads import GRACE_S, READ_S
+from gateway.model import (
+    Answer,
+    Calibration,
+    Command,
+    Decision,
+    Reading,
+    Reply,
+    Row,
+    SoonRead,
+    Stopping,
+    Stored,
+    Tick,
+    TurnedAway,
+    Unstored,
+    Write,
+)
+from gateway.refine.quality import Check
+from gateway.uplink import contract
 
 ALARM = "any-smoke@smoke-1.smoke"
 
@@ -174,3 +195,78 @@ def test_allowances_are_kept_for_so_many_and_no_more() -> None:
     for number in range(10 * MOST):
         assert paces.allows(number, 0.0)
     assert len(paces._paces) == MOST
+
+
+# ---------------------------------------------------------------- a device that is asked now
+
+
+def asked_now(hub: Slow, id_: str = "c1", device: str = "cold-1") -> Decision:
+    return hub.given("read_now", id_, device=device)
+
+
+@pytest.mark.promise("read-now")
+def test_a_device_that_is_asked_now_is_recorded_as_ever_and_what_is_recorded_is_the_answer() -> None:
+    checks = {"cold-1": {"temperature": Check(Calibration(offset=0.5), low=-40.0)}}
+    hub = Slow(checks=checks)
+    (wanted,) = asked_now(hub).reads
+    assert (wanted.link, wanted.device, wanted.until) == ("bus1", "cold-1", hub.mono + READ_S)
+    said = Reading("cold-1", hub.mono + 1, T0, {"temperature": -18.5}, {})
+    decision = hub.answer(hub.tell(SoonRead(wanted.key, Answer(said)), after_s=1))
+    recorded = json.loads(decision.records[0].text)
+    assert recorded == {"device": "cold-1", "values": {"temperature": -18.0}}
+    (reply,) = hub.replies
+    assert json.loads(contract.reply(reply)) == {
+        "id": "c1", "result": "done", "detail": "", "ts": T0, "values": {"temperature": -18.0},
+    }  # fmt: skip
+    assert hub.outcomes() == [("read_now", "done", 0)]
+    assert hub.status().points[0].value == -18.0
+
+
+def test_a_device_that_cannot_be_asked_fails_with_the_reason_and_one_that_is_never_heard_too() -> None:
+    hub = Slow()
+    (wanted,) = asked_now(hub).reads
+    hub.answer(hub.tell(SoonRead(wanted.key, Answer(fault=LinkDown("its link is down")))))
+    asked_now(hub, "c2")
+    hub.answer(hub.tell(Tick(), after_s=READ_S + GRACE_S))
+    assert [(reply.result, reply.detail.partition(" (")[0]) for reply in hub.replies] == [
+        ("failed", "its link is down"),
+        ("failed", "nothing was heard within 15 s"),
+    ]
+    assert hub.outcomes() == [("read_now", "failed", 0)] * 2
+
+
+def test_a_device_is_asked_by_one_at_a_time_and_a_repetition_waits_with_the_first() -> None:
+    hub = Slow()
+    (wanted,) = asked_now(hub).reads
+    assert asked_now(hub) == Decision()
+    assert asked_now(hub, "c2").reads == ()
+    assert hub.replies == [Reply("c2", "refused", "cold-1 is being asked already")]
+    hub.answer(hub.tell(SoonRead(wanted.key, Answer(Reading("cold-1", hub.mono, T0, {"temperature": 1.0}, {})))))
+    assert [(reply.id, reply.result) for reply in hub.replies[1:]] == [("c1", "done")] * 2
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [({}, "args must be"), ({"device": 7}, "args must be"), ({"device": "attic"}, "attic is no device here")],
+)
+def test_what_cannot_be_read_is_refused(args: dict[str, Any], why: str) -> None:
+    hub = Slow()
+    assert hub.given("read_now", **args).reads == ()
+    assert hub.replies[0].detail.startswith(why)
+
+
+# ---------------------------------------------------------------- derived points
+
+
+def test_a_command_about_derived_points_needs_a_reason_and_finds_the_device_by_its_zone() -> None:
+    hub = Site()
+    assert hub.command("set_openings", zone="sorting", to=7).detail.startswith("set_openings needs a reason")
+    assert hub.command("set_openings", zone="attic", to=7, reason="x").detail == (
+        "in the zone attic no device takes set_openings; there are: sorting"
+    )
+    assert hub.command("set_openings", zone="sorting", to=7, reason="counted").result == "done"
+    assert hub.command("set_openings", zone="smoke-1", to=8, reason="counted").result == "done"
+    assert hub.told("smoke-1", "openings") == [7, 8]
+    told = hub.events()[-1]
+    assert (told["issuer"], told["reason"]) == ("Ada", "counted")
+    assert told["args"] == {"zone": "smoke-1", "to": 8}

@@ -202,21 +202,21 @@ def test_time_alone_leads_to_a_reading_too() -> None:
 
 def test_a_command_is_about_the_device_that_it_names_and_is_stored_with_its_effect() -> None:
     hub = Site()
-    assert hub.command("set_openings", device="smoke-1", to=7).result == "done"
+    assert hub.command("set_openings", reason="counted", device="smoke-1", to=7).result == "done"
     assert hub.told("smoke-1", "openings") == [7]
     assert hub.stored["derived/smoke-1"] == '{"total":7}'
     assert [event["event"] for event in hub.events()][-2:] == ["alarm", "command"], "7 openings are an alarm, too"
-    refused = hub.command("set_openings", device="smoke-1", to="seven")
+    refused = hub.command("set_openings", reason="counted", device="smoke-1", to="seven")
     assert (refused.result, refused.detail) == ("refused", "set_openings needs a number, Ada")
     for wrong in ({}, {"device": "pair"}, {"device": "attic"}, {"device": 7}):
-        reply = hub.command("set_openings", **wrong, to=1)
+        reply = hub.command("set_openings", reason="counted", **wrong, to=1)
         assert reply.detail == "set_openings is about a device; args needs its id under 'device', one of smoke-1"
     assert hub.told("smoke-1", "openings") == [7]
 
 
 def test_a_command_in_the_first_seconds_is_refused_not_lost() -> None:
     hub = Site(recovered=False)
-    assert "has just started" in hub.command("set_openings", device="smoke-1", to=7).detail
+    assert "has just started" in hub.command("set_openings", reason="counted", device="smoke-1", to=7).detail
 
 
 def reload() -> Command:

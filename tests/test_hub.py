@@ -458,7 +458,7 @@ def test_a_command_is_refused_with_a_reason_when_expired_unknown_or_malformed() 
         "expired",
         (
             "unknown command 'open_the_gates'; known: acknowledge, reset, shelve, unshelve, out_of_service, "
-            "in_service, confirm, silence, set_output, test_response, write_point, reload"
+            "in_service, confirm, silence, set_output, test_response, write_point, reload, read_now"
         ),
         "args needs the id of an alarm under 'alarm'",
         "there is no alarm 'nix'",

@@ -42,6 +42,8 @@ COMMANDS = {
     "silence": "switch off what sounds for an alarm, or for all; a new alarm sounds again",
     "set": "switch an output for a time, with a reason; a high alarm goes before",
     "test": "try a response without an alarm, for a time",
+    "set-occupancy": "say how many people really are in a zone, with a reason",
+    "test-mode": "test the smoke detectors of a zone, which are marked and no alarm for that time",
     "shelve": "keep an alarm from calling for a time, with a reason",
     "unshelve": "end that before its time",
     "out-of-service": "keep an alarm from calling until it is put back in service, with a reason",

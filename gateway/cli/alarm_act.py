@@ -19,10 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_person(parser)
 
 
-def add_person(parser: argparse.ArgumentParser) -> None:
+def add_person(parser: argparse.ArgumentParser, *, needs_reason: bool = False) -> None:
     """The person, and why."""
     parser.add_argument("--by", default=None, metavar="NAME", help="who does it (default: the login name)")
-    parser.add_argument("--reason", default="", metavar="WHY", help="why, for the record")
+    parser.add_argument("--reason", default="", required=needs_reason, metavar="WHY", help="why, for the record")
     parser.add_argument("--state", type=Path, default=None, metavar="DIR", help="the daemon's state directory")
 
 
@@ -32,13 +32,13 @@ def do(command: str, args: argparse.Namespace, more: Mapping[str, Json] | None =
 
 
 def ask_for(command: str, about: str, asked: Mapping[str, Json], args: argparse.Namespace) -> int:
-    """Have the daemon do what is asked about something, in a person's name, and say what became of it."""
+    """Have the daemon do what is asked about something, and say what became of it; 1 if it is not done."""
     if args.reason:
         asked = {**asked, "reason": args.reason}
     issuer = args.by or getpass.getuser()
     reply = ask(args.state or default_state_dir(), {"ask": "command", "name": command, "args": asked, "issuer": issuer})
     print(f"{command} {about}: {reply['result']}" + (f" ({reply['detail']})" if reply["detail"] else ""))
-    return OK if reply["result"] == "done" else FAILED
+    return OK if reply["result"] in {"done", "not_stored"} else FAILED
 
 
 def for_time(written: str) -> float:

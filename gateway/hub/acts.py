@@ -45,7 +45,7 @@ def done(alarms: Alarms, following: Following, command: Command, now: Moment) ->
     alarm, reason = args.get("alarm"), args.get("reason", "")
     if not isinstance(alarm, str):
         return "args needs the id of an alarm under 'alarm'"
-    if not isinstance(reason, str) or not _fits(reason):
+    if not isinstance(reason, str) or not fits(reason):
         return _REASON
     if change in _WITH_REASON and not reason.strip():
         return f"{command.name} needs a reason"
@@ -64,7 +64,7 @@ def done(alarms: Alarms, following: Following, command: Command, now: Moment) ->
 def silenced(alarms: Alarms, outputs: Outputs, command: Command, now: Moment) -> tuple[Changed, ...] | str:
     """The alarms that a person silences, one or all that sound; or why it is refused."""
     alarm, reason = command.args.get("alarm"), command.args.get("reason", "")
-    if not isinstance(reason, str) or not _fits(reason):
+    if not isinstance(reason, str) or not fits(reason):
         return _REASON
     if alarm is not None and not (isinstance(alarm, str) and alarms.has(alarm)):
         return f"there is no alarm {alarm!r}"
@@ -75,7 +75,8 @@ def silenced(alarms: Alarms, outputs: Outputs, command: Command, now: Moment) ->
     return told or ("nothing sounds" if alarm is None else "nothing sounds for this alarm")
 
 
-def _fits(reason: str) -> bool:
+def fits(reason: str) -> bool:
+    """Whether this can stand on record as why somebody did something."""
     return len(reason) <= MAX_REASON and reason.isprintable()
 
 

@@ -2,7 +2,8 @@
 
 - A repetition is answered and not done again (answered.py).
 - What changes something is in force at once, stored with its id in one decision, and answered when that is on the disk
-  (owed.py). What takes longer is answered when it is known what became of it (writes.py, reloads.py).
+  (owed.py). What takes longer is answered when it is known what became of it (writes.py, reads.py,
+  reloads.py).
 - What comes too often is refused (limits.py). So that refusals do not flood the journal, the first of a kind are told
   one by one, and the others counted.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from gateway import records
-from gateway.hub.acts import ACTS, LOOKS, SILENCE
+from gateway.hub.acts import ACTS, LOOKS, SILENCE, fits
 from gateway.hub.alarming import Alarming
 from gateway.hub.answered import ANOTHER, AnsweredCommands
 from gateway.hub.holding import HOLDS
@@ -21,12 +22,27 @@ from gateway.hub.numbering import Numbering
 from gateway.hub.owed import Owed
 from gateway.hub.plan import Plan, Reconfigured
 from gateway.hub.points import Points
+from gateway.hub.reads import READ_NOW, Reads
 from gateway.hub.reloads import RELOAD, Reloads
 from gateway.hub.writes import NOT_READY, WRITE_POINT, SettingPoint, Writes
-from gateway.model import Adjusted, Answered, Command, Decision, Moment, ReloadRefused, Reply, Row, Trust, TurnedAway
+from gateway.model import (
+    Adjusted,
+    Answered,
+    Command,
+    Decision,
+    Moment,
+    Reading,
+    ReloadRefused,
+    Reply,
+    Row,
+    SoonRead,
+    Trust,
+    TurnedAway,
+)
+from gateway.records import MAX_REASON
 
 NOT_CHECKED = "its expiry was not checked: this gateway's clock is not set"
-_ANSWERED_LATER = (WRITE_POINT, RELOAD)
+_ANSWERED_LATER = (WRITE_POINT, RELOAD, READ_NOW)
 
 
 class Commanding:
@@ -48,13 +64,14 @@ class Commanding:
         self._owed = Owed(plan.run)
         self._limits = Limits()
         self._refusals = Told()
+        self._reads = Reads(plan.about.devices, numbering)
         self._reloads = Reloads(numbering, self._commands)
         self._writes = Writes(plan.settings, _switched(plan), plan.run, numbering, self._commands, points)
 
     @property
     def wake(self) -> float:
         """When (monotonic) `elapse` may lead to something."""
-        return min(self._writes.wake, self._owed.wake)
+        return min(self._writes.wake, self._owed.wake, self._reads.wake)
 
     @property
     def awaits_stored(self) -> bool:
@@ -70,7 +87,7 @@ class Commanding:
         """What a command leads to."""
         if self._commands.clashes(command):
             return self._refused(command, ANOTHER, "another", now)
-        if self._writes.joined(command) or self._reloads.joined(command):
+        if self._writes.joined(command) or self._reloads.joined(command) or self._reads.joined(command):
             return Decision()
         owed = self._owed.again(command)
         known = self._commands.answered(command)
@@ -126,15 +143,33 @@ class Commanding:
         if command.name == RELOAD:
             passed_on = self._reloads.request(command)
             return (Decision(), passed_on) if isinstance(passed_on, str) else (passed_on, "")
+        if command.name == READ_NOW:
+            asked = self._reads.request(command, now)
+            return (Decision(), asked) if isinstance(asked, str) else (asked, "")
         if command.name in LOOKS and command.source == "local":
             return Decision(), ""
         if command.name in self._of_derived:
-            followed = self._derived(command, now)
+            followed = self._about_derived(command, now)
             return (Decision(), followed) if isinstance(followed, str) else (followed, "")
         known = (*ACTS, SILENCE, *sorted(HOLDS), *_ANSWERED_LATER, *sorted(self._of_derived))
         if command.name not in known:
             return Decision(), f"unknown command {command.name!r}; known: {', '.join(known)}"
         return self._alarming.act(command, now)
+
+    def _about_derived(self, command: Command, now: Moment) -> Decision | str:
+        """What a command about derived points leads to: it names a device, or the zone of one, and says why."""
+        reason, zone = command.args.get("reason"), command.args.get("zone")
+        if not isinstance(reason, str) or not reason.strip() or not fits(reason):
+            return f"{command.name} needs a reason, of at most {MAX_REASON} printable characters"
+        takers = self._of_derived[command.name]
+        if "device" not in command.args and isinstance(zone, str):
+            found = [device for device, at in takers.items() if zone in {device, at}]
+            if len(found) != 1:
+                which = "several devices take" if found else "no device takes"
+                known = ", ".join(found or sorted(set(takers.values())))
+                return f"in the zone {zone[:70]} {which} {command.name}; there are: {known or 'none'}"
+            command = command._replace(args={**command.args, "device": found[0]})
+        return self._derived(command, now)
 
     def answered(self, fact: Answered, now: Moment) -> Decision:
         """An uplink has answered one by itself, which is on record all the same."""
@@ -144,6 +179,10 @@ class Commanding:
         """A link has told what became of a write to a setting."""
         return self._writes.adjusted(fact, now)
 
+    def read(self, fact: SoonRead, reading: Reading | None, now: Moment) -> Decision:
+        """A link has asked a device, which said `reading`, as it is recorded."""
+        return self._reads.done(fact, reading, now)
+
     def reload_refused(self, fact: ReloadRefused, now: Moment) -> Decision:
         """The configuration that was asked for cannot be had."""
         return self._reloads.refused(fact, now)
@@ -151,6 +190,7 @@ class Commanding:
     def reloaded(self, fact: Reconfigured, before: str, now: Moment) -> Decision:
         """It is in use in place of the one with the hash `before`."""
         self._of_derived = _of_derived(fact.plan)
+        self._reads.change(fact.plan.about.devices)
         self._writes.change(fact.plan.settings, _switched(fact.plan))
         return self._reloads.done(fact, before, now)
 
@@ -166,7 +206,8 @@ class Commanding:
 
     def elapse(self, now: Moment) -> Decision:
         """What follows from the passing of time alone."""
-        return self._writes.elapse(now).then(Decision(replies=self._owed.elapse(now)))
+        decision = self._writes.elapse(now).then(self._reads.elapse(now))
+        return decision.then(Decision(replies=self._owed.elapse(now)))
 
     def stop(self) -> Decision:
         """The run ends: who still waits for the disk is answered without it."""
@@ -182,6 +223,11 @@ def _switched(plan: Plan) -> set[SettingPoint]:
     return {SettingPoint(output.device, output.point) for output in plan.outputs}
 
 
-def _of_derived(plan: Plan) -> frozenset[str]:
-    """The commands that derived points take here."""
-    return frozenset().union(*(each.commands for each in plan.derivations.values()))
+def _of_derived(plan: Plan) -> dict[str, dict[str, str]]:
+    """The commands that derived points take here: by name the devices that take it, each with its zone."""
+    zones = {it.device: it.zone for it in plan.about.devices}
+    found: dict[str, dict[str, str]] = {}
+    for device, derivation in plan.derivations.items():
+        for name in derivation.commands:
+            found.setdefault(name, {})[device] = zones.get(device, "")
+    return found

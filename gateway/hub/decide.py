@@ -51,6 +51,7 @@ from gateway.model import (
     Recovered,
     ReloadRefused,
     RoomDied,
+    SoonRead,
     Status,
     StatusQuery,
     Stopping,
@@ -104,6 +105,7 @@ class Hub:
             ReloadRefused: self._commanding.reload_refused,
             Reconfigured: self._reconfigured,
             Question: self._question,
+            SoonRead: self._read,
             Recovered: self._recovered,
             LinkBack: self._link_back,
             Stopping: self._stopping,
@@ -155,10 +157,23 @@ class Hub:
     # -- readings and time
 
     def _reading(self, reading: Reading, now: Moment) -> Decision:
+        return self._refined(self._believed(reading), now)
+
+    def _read(self, fact: SoonRead, now: Moment) -> Decision:
+        """A device was asked by command: recorded as usual, and answered with what is recorded."""
+        found = fact.answer.found
+        if not isinstance(found, Reading):
+            return self._commanding.read(fact, None, now)
+        reading = self._believed(found)
+        return self._refined(reading, now).then(self._commanding.read(fact, reading, now))
+
+    def _believed(self, reading: Reading) -> Reading:
+        """With its values calibrated, or bad where they cannot be believed."""
         self._readings += 1
         quality = self._quality.get(reading.device)
-        if quality is not None:
-            reading = quality.refined(reading)
+        return reading if quality is None else quality.refined(reading)
+
+    def _refined(self, reading: Reading, now: Moment) -> Decision:
         if reading.device in self._deriving.concerned:
             return self._followed(self._deriving.take(reading, now), now)
         return self._judged(reading, now)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeAlias
 
@@ -21,6 +22,7 @@ from gateway.hub.plan import Plan, Reconfigured
 from gateway.model import (
     Adjust,
     Adjusted,
+    Answer,
     Command,
     Decision,
     Fact,
@@ -28,9 +30,11 @@ from gateway.model import (
     Lane,
     LinkHealth,
     Notice,
+    PollWanted,
     Question,
     Reading,
     Record,
+    SoonRead,
     StateChange,
     Stopping,
     Stored,
@@ -49,7 +53,7 @@ MAX_BATCH = 500
 QUIET = frozenset({Stored, LinkHealth, JournalHealth, UplinkHealth})
 """Facts that need not wake the hub, unless it holds polls back until they come."""
 
-URGENT = QUIET | {Command, Adjusted, Question, Reconfigured}
+URGENT = QUIET | {Command, Adjusted, Question, SoonRead, Reconfigured}
 """Facts that overtake readings: a person waits for an answer, and what is quiet costs next to nothing."""
 
 BEHIND = 2_000
@@ -170,6 +174,9 @@ class HubRoom:
             self._rooms.write(write)
         for question in decision.questions:
             self._rooms.ask(question)
+        for wanted in decision.reads:
+            back = partial(self._read, wanted.key)
+            self._rooms.ask(Question(wanted.link, PollWanted(wanted.device), wanted.until, back))
         for command in decision.reloads:
             self._rooms.reload(command)
         if self._held is None:
@@ -184,6 +191,10 @@ class HubRoom:
             self._held.append(decision)
         for answer, reply in decision.replies:
             answer(reply)
+
+    def _read(self, key: str, answer: Answer) -> None:
+        """A link has asked a device that a command wanted read; called from its thread."""
+        self._inbox.put(SoonRead(key, answer))
 
     def _release(self) -> None:
         held, self._held = self._held or [], None

@@ -182,6 +182,9 @@ def reply(answer: Reply) -> bytes:
     fields: dict[str, Json] = {"id": answer.id, "result": answer.result, "detail": answer.detail}
     if answer.again is not None and answer.gone is not None:
         fields |= {"again": answer.again, "gone": answer.gone}
+    if answer.reading is not None:
+        fields |= {"ts": answer.reading.ts, "values": dict(answer.reading.values)}
+        fields |= {"bad": dict(answer.reading.bad)} if answer.reading.bad else {}
     return _bytes(encode(fields))
 
 
