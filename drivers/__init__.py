@@ -26,6 +26,7 @@ OURS: Final[Mapping[str, str]] = {
     "gateway_health": "drivers.gateway_health:GatewayHealth",
     "gps_gpsd": "drivers.gps_gpsd:GpsGpsd",
     "gps_nmea": "drivers.gps_nmea:GpsNmea",
+    "mcp3008": "drivers.mcp3008:Mcp3008",
     "modbus": "drivers.modbus_table:ModbusTable",
     "people_counter": "drivers.people_counter:PeopleCounter",
     "relay": "drivers.relay:Relay",

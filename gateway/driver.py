@@ -120,6 +120,13 @@ class Pins(Protocol):
         """Drive the pin; raises LinkDown."""
 
 
+class Converters(Protocol):
+    """The analogue inputs behind the header's SPI bus, offered with its pins."""
+
+    def convert(self, select: int, channel: int) -> int:
+        """What an MCP3008 whose chip select is this pin makes of a channel (0 to 7): 0 to 1023; raises LinkDown."""
+
+
 class Space(NamedTuple):
     """How much a disk can take, in bytes: all of it, and what is free."""
 
@@ -160,6 +167,7 @@ class PinUse(NamedTuple):
     pull: Pull = Pull.NONE
     hold_s: float = 0.0
     initial_high: bool = False
+    spi: bool = False  # a wire of the SPI bus: the kernel's, or shared with the chips on it
 
 
 class Edge(NamedTuple):

@@ -13,6 +13,7 @@ from typing import get_type_hints
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 import drivers
 from drivers.people_counter import crc8
@@ -22,7 +23,7 @@ from gateway.driver import Adjustable, Driver, Edge, Family, Heard, Output, Poll
 from gateway.errors import NoReply, Refused
 from gateway.links.modbus import Exchange
 from gateway.links.port import Pace
-from gateway.links.replay import Capture, Item, Level, Passed, Received, ReplayedFiles, Sent, Text, parse
+from gateway.links.replay import Capture, Item, Level, Passed, Received, ReplayedFiles, ReplayedPins, Sent, Text, parse
 from gateway.model import Bad, Reason, Value, Values
 from gateway.units import KINDS, STATE_WORDS, Form
 
@@ -43,6 +44,7 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
     "contact": {"pin": 17},
     "ds18b20": {"id": "28-0316a4c1e9ff"},
     "gateway_health": {},
+    "mcp3008": {"inputs": {"gas": {"channel": 0}}},
     "relay": {"pin": 21},
 }
 
@@ -59,7 +61,10 @@ def built(name: str, written: Mapping[str, object]) -> Driver:
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in written.items()}
     if profile:
         options["profile"] = Profiles((drivers.profile_folder(),)).get(profile, hints["profile"])
-    driver: Driver = known(known.options(**options))  # type: ignore[call-arg]
+    if "inputs" in written:  # parts of their own
+        options["inputs"] = TypeAdapter(hints["inputs"]).validate_json(json.dumps(written["inputs"]))
+    judged = known.options(**options)
+    driver: Driver = known(judged)  # type: ignore[call-arg]
     handed_over: Driver = pickle.loads(pickle.dumps(driver))
     return handed_over
 
@@ -126,8 +131,9 @@ def heard(driver: Pushed, items: Iterable[Item]) -> list[Values]:
 
 
 def read(driver: Polled, capture: Capture) -> list[Values]:
-    """What a device of the family FILES says each time that time passes, and at the end."""
+    """What a device that is read says each time that time passes, and at the end."""
     texts: dict[str, str | None] = {}
+    files = ReplayedPins({}, texts) if driver.family is Family.PINS else ReplayedFiles(texts)
     readings: list[Values] = []
     for item in (*capture.items, Passed(0.0)):
         match item:
@@ -135,7 +141,7 @@ def read(driver: Polled, capture: Capture) -> list[Values]:
                 texts[path] = text
             case Passed():
                 try:
-                    readings.append(driver.poll(ReplayedFiles(texts)))
+                    readings.append(driver.poll(files))
                 except NoReply:
                     readings.append({point.name: Bad(Reason.NO_REPLY) for point in driver.points})
     return readings
@@ -143,7 +149,7 @@ def read(driver: Polled, capture: Capture) -> list[Values]:
 
 def played(capture: Capture) -> list[Values]:
     driver = built(capture.header["driver"], json.loads(capture.header["options"]))
-    if isinstance(driver, Polled) and driver.family is Family.FILES:
+    if isinstance(driver, Polled) and driver.family in {Family.FILES, Family.PINS}:
         return read(driver, capture)
     if isinstance(driver, Polled):
         return polled(driver, capture)

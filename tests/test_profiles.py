@@ -42,7 +42,7 @@ NO_PROFILE = {
     "ds18b20": "1-wire: the driver ds18b20",
     "dht22": "pulses of 26 us on a pin: not to be had with our dependencies",
     "ads1115": "I2C: not to be had with our dependencies",
-    "mcp3008": "SPI: no Modbus",
+    "mcp3008": "SPI: the driver mcp3008",
     "smoke-relay-base": "a contact on a pin: the driver contact, or an input of a module",
 }
 """Devices of the list without a profile, and why."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from gateway.config.draft import Draft
 from gateway.config.problems import Where
 from gateway.config.schema import GpioLink, SerialLink
+from gateway.driver import PinUse
 
 RESERVED = frozenset({0, 1})
 """Where the machine looks for the memory chip of an extension board (ID EEPROM of a HAT) when it starts."""
@@ -23,10 +24,17 @@ def check_pins(draft: Draft) -> None:
     owners: dict[int, str] = {}
     uarts = {part.port: name for name, part in draft.links.items() if isinstance(part, SerialLink) and part.enabled}
     on_header = next((name for port, name in uarts.items() if port in UART_PORTS), None)
-    for device, pin in _pins(draft):
+    for device, use in _uses(draft):
+        pin = use.pin
         where = _where(draft, device, pin)
         owner = owners.setdefault(pin, device)
-        if pin in RESERVED:
+        if use.spi != _is_on_spi(draft, owner, pin):
+            line = draft.tree.key_place(("devices", owner))
+            whose = (
+                f"a wire of the SPI bus, which {owner} uses" if not use.spi else f"{owner}'s, and a wire of the SPI bus"
+            )
+            draft.tree.blame(where, f"pin {pin} is {whose} ({line}); give the contact or output another pin")
+        elif pin in RESERVED:
             draft.tree.blame(where, "pins 0 and 1 are for the memory chip of extension boards; use one from 2 to 27")
         elif draft.devices[owner].link != draft.devices[device].link:
             line = draft.tree.key_place(("devices", owner))
@@ -39,11 +47,15 @@ def check_pins(draft: Draft) -> None:
             )
 
 
-def _pins(draft: Draft) -> Iterator[tuple[str, int]]:
+def _is_on_spi(draft: Draft, device: str, pin: int) -> bool:
+    return any(use.spi for use in draft.devices[device].built.pins if use.pin == pin)
+
+
+def _uses(draft: Draft) -> Iterator[tuple[str, PinUse]]:
     """The pins of every device that is in use, in the order of the file."""
     for name, device in draft.devices.items():
         if not draft.is_off(name) and isinstance(draft.links.get(device.link), GpioLink):
-            yield from ((name, use.pin) for use in device.built.pins)
+            yield from ((name, use) for use in device.built.pins)
 
 
 def _where(draft: Draft, device: str, pin: int) -> Where:

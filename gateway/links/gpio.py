@@ -20,7 +20,16 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from gpiozero import BadPinFactory, Device, GPIOPinInUse, GPIOZeroError, InputDevice, OutputDevice, PinFactoryFallback
+from gpiozero import (
+    MCP3008,
+    BadPinFactory,
+    Device,
+    GPIOPinInUse,
+    GPIOZeroError,
+    InputDevice,
+    OutputDevice,
+    PinFactoryFallback,
+)
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from gateway.config import schema
@@ -28,6 +37,7 @@ from gateway.driver import Edge, Family, Heard, Pins, PinUse, Pull
 from gateway.errors import LinkDown
 from gateway.links.debounce import Change, Debounce
 
+_SELECTS = {8: 0, 7: 1}  # the chip selects of the header's SPI bus, as the kernel numbers them
 _PULL_UP = {Pull.UP: True, Pull.DOWN: False, Pull.NONE: None}
 
 
@@ -57,6 +67,7 @@ class GpioHeader:
         self._inbox: SimpleQueue[_Edge | None] = SimpleQueue()
         self._inputs: dict[int, _Input] = {}
         self._outputs: dict[int, tuple[Any, bool]] = {}  # gpiozero's OutputDevice, and its first level
+        self._converters: dict[tuple[int, int], Any] = {}  # gpiozero's MCP3008, by chip select and channel
         self._first: list[Heard] = []
 
     def open(self) -> None:
@@ -64,7 +75,8 @@ class GpioHeader:
         try:
             _choose_factory(self._factory)
             for use, every in self._uses:
-                self._claim(use, every)
+                if not use.spi:  # which is claimed as it is used
+                    self._claim(use, every)
         except _faults() as error:
             self.close()
             raise self._unusable(error) from error
@@ -78,6 +90,10 @@ class GpioHeader:
         for each in self._inputs.values():
             with suppress(*_faults()):
                 each.device.close()
+        for converter in self._converters.values():
+            with suppress(*_faults()):
+                converter.close()
+        self._converters.clear()
         self._outputs.clear()
         self._inputs.clear()
         self._first.clear()
@@ -100,6 +116,17 @@ class GpioHeader:
         """Drive the pin; raises LinkDown."""
         try:
             self._outputs[pin][0].value = high
+        except _faults() as error:
+            raise self._unusable(error) from error
+
+    def convert(self, select: int, channel: int) -> int:
+        """What the MCP3008 with this chip select makes of a channel, 0 to 1023; raises LinkDown."""
+        try:
+            converter = self._converters.get((select, channel))
+            if converter is None:
+                converter = MCP3008(channel=channel, port=0, device=_SELECTS[select])
+                self._converters[select, channel] = converter
+            return int(converter.raw_value)
         except _faults() as error:
             raise self._unusable(error) from error
 

@@ -177,11 +177,12 @@ class Replay:
 
             return Exchange(self, "rtu", Pace())
         self._pushes = True
-        if family is Family.FILES:
+        if family in {Family.FILES, Family.PINS}:
             first = takewhile(lambda item: isinstance(item, Text), self._items)
             self._texts.update((item.path, item.text) for item in first if isinstance(item, Text))
+        if family is Family.FILES:
             return ReplayedFiles(self._texts)
-        return ReplayedPins(self._levels) if family is Family.PINS else self
+        return ReplayedPins(self._levels, self._texts) if family is Family.PINS else self
 
     def wait(self, until: float) -> Sequence[Heard]:
         """The next thing that was pushed; returns at a `wake` or at `until`."""
@@ -275,8 +276,9 @@ class Replay:
 class ReplayedPins:
     """Levels as the capture has them, and as they are written."""
 
-    def __init__(self, levels: dict[int, bool]) -> None:
+    def __init__(self, levels: dict[int, bool], texts: Mapping[str, str | None]) -> None:
         self._levels = levels
+        self._texts = texts
 
     def read(self, pin: int) -> bool:
         """The level of the pin; low before the first."""
@@ -285,6 +287,13 @@ class ReplayedPins:
     def write(self, pin: int, high: bool) -> None:
         """Drive the pin."""
         self._levels[pin] = high
+
+    def convert(self, select: int, channel: int) -> int:
+        """What stands in the capture as the file /spi/SELECT/CHANNEL; raises NoReply."""
+        text = self._texts.get(f"/spi/{select}/{channel}")
+        if text is None or not text.isdecimal():
+            raise NoReply("silent", f"there is no /spi/{select}/{channel} in the capture")
+        return int(text)
 
 
 class ReplayedFiles:
