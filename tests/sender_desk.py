@@ -11,6 +11,7 @@ from uplink_scene import ABOUT, ROOT, RUN, TS, MemoryJournal
 
 from gateway.config.schema import Uplink
 from gateway.model import BacklogWanted, Fact, Moment, Record, ToJournal, Trust
+from gateway.uplink.line import MOST_BYTES
 from gateway.uplink.post import Post
 from gateway.uplink.sender import Sender
 from gateway.uplink.wire import Down, Landed, Publication, Received, Up
@@ -76,6 +77,10 @@ class Desk:
             "platform", settings_, ABOUT, run, self.wire, self.clock, self.facts.append, self._journal, self.inbox
         )
         self.connection = 0
+
+    def on_a_fast_line(self) -> None:
+        """The line has shown what it can carry."""
+        self.sender._outbox.window._line.room = MOST_BYTES
 
     def _journal(self, message: ToJournal) -> None:
         if isinstance(message, BacklogWanted):

@@ -52,6 +52,7 @@ def sized(seq: int, size: int) -> Record:
 def test_compressed_telemetry_says_so_in_its_first_bytes_and_by_its_content_type() -> None:
     desk = Desk(linger=0.0, compression="gzip")
     desk.connect_in_peace()
+    desk.on_a_fast_line()
     desk.store(*(reading(seq) for seq in range(1, 51)), event(1))
     (batch,) = publications(desk)
     assert batch.payload[:2] == b"\x1f\x8b"
@@ -179,6 +180,7 @@ class Picky:
 def test_bad_records_stand_aside_alone_and_the_others_go(bad: set[int], code: int, window: int) -> None:
     desk = Desk(linger=0.0, window=window)
     desk.connect_in_peace()
+    desk.on_a_fast_line()
     broker = Picky(desk, bad, code)
     desk.store(*(reading(seq) for seq in range(1, 301)))
     broker.work()
@@ -245,6 +247,7 @@ def test_many_bad_records_in_a_row_do_not_stop_what_follows(make: Callable[[int]
 def test_what_the_user_may_not_publish_is_not_tried_in_pieces() -> None:
     desk = Desk(linger=0.0)
     desk.connect_in_peace()
+    desk.on_a_fast_line()
     broker = Picky(desk, {5}, FORBIDDEN)
     desk.store(*(reading(seq) for seq in range(1, 51)))
     broker.work()

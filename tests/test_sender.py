@@ -38,10 +38,10 @@ from gateway.pace import Pace
 from gateway.uplink import contract
 from gateway.uplink.board import Board
 from gateway.uplink.lanes import ASK_AGAIN_S, CHUNK
+from gateway.uplink.line import MOST_BYTES
 from gateway.uplink.outbox import KEEP_EVENTS, Options, Outbox, Refused
 from gateway.uplink.receipts import ranges
 from gateway.uplink.standing import HEALTH_EVERY_S
-from gateway.uplink.window import MAX_BULK_BYTES
 from gateway.uplink.wire import Down, Landed, Received, Up
 
 
@@ -229,8 +229,9 @@ def test_what_has_waited_for_its_commit_does_not_wait_once_more() -> None:
 def test_a_batch_holds_one_run_and_one_trust_and_keeps_within_its_limits() -> None:
     desk = Desk(linger=0.0)
     desk.connect_in_peace()
+    desk.on_a_fast_line()
     wide = '{"device":"cold-1","values":{"a":"' + "x" * 6000 + '"}}'
-    huge = '{"device":"cold-1","values":{"a":"' + "x" * 40000 + '"}}'
+    huge = '{"device":"cold-1","values":{"a":"' + "x" * 30000 + '"}}'
     rows = desk.journal.store(
         [reading(1), reading(2, trust=Trust.RTC), reading(3, text=wide), reading(4, text=wide)]
     ).rows
@@ -269,9 +270,10 @@ def test_the_window_is_ours_where_that_is_smaller() -> None:
 def test_little_telemetry_is_on_its_way_at_a_time_so_that_an_event_is_not_behind_it_on_a_slow_line() -> None:
     desk = Desk(linger=0.0, window=1000)
     desk.connect_in_peace()
+    desk.on_a_fast_line()
     wide = '{"device":"cold-1","values":{"a":"' + "x" * 10_000 + '"}}'
     desk.store(*(reading(seq, text=wide) for seq in range(1, 100)))
-    assert sum(len(p.payload) for _, _, p in desk.wire.sent) < MAX_BULK_BYTES + 20_000
+    assert sum(len(p.payload) for _, _, p in desk.wire.sent) < MOST_BYTES + 20_000
 
 
 def test_an_uplink_that_is_offline_keeps_no_telemetry_and_asks_for_it_later() -> None:

@@ -264,7 +264,7 @@ class Outbox:
         since = queue.live_since
         if since is None or not self._may_leave(Lane.TELEMETRY, hist=False):
             return None
-        batch = self._packing.batch(queue.live)
+        batch = self._packing.batch(queue.live, self.window.most_bytes)
         if not batch.full and now < since + self._options.linger_s:
             return None
         message = self._packing.telemetry(batch.rows, hist=False)
@@ -279,7 +279,8 @@ class Outbox:
             or not self._pace.allows(now)
         ):
             return None
-        message = self._packing.telemetry(self._packing.batch(queue.chunk).rows, hist=True)
+        batch = self._packing.batch(queue.chunk, self.window.most_bytes)
+        message = self._packing.telemetry(batch.rows, hist=True)
         queue.take_chunk(len(message.rows))
         self._pace.spend(len(message.rows))
         return message

@@ -1,7 +1,7 @@
 """Records as messages: how many go into one, and what it looks like on the wire. Pure.
 
-- A batch has at most MAX_BATCH_BYTES before it is compressed; what is sent keeps within the broker's Maximum Packet
-  Size, for which a batch is halved until it fits.
+- A batch has at most MAX_BATCH_BYTES before it is compressed, and as much as suits the line when it is, as far as the
+  last one tells; what is sent keeps within the broker's Maximum Packet Size, for which a batch is halved until it fits.
 - A record of a time when the clock was not trusted leaves with its corrected time, as soon as that is known.
 - Compressed is what gets smaller by it; the same records give the same bytes.
 """
@@ -40,12 +40,13 @@ class Packing:
         self._form = form
         self.corrections = Corrections()
         self.max_packet = 0
+        self._shrunk_to = 1.0  # what compressing left of the last batch
 
-    def batch(self, rows: Iterable[Row]) -> Batch:
-        """Of the rows that wait, those that go into the next message."""
+    def batch(self, rows: Iterable[Row], most_bytes: int = contract.MAX_BATCH_BYTES) -> Batch:
+        """Of the rows that wait, those that go into the next message, of so many bytes as it is sent."""
         if self.corrections:
             rows = map(self.corrections.of, rows)
-        room = contract.MAX_BATCH_BYTES
+        room = min(contract.MAX_BATCH_BYTES, int(most_bytes / self._shrunk_to))
         if not self._form.compress:
             room = min(room, self.max_packet - PACKET_OVERHEAD - len(self._topics.telemetry))
         return first_batch(rows, contract.MAX_RECORDS, room - contract.BATCH_OVERHEAD, contract.RECORD_OVERHEAD)
@@ -62,6 +63,7 @@ class Packing:
         payload = contract.telemetry(first.run, first.record.trust, hist, [row.record for row in rows])
         if self._form.compress:
             packed = zlib.compress(payload, wbits=_GZIP_FORMAT)
+            self._shrunk_to = min(1.0, len(packed) / len(payload))
             if len(packed) < len(payload):
                 payload, content = packed, contract.COMPRESSED
         expires_s = None if hist else self._form.expire_live_s

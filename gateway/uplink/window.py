@@ -2,7 +2,8 @@
 
 - Our window is the only one: at most `limit` messages are unacknowledged, as the broker or the configuration says.
 - A part of it is closed to bulk (telemetry, descriptions), in messages and in bytes, so that an event always finds room
-  in the window and never has much telemetry before it on a slow line. Of the rest, the backlog gets at most half.
+  in the window and never has much telemetry before it on a slow line (line.py). Of the rest, the backlog gets at most
+  half.
 - Only a PUBACK takes a message out. Unknown, late and doubled ones change nothing.
 """
 
@@ -13,10 +14,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.model import Lane, Row
+from gateway.uplink.line import Line
 from gateway.uplink.wire import Publication
-
-MAX_BULK_BYTES = 65_536
-"""Bytes of bulk that are unacknowledged, at most, unless a single message is bigger."""
 
 
 class Message(NamedTuple):
@@ -34,6 +33,7 @@ class Message(NamedTuple):
 class _Flight:
     message: Message
     sent: float
+    held_back: bool = False  # no more could have left with it
     overtaken: bool = False
 
 
@@ -48,6 +48,7 @@ class Window:
         self._bulk = 0
         self._bulk_hist = 0
         self._bulk_bytes = 0
+        self._line = Line()
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -59,6 +60,7 @@ class Window:
         """Begin with a new connection, on which `limit` messages may be unacknowledged."""
         self.close()
         self._limit = limit
+        self._line = Line()
 
     def close(self) -> list[Message]:
         """End with the connection; returns what was not acknowledged, oldest first."""
@@ -75,15 +77,21 @@ class Window:
     def has_room_for_bulk(self, hist: bool) -> bool:
         """Whether a message of bulk may go."""
         share = max(1, self._limit - max(2, self._limit // 4))
-        if not self.has_room or self._bulk >= share or self._bulk_bytes >= MAX_BULK_BYTES:
+        if not self.has_room or self._bulk >= share or self._line.is_filled_by(self._bulk_bytes):
             return False
         return not hist or self._bulk_hist < max(1, share // 2)
+
+    @property
+    def most_bytes(self) -> int:
+        """How big a message of bulk should be at most."""
+        return self._line.most_bytes
 
     def launch(self, message: Message, now: float) -> int:
         """Count `message` as sent at the monotonic time `now`; returns the token that names it from now on."""
         self._token += 1
-        self._flights[self._token] = _Flight(message, now)
         self._count(message, 1)
+        held_back = message.bulk and self._line.is_filled_by(self._bulk_bytes)
+        self._flights[self._token] = _Flight(message, now, held_back)
         return self._token
 
     def land(self, token: int, now: float) -> Message | None:
@@ -98,6 +106,7 @@ class Window:
         del self._flights[token]
         self._last_landing = now
         self._count(flight.message, -1)
+        self._line.landed(len(flight.message.publication.payload), flight.sent, now, held_back=flight.held_back)
         return flight.message
 
     def overdue_at(self, patience_s: float) -> float | None:
