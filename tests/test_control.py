@@ -29,6 +29,7 @@ from gateway.model import (
     Json,
     Lane,
     LinkHealth,
+    LinkLost,
     Moment,
     Notice,
     Question,
@@ -127,11 +128,15 @@ def test_the_first_events_wait_a_second_for_the_journal_and_the_output_does_not(
     thread = threading.Thread(target=room.run)
     thread.start()
     began = SystemClock().mono()
+    room.post(LinkLost("bus1", "gone", "look"))
     room.post(reading("smoke-1", smoke="alarm"))
     told.writes.get(timeout=0.9)
     assert told.uplink_inbox.empty()
-    told.uplink_inbox.get(timeout=WITHIN_S)
+    told_first = told.uplink_inbox.get(timeout=WITHIN_S)
+    assert isinstance(told_first, Record)
+    assert "link_lost" in told_first.text
     assert SystemClock().mono() - began < 2
+    assert told.uplink_inbox.empty(), "what the alarm is waits longer: the run before may have told it"
     room.stop()
     thread.join(WITHIN_S)
 

@@ -189,16 +189,6 @@ def test_smoke_switches_the_siren_on_in_the_same_decision_as_its_event() -> None
     assert "alarm/any-smoke@smoke-1.smoke" in {change.key for change in decision.state}
 
 
-def test_an_alarm_does_not_wait_for_the_journal_to_open() -> None:
-    hub = Stepped(recovered=False)
-    decision = hub.read("smoke-1", smoke="alarm")
-    assert decision.writes
-    assert [record.seq for record in decision.records if record.lane is Lane.EVENT] == [2, 3]
-    hub.tell(Recovered("kept", None, {"alarm/any-smoke@smoke-1.smoke": '{"state":"rtn_unack"}'}))
-    assert hub.status().alarms[0].state is AlarmState.UNACK_ACTIVE, "a late journal undoes nothing"
-    assert [record.seq for record in hub.records if record.lane is Lane.EVENT] == [2, 3, 1]
-
-
 def test_without_a_journal_the_run_says_that_it_started_after_five_seconds() -> None:
     hub = Stepped(recovered=False)
     assert hub.hub.wake <= 1000.0

@@ -15,7 +15,6 @@ from gateway.model import (
     AlarmView,
     Command,
     Decision,
-    Lane,
     LinkBack,
     PreviousRun,
     Priority,
@@ -515,9 +514,9 @@ def test_who_is_to_be_told_and_the_other_languages_stand_in_alarm_and_event() ->
     )
 
 
-def test_switching_leaves_with_the_alarm_in_one_decision_and_needs_no_journal() -> None:
+def test_switching_needs_no_journal_and_leaves_at_once() -> None:
     hub = Stepped(recovered=False, **site({SIREN: WAILING, LAMP: Way("on", at_most_s=60.0)}))
-    decision: Decision = hub.read("smoke-1", smoke="alarm")
-    assert decision.writes == (ON, Write(*LAMP, "on"))
-    assert [record.lane for record in decision.records if record.lane is Lane.EVENT] == [Lane.EVENT] * 3
-    assert f"claim/{SMOKE}" in {change.key for change in decision.state}
+    assert hub.read("smoke-1", smoke="alarm").writes == (ON, Write(*LAMP, "on"))
+    hub.tell(Recovered("new", None, {}), 0.5)
+    assert [event["event"] for event in hub.events()] == ["started", "alarm", "output", "output"]
+    assert f"claim/{SMOKE}" in hub.stored

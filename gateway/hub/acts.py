@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.hub.alarms import Alarms, Changed
+from gateway.hub.alarm import Changed
+from gateway.hub.alarms import Alarms
 from gateway.hub.following import Following
 from gateway.hub.outputs import Outputs
 from gateway.model import Command, Json, Moment

@@ -16,11 +16,21 @@ from gateway.model import AlarmState, AlarmView, Moment, Reading, Reason, Value
 from gateway.rules.condition import EVERYWHERE, NOWHERE, AtLeast
 from gateway.rules.judge import Life, Rule, deadline, taken_up
 from gateway.rules.lifecycle import ACTIVE, Change
-from gateway.rules.overlay import NOTHING, Note, Overlay, Shelf
+from gateway.rules.overlay import NOBODY, NOTHING, Note, Overlay, Shelf
 from gateway.rules.responses import Response
 from gateway.rules.window import Window
 
 _NUMBER = (float, int)  # by itself, since `float | int` would be made anew for each value
+
+
+class Changed(NamedTuple):
+    """An alarm's transition at the monotonic time `mono` (seconds), which is `ts` (UTC ms), before it is numbered."""
+
+    view: AlarmView
+    change: Change
+    mono: float
+    ts: int
+    note: Note = NOBODY  # who has done it, and why
 
 
 class Target(NamedTuple):

@@ -16,7 +16,7 @@ from gateway.hub.own import Trouble
 from gateway.model import AlarmState, AlarmView, Json, Moment, Priority
 from gateway.records import encode
 from gateway.rules.judge import HOLD_S, Life
-from gateway.rules.overlay import LONGEST_S, Note, Overlay, Shelf
+from gateway.rules.overlay import LONGEST_EXPLAINED_S, LONGEST_S, Note, Overlay, Shelf
 
 
 class Kept(NamedTuple):
@@ -26,10 +26,11 @@ class Kept(NamedTuple):
     overlay: Overlay
     held: float  # this and the next as in Life
     seen: float
+    explained: bool  # by what the plant does, whether for too long or not
 
 
-def stored(view: AlarmView, overlay: Overlay, life: Life, now: Moment, boot: str) -> str:
-    """The text of an alarm that is not at rest."""
+def stored(view: AlarmView, overlay: Overlay, life: Life, now: Moment, boot: str, *, explained: bool = False) -> str:
+    """The text of an alarm that is not at rest, or that is `explained` for too long."""
     kept: dict[str, Json] = {
         "state": view.state,
         "since": view.since,
@@ -41,9 +42,11 @@ def stored(view: AlarmView, overlay: Overlay, life: Life, now: Moment, boot: str
         kept |= trouble_of(view)._asdict()
     if overlay.service is not None:
         kept["service"] = list(overlay.service)
-    if overlay.shelf is not None:
-        note, until, until_ts = overlay.shelf
-        kept["shelf"] = [*note, until_ts, until, boot]
+    for name, part in (("shelf", overlay.shelf), ("plant", overlay.plant)):
+        if part is not None:
+            kept[name] = [*part.note, part.until_ts, part.until, boot]
+    if explained:
+        kept["explained"] = True
     if view.chattering:
         kept["held"] = moments.stored(life.held, now, boot)
     if life.seen < inf:
@@ -74,7 +77,7 @@ def restored(view: AlarmView, text: str, boot: str, now: Moment) -> Kept | None:
         seen = moments.recalled(kept["seen"], boot, now) if "seen" in kept else inf
     except (ValueError, KeyError, TypeError, IndexError):
         return None
-    return Kept(view, overlay, held, now.mono if seen is None else seen)
+    return Kept(view, overlay, held, now.mono if seen is None else seen, "explained" in kept)
 
 
 def trouble_of(view: AlarmView) -> Trouble:
@@ -83,11 +86,19 @@ def trouble_of(view: AlarmView) -> Trouble:
 
 
 def _overlay(kept: Mapping[str, Any], priority: Priority, boot: str, now: Moment) -> Overlay:
-    service, shelf = kept.get("service"), None
-    if "shelf" in kept:
-        by, why, *until = kept["shelf"]
-        shelf = Shelf(Note(str(by), str(why)), _until(until, LONGEST_S[priority], boot, now), int(until[0]))
-    return Overlay(None if service is None else Note(str(service[0]), str(service[1])), shelf=shelf)
+    service = kept.get("service")
+    return Overlay(
+        None if service is None else Note(str(service[0]), str(service[1])),
+        _shelf(kept.get("plant"), LONGEST_EXPLAINED_S, boot, now),
+        _shelf(kept.get("shelf"), LONGEST_S[priority], boot, now),
+    )
+
+
+def _shelf(kept: Sequence[Any] | None, most_s: float, boot: str, now: Moment) -> Shelf | None:
+    if kept is None:
+        return None
+    by, why, *until = kept
+    return Shelf(Note(str(by), str(why)), _until(until, most_s, boot, now), int(until[0]))
 
 
 def _until(kept: Sequence[Any], most_s: float, boot: str, now: Moment) -> float:

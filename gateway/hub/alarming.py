@@ -10,8 +10,10 @@ from dataclasses import replace
 
 from gateway import records
 from gateway.hub.acts import SILENCE, done, silenced
+from gateway.hub.alarm import Changed
 from gateway.hub.alarmload import AlarmCounter
-from gateway.hub.alarms import STATE_PREFIX, Alarms, Changed
+from gateway.hub.alarms import STATE_PREFIX, Alarms
+from gateway.hub.early import Early, Happened
 from gateway.hub.following import Following
 from gateway.hub.holding import HOLDS, Held, Holding
 from gateway.hub.numbering import Numbering
@@ -29,6 +31,7 @@ from gateway.model import (
     Reading,
     Record,
     StateChange,
+    Write,
 )
 from gateway.refine.exception import Reporter
 from gateway.rules.lifecycle import Change
@@ -48,6 +51,7 @@ class Alarming:
         self._outputs = Outputs(plan.outputs, plan.boot, plan.paces, now.mono)
         self._holding = Holding(self._outputs, plan.outputs, plan.responses, plan.boot)
         self._counter = AlarmCounter()
+        self._early: Early | None = Early()  # until what the run before had stored is known, or is not waited for
         self._following = Following(plan.times, plan.boot)
         self._reporters = {device: Reporter(limits, plan.every_s[device]) for device, limits in plan.limits.items()}
 
@@ -78,11 +82,13 @@ class Alarming:
         if self._alarms.further:
             changes += self._resounded(now)
         self._urge(changes)
+        if self._early is not None:
+            self._early.read(reading)
         if reporter is not None:
             made += self._numbering.readings(reporter.worth(reading), now)
         for switch in self._outputs.failed(reading):
             made.append(self._output_event(switch, "failed", now))
-        decision = Decision(tuple(made))
+        decision = Decision(tuple(made), self._alarms.unsaved(now) if self._alarms.changed_silently else ())
         return decision.then(self._changed(changes, now)) if changes else decision
 
     def elapse(self, now: Moment) -> Decision:
@@ -112,26 +118,48 @@ class Alarming:
         return self._changed((changed for changed in told if changed is not None), now)
 
     def restore(self, stored: Mapping[str, str], now: Moment) -> Decision:
-        """The alarms of the run before are merged."""
+        """The alarms of the run before are merged, and what has happened meanwhile happens to them."""
+        early, self._early = self._early, None
         decision = self._held(self._holding.restore(stored, now), now)
         self._outputs.recall(stored, now)
-        restored_views = list(self._alarms.restore(stored, now))
+        merged = list(self._alarms.restore(stored, now))
         known = {view.alarm: view for view in self._alarms.standing()}
         decision = decision.then(Decision(state=tuple(self._following.restore(stored, known, now))))
-        for restored in restored_views:
-            decision = decision.then(self._merged(restored, now))
+        restored = {view.alarm for view in merged if isinstance(view, AlarmView)}
+        if early is not None:
+            decision = decision.then(self._told(list(self._again(early, restored)), now))
+        for each in merged:
+            decision = decision.then(self._merged(each, now))
+        for reading in () if early is None else early.readings:
+            decision = decision.then(self._changed(self._alarms.take(reading), now))
         self._outputs.recalled_all()
         return decision.then(Decision(state=self._outputs.unsaved(), notices=(AlarmsKnown(),)))
 
-    def _merged(self, restored: StateChange | AlarmView, now: Moment) -> Decision:
+    def go_ahead(self, now: Moment) -> Decision:
+        """The journal is not waited for any more: what has happened is told."""
+        early, self._early = self._early, None
+        return Decision() if early is None else self._told(early.all(self._alarms.has), now)
+
+    def _again(self, early: Early, restored: Collection[str]) -> Iterator[Happened]:
+        """What has happened before the journal's answer, as far as it is new."""
+        for each in early.all(self._alarms.has):
+            changed = each.changed
+            if changed is not None and changed.view.alarm in restored:
+                changed = self._alarms.again(changed, each.overlay)
+            yield each._replace(changed=changed)
+
+    def _merged(self, merged: StateChange | Changed | AlarmView, now: Moment) -> Decision:
         """What follows from an alarm of the run before, or from one that is none any more."""
-        if isinstance(restored, StateChange):
-            alarm = restored.key.removeprefix(STATE_PREFIX)
+        if isinstance(merged, Changed):
+            return self._changed((merged,), now)
+        if isinstance(merged, StateChange):
+            alarm = merged.key.removeprefix(STATE_PREFIX)
             gone = not self._alarms.has(alarm)
             made = (self._numbering.event(records.event("alarm_removed", alarm=alarm), now),) if gone else ()
-            return Decision(made, (restored,))
-        switched = self._switched(self._respond(restored, now), now)
-        return Decision(notices=(self._marked(restored),)).then(switched)
+            return Decision(made, (merged,))
+        view = self._alarms.view(merged.alarm)
+        switched = self._switched(self._respond(view, now), now)
+        return Decision(notices=(self._marked(view),)).then(switched)
 
     def change(self, plan: Plan, anew: Collection[str], now: Moment) -> Decision:
         """Go on by another configuration; what is `anew` has said nothing yet, and is at its safe values."""
@@ -154,7 +182,7 @@ class Alarming:
         self._outputs.change(plan.outputs, anew, plan.paces, now.mono)
         decision = decision.then(self._held(self._holding.change(plan.outputs, plan.responses, now), now))
         switches = self._outputs.respond_anew(self._wanted(standing.values()), now)
-        notices = tuple(map(self._marked, others))
+        notices = tuple(self._marked(view) for view in others if view.seq)  # others have not been told of yet
         unsaved = self._outputs.unsaved()
         return decision.then(Decision(state=unsaved, notices=notices)).then(self._switched(switches, now))
 
@@ -186,30 +214,47 @@ class Alarming:
         return [self._alarms.told(alarm, Change.RESOUNDED, NOBODY, now) for alarm in alarms]
 
     def _changed(self, changes: Iterable[Changed], now: Moment) -> Decision:
+        """What follows from changes of alarms: outputs at once, and what is told, now or later."""
+        if self._early is None:
+            return self._told((Happened(changed) for changed in changes), now)
+        writes: list[Write] = []
+        for changed in changes:
+            switched = self._respond(changed.view, now, changed.change)
+            self._early.note(changed, switched, self._alarms.overlay(changed.view.alarm))
+            writes += writes_of(switched)
+        return Decision(writes=tuple(writes))
+
+    def _told(self, happened: Iterable[Happened], now: Moment) -> Decision:
+        """The events and the state; the outputs, where they have not been switched."""
         made: list[Record] = []
         state: list[StateChange] = []
-        switches: list[Switch] = []
+        writes: list[Write] = []
         notices: list[Notice] = []
-        for changed in changes:
-            if changed.change is Change.RAISED and changed.view.hidden is None:
-                self._counter.raised(changed.view.alarm, changed.mono)
-            state += self._following.note(changed.view, changed.change, now)
-            switched = self._respond(changed.view, now, changed.change)
-            view = self._marked(changed.view)
-            event = self._numbering.event(
-                records.alarm(view, changed.change, *changed.note), now, (changed.mono, changed.ts)
-            )
-            since = event.ts if view.since == changed.ts else view.since
-            view = replace(view, since=since, seq=event.seq, run=self._plan.run)
-            made.append(event)
-            state.append(self._alarms.numbered(view, now))
-            notices.append(view)
-            made += self._output_events(switched, now)
-            switches += switched
+        for changed, at, switched, _ in happened:
+            then = now if at is None else Moment(*at, now.trust)
+            if changed is not None:
+                if changed.change is Change.RAISED and changed.view.hidden is None:
+                    self._counter.raised(changed.view.alarm, changed.mono)
+                state += self._following.note(changed.view, changed.change, then)
+                if at is None:
+                    switched = tuple(self._respond(changed.view, now, changed.change))  # noqa: PLW2901 - by now
+                    writes += writes_of(switched)
+                view = self._marked(changed.view)
+                event = self._event(view, changed, now)
+                since = event.ts if view.since == changed.ts else view.since
+                view = replace(view, since=since, seq=event.seq, run=self._plan.run)
+                made.append(event)
+                state.append(self._alarms.numbered(view, now))
+                notices.append(view)
+            made += self._output_events(switched, then)
         if not made:
             return Decision()
         state += self._outputs.unsaved()
-        return Decision(tuple(made), tuple(state), writes_of(switches), tuple(notices))
+        return Decision(tuple(made), tuple(state), tuple(writes), tuple(notices))
+
+    def _event(self, view: AlarmView, changed: Changed, now: Moment) -> Record:
+        text = records.alarm(view, changed.change, *changed.note)
+        return self._numbering.event(text, now, (changed.mono, changed.ts))
 
     def _marked(self, view: AlarmView) -> AlarmView:
         """The view with what others know of its alarm."""

@@ -1,7 +1,7 @@
 """All alarms of the gateway: each rule on each of its points, and its own (own.py), with what survives a restart.
 
 What is not at rest is stored under `alarm/<id>` with the decision that changed it. What is restored at start is merged:
-it raises nothing again and never undoes what has happened since the start.
+it raises nothing again and never undoes what has happened since the start (recovery.py).
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from math import inf
-from typing import NamedTuple
 
-from gateway.hub.alarm import Alarm, Group, OfDevice, Target, view_of
+from gateway.hub.alarm import Alarm, Changed, Group, OfDevice, Target, view_of
 from gateway.hub.alarm_text import restored, stored, trouble_of
 from gateway.hub.own import Trouble
+from gateway.hub.recovery import STATES, covered_since, happens_again, recover
 from gateway.model import AlarmState, AlarmView, Moment, Reading, StateChange, Value
 from gateway.rules.condition import AtLeast, Changes, Told
 from gateway.rules.judge import Rule, acknowledged, elapse, fresh, judge, set_aside, settle, taken_up, unknown
 from gateway.rules.lifecycle import ACTIVE, Change, after, refusal
-from gateway.rules.overlay import NOBODY, Act, Note, covered
+from gateway.rules.overlay import NOBODY, Act, Note, Overlay, covered
 from gateway.rules.responses import Response
 from gateway.rules.window import Window
 
@@ -28,16 +28,6 @@ _NUMBER = (float, int)  # by itself, since `float | int` in the loop is made ane
 
 def _never(_device: str, _point: str) -> float:
     return -inf
-
-
-class Changed(NamedTuple):
-    """An alarm's transition at the monotonic time `mono` (seconds), which is `ts` (UTC ms), before it is numbered."""
-
-    view: AlarmView
-    change: Change
-    mono: float
-    ts: int
-    note: Note = NOBODY  # who has done it, and why
 
 
 class Alarms:
@@ -75,6 +65,7 @@ class Alarms:
         self._by_hours = tuple(alarm for alarm in self._alarms.values() if alarm.rule.hours is not None)
         self._turn = _next_minute(now) if self._by_hours else inf
         self.further: set[str] = set()  # the standing alarms of which a reading has made another term come true
+        self.changed_silently: set[str] = set()
         self.wake = self._next_deadline()
 
     def take(self, reading: Reading, heard: Callable[[str, str], float] = _never) -> list[Changed]:
@@ -106,7 +97,10 @@ class Alarms:
             if value is None and name not in reading.bad:
                 continue
             for alarm in alarms:
+                was_explained = alarm.explained
                 change = alarm.explain(value, reading)
+                if change is None and was_explained != alarm.explained:
+                    self.changed_silently.add(alarm.target.alarm)
                 if change is not None:
                     self._note_deadline(alarm)
                     yield self._covered(alarm, change, reading.mono, reading.ts)
@@ -237,29 +231,72 @@ class Alarms:
         alarm = self._alarms[view.alarm]
         alarm.view = view
         key = STATE_PREFIX + view.alarm
-        if view.at_rest:
+        if view.at_rest and not alarm.explained:
             return StateChange(key, None)
-        return StateChange(key, stored(view, alarm.overlay, alarm.life, now, self._boot))
+        text = stored(view, alarm.overlay, alarm.life, now, self._boot, explained=alarm.explained)
+        return StateChange(key, text)
 
-    def restore(self, texts: Mapping[str, str], now: Moment) -> Iterator[StateChange | AlarmView]:
-        """Merge the alarms of the run before: their views, and removals of the state of alarms that are gone."""
+    def unsaved(self, now: Moment) -> tuple[StateChange, ...]:
+        """The state of alarms that has changed without anything to be told."""
+        alarms = [self._alarms[alarm] for alarm in sorted(self.changed_silently)]
+        self.changed_silently.clear()
+        return tuple(self.numbered(alarm.view, now) for alarm in alarms)
+
+    def restore(self, texts: Mapping[str, str], now: Moment) -> Iterator[StateChange | Changed | AlarmView]:
+        """Merge the alarms of the run before: their views, what is told of them, removals of the state of others."""
         for key, text in texts.items():
-            if not key.startswith(STATE_PREFIX):
-                continue
-            alarm = self._alarms.get(key.removeprefix(STATE_PREFIX))
-            if alarm is not None and alarm.view.seq:  # what has happened to it in this run counts
-                continue
-            kept = None if alarm is None else restored(alarm.view, text, self._boot, now)
-            if alarm is None or kept is None:
-                yield StateChange(key, None)
-                continue
-            alarm.view, alarm.overlay, held, seen = kept
-            if not alarm.applies:  # its hours have ended meanwhile: that is found, and told, at once
-                alarm.applies, self._turn = True, now.mono
-            # a delay that runs is one of another state
-            alarm.live(alarm.life._replace(state=kept.view.state, pending=None, held=held, seen=seen))
-            self._note_deadline(alarm)
-            yield kept.view
+            if key.startswith(STATE_PREFIX):
+                alarm_id = key.removeprefix(STATE_PREFIX)
+                yield from self._restore(key, self._alarms.get(alarm_id), text, now)
+
+    def _restore(
+        self, key: str, alarm: Alarm | None, text: str, now: Moment
+    ) -> Iterator[StateChange | Changed | AlarmView]:
+        kept = None if alarm is None else restored(alarm.view, text, self._boot, now)
+        if alarm is None or (kept is None and not alarm.view.seq):
+            yield StateChange(key, None)
+            return
+        if kept is None:
+            return
+        if alarm.view.seq:  # what has happened to it in this run counts
+            laid = covered_since(alarm, kept, now)
+            if laid is not None:
+                self._note_deadline(alarm)
+                yield self._covered(alarm, laid[0], now.mono, now.ts, laid[1])
+            return
+        recover(alarm, kept, now)
+        if not alarm.applies:  # its hours have ended meanwhile: that is found, and told, at once
+            alarm.applies, self._turn = True, now.mono
+        self._note_deadline(alarm)
+        yield kept.view
+
+    def again(self, changed: Changed, overlay: Overlay) -> Changed | None:
+        """What a change from before the journal's answer is for the alarm that was restored since; None: nothing new.
+
+        `overlay`: what lay over the alarm before the answer.
+        """
+        alarm = self._alarms[changed.view.alarm]
+        if not happens_again(alarm, changed, overlay):
+            return None
+        self._note_deadline(alarm)
+        since = changed.ts if changed.change in STATES else alarm.view.since
+        alarm.view = replace(
+            alarm.view,
+            state=alarm.life.state,
+            since=since,
+            value=changed.view.value,
+            hidden=alarm.overlay.shows,
+            chattering=changed.mono < alarm.life.held,
+        )
+        return changed._replace(view=alarm.view)
+
+    def view(self, alarm_id: str) -> AlarmView:
+        """What people see of an alarm."""
+        return self._alarms[alarm_id].view
+
+    def overlay(self, alarm_id: str) -> Overlay:
+        """What lies over an alarm."""
+        return self._alarms[alarm_id].overlay
 
     def take_over(self, before: Alarms, now: Moment) -> Iterator[AlarmView]:
         """Go on where `before`, made by another configuration, leaves off: the views that are others by this one.

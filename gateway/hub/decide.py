@@ -69,7 +69,7 @@ from gateway.refine.quality import Quality
 
 HEALTH_EVERY_S = 60.0
 FIRST_HEALTH_S = 5.0
-RECOVERY_WAIT_S = 5.0  # how long the hub waits for the journal before it says that it starts without
+RECOVERY_WAIT_S = 5.0  # how long what is told waits for the journal (early.py); outputs wait for nothing
 
 
 class Hub:
@@ -202,6 +202,7 @@ class Hub:
         decision = Decision()
         if not self.started and now.mono >= self._start.mono + RECOVERY_WAIT_S:
             decision = Decision((self._started_event(Recovered("unknown", None, {}), now),))
+            decision = decision.then(self._alarming.go_ahead(now))
             decision = decision.then(self._followed(self._deriving.restore(None, now), now))
         if now.mono >= self._deriving.wake:
             decision = decision.then(self._followed(self._deriving.elapse(now), now))
@@ -252,11 +253,12 @@ class Hub:
 
     def _recovered(self, fact: Recovered, now: Moment) -> Decision:
         decision = Decision() if self.started else Decision((self._started_event(fact, now),))
+        fails = self._self_care.journal_fails
         decision = decision.then(self._alarming.restore(fact.state, now))
+        failed = self._self_care.journal_fails and not fails
         decision = decision.then(self._followed(self._deriving.restore(fact.state, now), now))
-        notices = decision.notices
         decision = decision.then(self._commanding.restore(fact.state, now))
-        decision = decision.then(self._self_care.recovered(notices, fact.aside, now))
+        decision = decision.then(self._self_care.recovered(fact.aside, now, failed_before=failed))
         turned = self._time.recovered(fact.state, now, self._numbering.last)
         if self._time.floor_ts:
             decision = decision._replace(notices=(*decision.notices, TimePassed(self._time.floor_ts)))
@@ -343,8 +345,10 @@ class Hub:
 
     def _stopping(self, fact: Stopping, now: Moment) -> Decision:
         made = [] if self.started else [self._started_event(Recovered("unknown", None, {}), now)]
-        made += self._numbering.open_gaps(now)
+        ahead = self._alarming.go_ahead(now)
+        made += (*ahead.records, *self._numbering.open_gaps(now))
         text = records.event("stopped", why=fact.why, telemetry=self._numbering.last[Lane.TELEMETRY])
         last = self._numbering.event(text, now)
-        decision = Decision((*made, last), self._time.save(now), notices=(self._report(now),))
+        state = (*ahead.state, *self._time.save(now))
+        decision = Decision((*made, last), state, notices=(*ahead.notices, self._report(now)))
         return decision.then(self._commanding.stop())

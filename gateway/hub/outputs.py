@@ -119,7 +119,7 @@ class Outputs:
         """
         if not wanted:
             return self.release(owner, now.mono)
-        if not anew and self._owners.of(owner):
+        if not anew and self._owners.of(owner) and owner not in self._recalled:
             return []
         since, silenced = self._recalled.pop(owner, (now.mono, False)) if not anew else (now.mono, False)
         switches = self.claim(owner, call.claims(owner, since, silenced=silenced), now.mono)

@@ -5,6 +5,7 @@
 - Facts that lead to nothing by themselves wake nobody: they are taken in with the next fact that does, before it.
 - Writes to outputs leave first, then events, at once; telemetry is passed on when the inbox is drained, in one piece.
 - Records of the first moments wait for `started`, event number 1, which waits for the journal: HOLD_S at most.
+  What alarms tell waits longer (early.py).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from gateway.model import (
     Question,
     Reading,
     Record,
+    Recovered,
     SoonRead,
     StateChange,
     Stopping,
@@ -53,8 +55,8 @@ MAX_BATCH = 500
 QUIET = frozenset({Stored, LinkHealth, JournalHealth, UplinkHealth})
 """Facts that need not wake the hub, unless it holds polls back until they come."""
 
-URGENT = QUIET | {Command, Adjusted, Question, SoonRead, Reconfigured}
-"""Facts that overtake readings: a person waits for an answer, and what is quiet costs next to nothing."""
+URGENT = QUIET | {Command, Adjusted, Question, SoonRead, Reconfigured, Recovered}
+"""Facts that overtake readings: somebody waits for what follows from them, and what is quiet costs next to nothing."""
 
 BEHIND = 2_000
 """Facts that wait, or records not yet stored, from which on polls that are no safety polls are held back."""

@@ -20,7 +20,6 @@ from gateway.hub.own import (
     room_died,
 )
 from gateway.model import (
-    AlarmView,
     Certificate,
     CertificatesRead,
     Decision,
@@ -28,7 +27,6 @@ from gateway.model import (
     JournalRestored,
     JournalSetAside,
     Moment,
-    Notice,
     RoomDied,
     UplinkHealth,
 )
@@ -60,10 +58,15 @@ class SelfCare:
         """What is wrong by dates and by what brokers refuse, by alarm; None where nothing is."""
         return self._certificates.judged(now) | refusals(uplinks)
 
-    def recovered(self, notices: Iterable[Notice], aside: str, now: Moment) -> Decision:
-        """The journal is open, and the alarms of the run before are merged with these `notices`."""
+    @property
+    def journal_fails(self) -> bool:
+        """Whether there is an alarm that the disk takes nothing."""
+        return any(view.alarm == JOURNAL_FAILED for view in self._alarming.standing)
+
+    def recovered(self, aside: str, now: Moment, *, failed_before: bool) -> Decision:
+        """The journal is open, and the alarms of the run before are merged; whether its journal had failed."""
         decision = Decision()
-        if any(isinstance(notice, AlarmView) and notice.alarm == JOURNAL_FAILED for notice in notices):
+        if failed_before:
             decision = self._alarming.tell(journal_works(), now)  # what failed was an earlier run's
         if aside:
             decision = decision.then(self.journal_set_aside(JournalSetAside(aside), now))

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.config.schema import Config
-from gateway.hub.alarms import STATE_PREFIX, Alarms, Changed
+from gateway.hub.alarm import Changed
+from gateway.hub.alarms import STATE_PREFIX, Alarms
 from gateway.hub.plan import Plan, plan_of
 from gateway.model import Moment, Reading, Trust
 from gateway.replaying.happened import Span, stands

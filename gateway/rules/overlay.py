@@ -23,6 +23,9 @@ from gateway.rules.lifecycle import Change
 LONGEST_S: Mapping[Priority, float] = {Priority.HIGH: 3600.0, Priority.MEDIUM: 28_800.0, Priority.LOW: 28_800.0}
 """For how many seconds an alarm can be shelved."""
 
+LONGEST_EXPLAINED_S = 14_400.0
+"""For how many seconds at most the plant can explain an alarm: no defrost takes longer."""
+
 _NEVER_SHELVED = frozenset({"smoke"})
 
 
