@@ -27,8 +27,10 @@ OURS: Final[Mapping[str, str]] = {
     "gps_gpsd": "drivers.gps_gpsd:GpsGpsd",
     "gps_nmea": "drivers.gps_nmea:GpsNmea",
     "mcp3008": "drivers.mcp3008:Mcp3008",
+    "meter": "drivers.meter:Meter",
     "modbus": "drivers.modbus_table:ModbusTable",
     "people_counter": "drivers.people_counter:PeopleCounter",
+    "pulses": "drivers.pulses:Pulses",
     "relay": "drivers.relay:Relay",
     "serial_frames": "drivers.serial_frames:SerialFrames",
 }

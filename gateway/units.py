@@ -59,6 +59,9 @@ KINDS: dict[str, Kind] = {
     "fullness": Kind(Form.GAUGE, "%"),  # of that
     "crowding": Kind(Form.GAUGE, "%"),  # of a door: of what it lets through
     "pulses": Kind(Form.COUNTER, "pulses"),
+    "pulse_rate": Kind(Form.GAUGE, "pulses/min"),
+    "volume": Kind(Form.COUNTER, "L"),
+    "flow": Kind(Form.GAUGE, "L/min"),
     "smoke": Kind(Form.STATE, ""),  # "normal" or "alarm"
     "door": Kind(Form.STATE, ""),  # "closed" or "open"
     "openings": Kind(Form.COUNTER, "openings"),  # of a door, ever
@@ -86,7 +89,9 @@ SAFETY_KINDS = frozenset({"smoke", "door", "contact", "output"})
 STEADY_KINDS = frozenset({"openings", "open_time", "open_for"})
 """Numbers that stay as they are until something happens: recorded when they change, as a state is."""
 
-METER_KINDS = frozenset({"voltage", "current", "power", "frequency", "energy", "pulses", "setting"})
+METER_KINDS = frozenset(
+    {"voltage", "current", "power", "frequency", "energy", "pulses", "pulse_rate", "volume", "flow", "setting"}
+)
 """Kinds that tell of consumption and equipment: a bus that is too busy reads them after all others."""
 
 STATE_WORDS: dict[str, tuple[str, ...]] = {

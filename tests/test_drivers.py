@@ -45,6 +45,8 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
     "ds18b20": {"id": "28-0316a4c1e9ff"},
     "gateway_health": {},
     "mcp3008": {"inputs": {"gas": {"channel": 0}}},
+    "meter": {"of": "counter.counter1"},
+    "pulses": {"pin": 5},
     "relay": {"pin": 21},
 }
 

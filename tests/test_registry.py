@@ -158,7 +158,7 @@ def test_the_page_explains_each_word_of_a_profile(written: str) -> None:
 
 
 def test_the_examples_of_the_page_are_right(tmp_path: Path) -> None:
-    profile, device, frames = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    meters, profile, device, frames = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     (tmp_path / "frames").mkdir()
     (tmp_path / "frames" / "example.yaml").write_text(frames, encoding="utf-8")
     (tmp_path / "example.yaml").write_text(profile, encoding="utf-8")
@@ -167,12 +167,16 @@ def test_the_examples_of_the_page_are_right(tmp_path: Path) -> None:
     assert profiles.get("example", FrameProfile), profiles.problems
     (tmp_path / "site.yaml").write_text(
         "site: {id: a}\ngateway: {id: b}\nuplinks: {p: {url: 'mqtt://localhost:1883'}}\n"
-        "links: {bus1: {type: serial, port: /dev/ttyUSB0}}\ndevices:\n" + indent(device, "  ") + "    zone: dock\n",
+        "links: {bus1: {type: serial, port: /dev/ttyUSB0}, gpio: {type: gpio}}\ndevices:\n"
+        + indent(device, "  ")
+        + "    zone: dock\n"
+        + indent(meters, "  "),
         encoding="utf-8",
     )
     config = load(tmp_path / "site.yaml", find_driver=drivers.find, profile_folders=(drivers.profile_folder(),))
     points = config.devices["dock-doors"].built.points
     assert {it.name for it in points if it.kind == "door"} == {"di1", "di2"}
     assert [it.name for it in points if it.writable] == ["do1"]
+    assert [it.unit for it in config.devices["water"].built.points] == ["L", "L/min"]
     capture = parse(re.findall(r"```\n(# device.*?)```", README, re.DOTALL)[0])
     assert capture.items == parse((TOP / "tests/drivers/modbus/normal-xy-md02.capture").read_text()).items[:3]
