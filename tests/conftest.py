@@ -40,6 +40,7 @@ SLOW_FILES = frozenset(
         "test_failover.py",
         "test_footprint.py",
         "test_frame_patterns.py",
+        "test_gps_time_end_to_end.py",
         "test_journal_budget.py",
         "test_journal_local.py",
         "test_journal_machine.py",

@@ -18,6 +18,7 @@ from gateway import records
 from gateway.clock import SystemClock, floor_ts
 from gateway.correction import Corrections
 from gateway.hub.decide import Hub
+from gateway.hub.plan import Plan
 from gateway.model import (
     AlarmView,
     Backlog,
@@ -69,11 +70,14 @@ class Site:
     def now(self) -> Moment:
         return Moment(self.mono, self.true_ts() + self.off_ms, self.trust)
 
+    def plan(self) -> Plan:
+        return plan()
+
     def start(self, boot: str | None = None, *, recovered: bool = True) -> None:
         self.boot = boot or self.boot
         self._runs += 1
         self.run = f"run{self._runs}"
-        self.hub = Hub(replace(plan(), run=self.run, boot=self.boot), self.now())
+        self.hub = Hub(replace(self.plan(), run=self.run, boot=self.boot), self.now())
         if recovered:
             self.tell(Recovered("kept", None, dict(self.stored)))
 

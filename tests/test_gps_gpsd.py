@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from gps_scene import PLACE, burst, framed, talking
 from gpsd import Gpsd
 from link_scene import Told, device, polling
-from test_nmea import framed
 
 from drivers.gps_gpsd import SKY_LASTS_S, GpsdOptions, GpsGpsd
 from drivers.gps_nmea import GpsNmea, GpsOptions
@@ -28,7 +24,7 @@ from gateway.untrusted import MAX_BYTES
 
 WATCH = b'?WATCH={"enable":true,"json":true};\n'
 VERSION: dict[str, Json] = {"class": "VERSION", "release": "3.22", "proto_major": 3, "proto_minor": 14}
-PLACE = "3113.8240,N,12128.4220,E"
+SECOND = timedelta(seconds=1)
 FOUND = {"fix": "3d", "position": (31.2304, 121.4737), "speed": 11.111, "course": 90.0, "altitude": 14.0}
 SEEN = {"satellites": 8, "hdop": 0.9}
 
@@ -172,39 +168,6 @@ def test_what_is_no_report_is_counted_and_costs_nothing_else() -> None:
 # ---------------------------------------------------------------- a real gpsd
 
 
-def burst(at: datetime) -> tuple[bytes, ...]:
-    """What a receiver says in one second."""
-    hms, dmy = at.strftime("%H%M%S.00"), at.strftime("%d%m%y")
-    return (
-        framed(f"GNRMC,{hms},A,{PLACE},21.598,90.0,{dmy},,,A"),
-        framed(f"GNGGA,{hms},{PLACE},1,08,0.9,14.0,M,8.0,M,,"),
-        framed("GNGSA,A,3,01,02,03,04,05,06,07,08,,,,,1.5,0.9,1.2"),
-        framed("GPGSV,2,1,08,01,40,083,46,02,17,308,41,03,07,344,39,04,22,228,45"),
-        framed("GPGSV,2,2,08,05,40,083,46,06,17,308,41,07,07,344,39,08,22,228,45"),
-    )
-
-
-@contextmanager
-def talking(say: Callable[[datetime], None]) -> Iterator[None]:
-    """`say` is called again and again, each time with a moment one second later, until this ends."""
-    done = threading.Event()
-
-    def talk() -> None:
-        now = datetime.now(UTC)
-        for second in itertools.count():
-            say(now + timedelta(seconds=second))
-            if done.wait(0.1):
-                return
-
-    thread = threading.Thread(target=talk)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
 def tcp_link(port: int) -> Link:
     part = schema.TcpLink(type="tcp", host="127.0.0.1", port=port)
     return chosen("gps", part, (), Path())
@@ -221,7 +184,7 @@ def whole(told: Told, name: str) -> Reading:
 
 @pytest.mark.gpsd
 def test_a_real_gpsd_gives_what_its_receiver_says(tmp_path: Path) -> None:
-    with Gpsd(tmp_path) as gpsd, talking(lambda at: gpsd.say(*burst(at))):
+    with Gpsd(tmp_path) as gpsd, talking(lambda at: gpsd.say(*burst(at)), SECOND):
         wanted = device("gps-1", GpsGpsd(GpsdOptions(time_source=True)), 10.0)
         with polling(tcp_link(gpsd.port), wanted) as told:
             reading = whole(told, "gps-1")
@@ -239,7 +202,7 @@ def test_a_real_gpsd_without_a_fix_gives_no_position(tmp_path: Path) -> None:
     void = framed("GPRMC,,V,,,,,,,,,,N"), framed("GPGGA,,,,,,0,00,99.99,,,,,,")
     with (
         Gpsd(tmp_path) as gpsd,
-        talking(lambda _: gpsd.say(*void)),
+        talking(lambda _: gpsd.say(*void), SECOND),
         polling(tcp_link(gpsd.port), device("gps-1", GpsGpsd(GpsdOptions()), 10.0)) as told,
     ):
         reading = told.bad("gps-1", Reason.NO_FIX)
@@ -256,7 +219,7 @@ def test_two_receivers_of_one_real_gpsd_are_two_devices_on_one_link(tmp_path: Pa
         there = [framed(line[1:-3].replace(PLACE.encode(), elsewhere).decode()) for line in burst(at)]
         gpsd.say(*there, receiver=1)
 
-    with Gpsd(tmp_path, receivers=2) as gpsd, talking(say):
+    with Gpsd(tmp_path, receivers=2) as gpsd, talking(say, SECOND):
         devices = [device(f"gps-{n}", GpsGpsd(GpsdOptions(device=path)), 10.0) for n, path in enumerate(gpsd.receivers)]
         with polling(tcp_link(gpsd.port), *devices) as told:
             places = [whole(told, f"gps-{n}").values["position"] for n in range(2)]
@@ -267,7 +230,7 @@ def test_two_receivers_of_one_real_gpsd_are_two_devices_on_one_link(tmp_path: Pa
 def test_a_gpsd_that_was_restarted_is_asked_again(tmp_path: Path) -> None:
     with (
         Gpsd(tmp_path) as gpsd,
-        talking(lambda at: gpsd.say(*burst(at))),
+        talking(lambda at: gpsd.say(*burst(at)), SECOND),
         polling(tcp_link(gpsd.port), device("gps-1", GpsGpsd(GpsdOptions()), 10.0)) as told,
     ):
         whole(told, "gps-1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from test_nmea import framed
+from gps_scene import PLACE, SHANGHAI, framed
 
 from drivers.gps_fix import unrolled
 from drivers.gps_nmea import GpsNmea, GpsOptions
@@ -16,8 +16,6 @@ from gateway.wiretime import of_line
 
 NO_FIX = Bad(Reason.NO_FIX)
 UNFIXED = dict.fromkeys(("position", "speed", "course", "altitude", "hdop"), NO_FIX)
-PLACE = "3113.8240,N,12128.4220,E"
-SHANGHAI = (31.2304, 121.4737)
 DATE = f"{BUILD_DATE:%d%m%y}"
 
 

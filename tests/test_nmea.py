@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gps_scene import framed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,13 +20,6 @@ from drivers.nmea_frame import Rejected, xor_of
 
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "nmea.json").read_text(encoding="utf-8"))["vectors"]
 NOT_MEASURED = ("estimated", "manual", "simulated")
-
-
-def framed(fields: str) -> bytes:
-    checksum = 0
-    for byte in fields.encode():
-        checksum ^= byte
-    return f"${fields}*{checksum:02X}".encode()
 
 
 def decoded(sentence: Sentence) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from gateway.hub.reporting import Reporting
 from gateway.hub.selfcare import SelfCare
 from gateway.hub.sensorcare import SensorCare
 from gateway.hub.timekeeping import Timekeeper, Turned
+from gateway.hub.timesources import TimeSources
 from gateway.hub.unheard import Unheard
 from gateway.model import (
     Adjusted,
@@ -91,6 +92,7 @@ class Hub:
         self._commanding = Commanding(plan, self._numbering, self._points, self._alarming, self._acted)
         self._health_due = now.mono + FIRST_HEALTH_S
         self._time = Timekeeper(plan.run, plan.boot, now)
+        self._time_sources = TimeSources(plan.about.devices)
         self._readings = 0
         self._handlers: dict[type, Callable[[Any, Moment], Decision]] = {
             Reading: self._reading,
@@ -157,7 +159,11 @@ class Hub:
     # -- readings and time
 
     def _reading(self, reading: Reading, now: Moment) -> Decision:
-        return self._refined(self._believed(reading), now)
+        known = self._time_sources.told(reading)
+        if known is None:
+            return self._refined(self._believed(reading), now)
+        dated = self._time_known(known, now)
+        return dated.then(self._refined(self._believed(reading), now._replace(trust=self._time.trust)))
 
     def _read(self, fact: SoonRead, now: Moment) -> Decision:
         """A device was asked by command: recorded as usual, and answered with what is recorded."""
@@ -291,6 +297,7 @@ class Hub:
             for device, checks in plan.checks.items()
         }
         self._care.change(plan.about.devices, plan.stuck_after_s, plan.every_s, anew)
+        self._time_sources.change(plan.about.devices, anew)
         self._unheard.change(plan.watched, fact.links, anew, now.mono)
         self._reporting.keep(fact.links)
         decision = self._commanding.reloaded(fact, before.about.config, now)

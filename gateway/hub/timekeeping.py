@@ -4,6 +4,8 @@
   its offset nor jumped since is `estimated`; a hardware clock does not count any more once wall time has jumped.
 - A stretch of records with one doubtful clock is an era. A run's eras are stored with the first record after a change,
   so that a later run of the same boot can still settle them: monotonic time runs on.
+- Another source confirms the clock, or dates what was recorded. Against a clock that the kernel calls synchronised it
+  has no say, nor against one that was known in this run where the two are further apart than a clock drifts.
 - When the time becomes known, every era of this boot is settled: a Correction per run for what is sent from now on, and
   what each era was off by, for those who have its records already.
 - Slow slewing is no jump: only what happens from one look to the next is compared.
@@ -22,6 +24,7 @@ from gateway.records import encode, event
 STEP_MS = 1000
 SAVE_EVERY_S, LOOK_EVERY_S = 60.0, 1.0
 HEARD_FOR_S = 600.0  # how long another source's word is good for
+DRIFT_MS = 60_000  # a clock that was known in this run, and did not jump, is wrong by less: a month at 20 ppm
 MAX_ERAS = 64  # of a run; and of so many earlier runs
 MAX_CORRECTIONS = 256
 
@@ -148,7 +151,8 @@ class Timekeeper:
         if abs(known_ms - self._offset_ms) < STEP_MS:
             self._heard, self._heard_until = fact.trust, now.mono + HEARD_FOR_S
             return self._turn(now, last, 0)
-        if now.mono < self._date_at or not self._eras:
+        is_drift = abs(known_ms - self._offset_ms) < DRIFT_MS
+        if now.mono < self._date_at or not self._eras or (self._was_known and not is_drift):
             return None
         self._date_at = now.mono + SAVE_EVERY_S
         self._close(last)
