@@ -33,6 +33,7 @@ OURS: Final[Mapping[str, str]] = {
     "pulses": "drivers.pulses:Pulses",
     "relay": "drivers.relay:Relay",
     "serial_frames": "drivers.serial_frames:SerialFrames",
+    "track": "drivers.track:TrackOf",
 }
 
 

@@ -37,7 +37,7 @@ from gateway.model import Bad, Point, Reason, Value, Values
 from gateway.units import STATE_WORDS
 from gateway.wiretime import WireTime
 
-_INPUTS = tuple(kind for kind in STATE_WORDS if kind not in ("output", "fix"))
+_INPUTS = tuple(kind for kind in STATE_WORDS if kind not in ("output", "fix", "motion"))
 
 
 @dataclass(frozen=True, slots=True)

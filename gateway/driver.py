@@ -22,6 +22,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from gateway.derive.derivation import Derivation
+from gateway.derive.fence import Fence
 from gateway.model import Point, Priority, Value, Values
 from gateway.units import KINDS
 from gateway.wiretime import WireTime
@@ -379,3 +380,11 @@ class Derived(Driver):
     @abstractmethod
     def derivation(self, timezone: tzinfo) -> Derivation:
         """A new one, which is told each reading of the sources."""
+
+
+class Fenced(Derived):
+    """A derived device that is about the fences of the site, too."""
+
+    @abstractmethod
+    def surround(self, fences: Sequence[Fence]) -> None:
+        """Told all of them, when the configuration is put together."""

@@ -50,6 +50,7 @@ class Reason(StrEnum):
     OUT_OF_RANGE = "out_of_range"  # not a value that this sensor can measure, or that can be at this place
     TOO_FAST = "too_fast"  # it moved faster than is believable; the next reading decides
     NO_FIX = "no_fix"  # the GPS receiver has no usable position
+    POOR_FIX = "poor_fix"  # its position is too vague: too few satellites, or badly spread ones
     WRITE_FAILED = "write_failed"  # an output did not take or did not confirm its value
     DRIVER_BUG = "driver_bug"  # our own fault: see the log
 
@@ -706,6 +707,7 @@ class HealthReport:
     counts: Mapping[str, int]  # the hub's own: facts, readings, events, not_stored, ...
     certificates: tuple[Certificate, ...] = ()
     alarms: AlarmLoad | None = None
+    doubted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by device and why: what was not believed
 
 
 class Correction(NamedTuple):

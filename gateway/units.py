@@ -74,6 +74,10 @@ KINDS: dict[str, Kind] = {
     "text": Kind(Form.TEXT, ""),
     "position": Kind(Form.POSITION, "°"),
     "speed": Kind(Form.GAUGE, "m/s"),
+    "motion": Kind(Form.STATE, ""),  # of a vehicle: "parked", "moving" or "stopped"
+    "distance": Kind(Form.GAUGE, "m"),
+    "odometer": Kind(Form.COUNTER, "m"),
+    "trips": Kind(Form.COUNTER, "trips"),
     "course": Kind(Form.GAUGE, "°"),
     "altitude": Kind(Form.GAUGE, "m"),
     "satellites": Kind(Form.GAUGE, "satellites"),
@@ -101,6 +105,7 @@ STATE_WORDS: dict[str, tuple[str, ...]] = {
     "output": ("off", "on"),
     "status": ("off", "on"),
     "fault": ("normal", "fault"),
+    "motion": ("parked", "moving", "stopped"),
     "fix": ("none", "2d", "3d", "estimated", "manual", "simulated"),
 }
 """The words of each state kind. The first two are those of a bit: at rest, active."""

@@ -121,6 +121,14 @@ def event_texts() -> Iterator[str]:
     yield records.event("clock_stepped", by_ms=-3_600_000)
     for name in EVENTS.values():
         yield records.event(name, device="door-1", point="people_in", before=65_530, value=4, counted=10, untold=0)
+    place, since = [52.5, 13.4], TS - 30_000
+    yield records.event("trip_started", device="truck", trip=7, begin=since, position=place)
+    yield records.event("trip_ended", device="truck", trip=7, begin=since, end=TS, distance=12_345, position=place)
+    for crossing in ("fence_entered", "fence_left"):
+        yield records.event(crossing, device="truck", fence="depot", name="Depot", since=since, position=place)
+    yield records.event("position_lost", device="truck", position=place, age_s=30.1)
+    yield records.event("position_lost", device="truck")
+    yield records.event("position_back", device="truck", position=place)
     yield records.event("alarm_removed", alarm="room-1-warm")
     for era in (Era("aa11", Trust.UNSYNCED, -5, 1, 1), Era("aa11", Trust.RTC, 5, 1, 1, 7, 0)):
         yield Settled(era, 3_600_000, 12_345).text("5b3a2f90-1c1e-4f0e-9d51-0c7a3f6d2e11")

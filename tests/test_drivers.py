@@ -41,6 +41,7 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
     "serial_frames": {"profile": "pms5003"},
     "beam_pair": {"outer": 5, "inner": 6},
     "climate": {"of": "cold-1"},
+    "track": {"of": "gps-1"},
     "contact": {"pin": 17},
     "ds18b20": {"id": "28-0316a4c1e9ff"},
     "gateway_health": {},

@@ -65,6 +65,10 @@ def lines(status: dict[str, Any]) -> Iterable[str]:
     yield ""
     yield from link_tables(health["links"])
     yield ""
+    if health["doubted"]:
+        doubted = ((device, _counts(why)) for device, why in health["doubted"].items())
+        yield from table(("DEVICE", "NOT BELIEVED"), doubted, "")
+        yield ""
     yield from table(
         ("UPLINK", "STATE", "IN FLIGHT", "ACKNOWLEDGED", "LAST", "BACKLOG"),
         _uplink_rows(health, status["ts"]),
@@ -219,7 +223,11 @@ def _responses(of: dict[str, Any]) -> tuple[str, str]:
 
 
 def _failures(of: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in of["failures"].items()) or "none"
+    return _counts(of["failures"]) or "none"
+
+
+def _counts(of: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in of.items())
 
 
 def _certificate_row(certificate: dict[str, Any], status: dict[str, Any]) -> tuple[object, ...]:

@@ -9,16 +9,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from gateway.config.draft import Draft
+from gateway.config.fences import fence_of
 from gateway.config.typed import blame_told
-from gateway.driver import Derived, Placed
+from gateway.driver import Derived, Fenced, Placed
 
 
 def meet_sources(draft: Draft) -> None:
     """Have each device that is made of others find its sources, and note what is wrong with them."""
+    fences = [fence_of(name, part) for name, part in draft.fences.items()]
     derived = {name: it.built for name, it in draft.devices.items() if isinstance(it.built, Derived)}
     placed = [Placed(name, device.zone, device.built.points) for name, device in draft.devices.items()]
     for name, driver in list(derived.items()):
         where = ("devices", name)
+        if isinstance(driver, Fenced):
+            driver.surround(fences)
         try:
             driver.meet(draft.devices[name].zone, [each for each in placed if each.device != name])
         except ValueError as error:

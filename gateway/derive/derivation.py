@@ -59,6 +59,11 @@ class Derivation(ABC):
     wake: float = inf
     """When (monotonic seconds) `elapse` is due."""
 
+    @property
+    def doubted(self) -> Mapping[str, int]:
+        """How many values were not believed in this run, by why; for the health report."""
+        return {}
+
     @abstractmethod
     def take(self, reading: Reading, now: Moment) -> Outcome:
         """What follows from a reading: of its own device, or of one of its sources."""

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from gateway import records
@@ -346,9 +347,10 @@ class Hub:
         return Decision()
 
     def _report(self, now: Moment) -> HealthReport:
-        return self._reporting.report(
+        report = self._reporting.report(
             self._readings, self._commanding.untold, self._self_care.certificates, self._alarming.load(now), now
         )
+        return replace(report, doubted=self._deriving.doubted)
 
     def _stopping(self, fact: Stopping, now: Moment) -> Decision:
         made = [] if self.started else [self._started_event(Recovered("unknown", None, {}), now)]

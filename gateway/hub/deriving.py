@@ -53,6 +53,11 @@ class Deriving:
         """When (monotonic seconds) `elapse` may lead to something."""
         return min((each.wake for each in self._derivations.values()), default=float("inf"))
 
+    @property
+    def doubted(self) -> dict[str, dict[str, int]]:
+        """By device how many values were not believed, by why."""
+        return {device: dict(each.doubted) for device, each in self._derivations.items() if each.doubted}
+
     def take(self, reading: Reading, now: Moment) -> Consequence:
         """The reading with the points that follow from it, and what follows from that."""
         if reading.device not in self.concerned:

@@ -260,6 +260,8 @@ def health(report: HealthReport) -> bytes:
     }
     if report.alarms is not None:
         fields["alarms"] = _alarm_load(report.alarms)
+    if report.doubted:
+        fields["doubted"] = {device: dict(each) for device, each in report.doubted.items()}
     return _bytes(encode(fields))
 
 
