@@ -15,7 +15,7 @@ from gateway.derive.geo import EARTH_M, Position
 from gateway.hub.alarms import Alarms
 from gateway.hub.decide import Hub
 from gateway.hub.plan import Reconfigured, plan_of
-from gateway.model import Command, Json, Moment, Reading, Reason, Trust
+from gateway.model import Command, Json, Moment, Reading, Reason, Recovered, Trust
 from gateway.replaying.heard import Heard, reading_of
 from gateway.replaying.trial import Before, Trial
 
@@ -112,6 +112,7 @@ def test_it_is_told_in_words(tmp_path: Path) -> None:
 
 def hub_events(config: Config, *places: Position) -> tuple[Hub, list[str]]:
     hub = Hub(plan_of(config, "run"), Moment(0.0, 0, Trust.SYNCED))
+    hub.handle(Recovered("kept", None, {}), Moment(0.0, 0, Trust.SYNCED))
     told = []
     for number, place in enumerate(places, 1):
         reading = Reading("gps-1", float(number), 0, {"position": place, "speed": 3.0}, {})
