@@ -23,8 +23,9 @@ from gpiozero import Device
 
 from gateway.config.installed import read_config
 from gateway.demo.broker import Broker
-from gateway.demo.performance import CONFIG, UPLINK, Options, perform
-from gateway.demo.story import STORY, Aim, Expected, Operator, Scene, Silence, Smoke, Story
+from gateway.demo.casts import CENTRE, SITES
+from gateway.demo.performance import EXAMPLES, UPLINK, Options, perform
+from gateway.demo.story import STORY, Aim, Contact, Expected, Operator, Scene, Silence, Smoke, Story
 
 TOP = Path(__file__).parents[1]
 
@@ -63,7 +64,9 @@ def _pins_are_given_back() -> Iterator[None]:
 def test_the_whole_story_keeps_every_promise(tmp_path: Path) -> None:
     out = io.StringIO()
     story = faster(STORY, 6.5, 1.0)
-    options = Options(drawn=False, lasts_s=story.ends_s, keep=tmp_path, story=story, overrides=QUICK)
+    options = Options(
+        drawn=False, lasts_s=story.ends_s, keep=tmp_path, cast=replace(CENTRE, story=story), overrides=QUICK
+    )
     assert perform(options, out, SimpleQueue()) == 0, out.getvalue()
     told = out.getvalue()
     assert "put to the test: 8 of 8." in told, told
@@ -81,7 +84,7 @@ def test_the_whole_story_keeps_every_promise(tmp_path: Path) -> None:
 def test_a_broken_promise_is_said_and_ends_with_1() -> None:
     out = io.StringIO()
     story = replace(STORY, scenes=STORY.scenes[:1], expected=(Expected("room-warm", 0, 0.5),))
-    assert perform(Options(drawn=False, lasts_s=1.0, story=story), out, SimpleQueue()) == 1
+    assert perform(Options(drawn=False, lasts_s=1.0, cast=replace(CENTRE, story=story)), out, SimpleQueue()) == 1
     assert "BROKEN" in out.getvalue()
     assert "room-warm did not come" in out.getvalue()
 
@@ -122,7 +125,12 @@ def test_somebody_elses_broker_is_used_and_the_journal_speaks_for_it() -> None:
         ends_s=2,
     )
     try:
-        assert perform(Options(drawn=False, lasts_s=2.5, broker_url=url, story=story), out, SimpleQueue()) == 0
+        assert (
+            perform(
+                Options(drawn=False, lasts_s=2.5, broker_url=url, cast=replace(CENTRE, story=story)), out, SimpleQueue()
+            )
+            == 0
+        )
         assert b'"stopped"' in broker.retained()["sitewarden/v1/dc3/gw1/status"]
     finally:
         broker.stop()
@@ -207,19 +215,44 @@ def test_a_wrong_duration_is_refused_with_what_would_be_right() -> None:
     assert "10s" in done.stderr
 
 
-def test_the_story_fits_its_terminal_and_its_site() -> None:
-    config = read_config(CONFIG)
+@pytest.mark.parametrize("name", SITES)
+def test_a_story_fits_its_terminal_and_its_site(name: str) -> None:
+    cast = SITES[name]
+    config = read_config(EXAMPLES / cast.example, cast.quicker)
     points = {f"{name}.{point.name}" for name, device in config.devices.items() for point in device.built.points}
-    times = [scene.at_s for scene in STORY.scenes]
+    times = [scene.at_s for scene in cast.story.scenes]
     assert times == sorted(times)
-    assert times[-1] < STORY.ends_s <= 60
-    for scene in STORY.scenes:
+    assert times[-1] < cast.story.ends_s <= 60
+    for scene in cast.story.scenes:
         assert len(scene.caption) <= 76, "one line of a plain terminal"
         for act in scene.acts:
             match act:
                 case Aim(quantity):
                     assert quantity in points
-                case Smoke(device) | Silence(device):
+                case Smoke(device) | Silence(device) | Contact(device):
                     assert device in config.devices
-    for expected in STORY.expected:
+    for expected in cast.story.expected:
         assert expected.alarm.partition("@")[0] in config.rules
+
+
+def test_each_site_is_played_to_its_end_and_keeps_its_promises() -> None:
+    """All at the same time, each in a process of its own: simulated pins are there once in each."""
+    played = {}
+    for name, cast in SITES.items():
+        command = [
+            sys.executable,
+            "-m",
+            "gateway",
+            "demo",
+            "--site",
+            name,
+            "--headless",
+            "--for",
+            f"{cast.story.ends_s}s",
+        ]
+        played[name] = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=TOP)
+    told = {name: process.communicate(timeout=150)[0] for name, process in played.items()}
+    for name, process in played.items():
+        assert process.returncode == 0, told[name]
+        assert "BROKEN" not in told[name]
+        assert "kept        every expected alarm was raised" in told[name]

@@ -25,6 +25,7 @@ from pymodbus.exceptions import ModbusIOException
 
 from drivers.nmea import Gga, Rmc, decode
 from drivers.people_counter import PeopleCounter, PeopleCounterOptions
+from gateway.demo.casts import CENTRE
 from gateway.demo.counter_field import counts_frame, distances_frame
 from gateway.demo.drift import Crowd, Drift
 from gateway.demo.gps_field import Fix, fix_at, sentences
@@ -32,7 +33,7 @@ from gateway.demo.modbus_field import ModbusTcpModule, RtuBus, crc16, renke_rs_w
 from gateway.demo.pins_field import SirenAnswered
 from gateway.demo.platform import Answered, Platform
 from gateway.demo.port import SerialPort
-from gateway.demo.site import SIREN_PIN, SMOKE_PINS, Hushed, Site
+from gateway.demo.site import Hushed, Site
 from gateway.demo.story import Aim, Silence, Smoke
 from gateway.demo.tally import Sample, Tally
 from gateway.demo.view import Received
@@ -280,6 +281,10 @@ class Pin:
         self.changed(high)
 
 
+SMOKE_PINS = {device: contact.pin for device, contact in CENTRE.contacts.items()}
+SIREN_PIN = CENTRE.siren_pin or 0
+
+
 @pytest.fixture
 def pins() -> dict[int, Pin]:
     return {number: Pin() for number in (*SMOKE_PINS.values(), SIREN_PIN)}
@@ -287,7 +292,7 @@ def pins() -> dict[int, Pin]:
 
 @pytest.fixture
 def site(tmp_path: Path, pins: dict[int, Pin]) -> Iterator[Site]:
-    site = Site(tmp_path, pins.__getitem__)
+    site = Site(CENTRE, tmp_path, pins.__getitem__)
     yield site
     site.close()
 

@@ -43,7 +43,7 @@ def status(ages: dict[str, tuple[float, str]], *alarms: AlarmView, siren: str = 
 
 
 def witness(*seen: Hushed) -> Witness:
-    made = Witness(EVERY)
+    made = Witness(EVERY, siren="far")
     for each in seen:
         made.hear(each)
     return made

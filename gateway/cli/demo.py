@@ -13,15 +13,17 @@ from queue import Empty, SimpleQueue
 from gateway.cli import CANNOT_CREATE, OK
 from gateway.config.written import seconds
 from gateway.demo.bus import SimulatedBus, introduced
+from gateway.demo.casts import SITES
 from gateway.demo.performance import Options, perform
-from gateway.demo.story import STORY
 from gateway.errors import CannotCreate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How it is shown, how long it lasts, and what it leaves."""
     parser.add_argument("--headless", action="store_true", help="print lines instead of a live picture")
-    lasts = f"end after this time; the story takes {STORY.ends_s:g}s"
+    stories = f"the site that is played (default: centre, a distribution centre); others: {', '.join(SITES)}"
+    parser.add_argument("--site", choices=sorted(SITES), default="centre", help=stories)
+    lasts = "end after this time; the stories take about a minute"
     parser.add_argument("--for", dest="lasts", type=_duration, default=None, metavar="60s", help=lasts)
     parser.add_argument("--broker", default="", metavar="URL", help="use this broker (mqtt://host:1883), not its own")
     parser.add_argument("--keep", type=Path, default=None, metavar="DIR", help="keep journal and log in this folder")
@@ -43,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     if args.bus is not None:
         return _hold(args.bus, args.lasts, words)
     drawn = not args.headless and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    options = Options(drawn=drawn, lasts_s=args.lasts, broker_url=args.broker, keep=args.keep)
+    options = Options(drawn=drawn, lasts_s=args.lasts, broker_url=args.broker, keep=args.keep, cast=SITES[args.site])
     return perform(options, sys.stdout, words)
 
 

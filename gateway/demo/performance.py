@@ -19,12 +19,13 @@ from gateway.app import Gateway
 from gateway.config.installed import read_config
 from gateway.config.schema import Config
 from gateway.demo.broker import Broker
+from gateway.demo.cast import Cast
+from gateway.demo.casts import CENTRE
 from gateway.demo.lines import Lines
 from gateway.demo.platform import Platform
 from gateway.demo.screen import Screen
 from gateway.demo.show import Show
 from gateway.demo.site import Site
-from gateway.demo.story import STORY, Story
 from gateway.demo.summary import Delivery, Ending, told, verdicts
 from gateway.demo.unsent import unacknowledged
 from gateway.demo.witness import Witness
@@ -32,8 +33,8 @@ from gateway.links.gpio import mock_pin
 from gateway.model import SENT_LANES
 
 OK, BROKEN = 0, 1
-CONFIG = Path(__file__).parents[1] / "examples" / "demo.yaml"
-UPLINK = "platform"  # its name in that file
+EXAMPLES = Path(__file__).parents[1] / "examples"
+UPLINK = "platform"  # its name in the examples
 LOG_FILE = "demo.log"
 
 
@@ -45,8 +46,8 @@ class Options:
     lasts_s: float | None = None
     broker_url: str = ""
     keep: Path | None = None  # a folder that is there
-    story: Story = STORY
-    overrides: Mapping[tuple[str, ...], object] = field(default_factory=dict)  # of config/demo.yaml, for another story
+    cast: Cast = CENTRE
+    overrides: Mapping[tuple[str, ...], object] = field(default_factory=dict)  # of the example, for another story
 
 
 class _Setting(NamedTuple):
@@ -75,7 +76,8 @@ def _put_up(options: Options, stack: ExitStack) -> _Setting:
     passing = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sitewarden-demo-")))
     folder = options.keep.resolve() if options.keep is not None else passing
     stack.enter_context(_log_into(folder / LOG_FILE))
-    site = Site(passing, mock_pin)
+    cast = options.cast
+    site = Site(cast, passing, mock_pin)
     stack.callback(site.close)
     overrides = site.open()
     heard: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
@@ -84,7 +86,8 @@ def _put_up(options: Options, stack: ExitStack) -> _Setting:
         broker = Broker(tap=lambda topic, payload, _: heard.put((topic, payload)))
         stack.callback(broker.stop)
         url = f"mqtt://127.0.0.1:{broker.start()}"
-    config = read_config(CONFIG, {**overrides, **options.overrides, ("uplinks", UPLINK, "url"): url})
+    own = {**cast.quicker, **overrides, **options.overrides, ("uplinks", UPLINK, "url"): url}
+    config = read_config(EXAMPLES / cast.example, own)
     platform = Platform(_root(config), heard, broker.publish) if broker is not None else None
     return _Setting(folder, config, site, broker, platform)
 
@@ -93,8 +96,8 @@ def _play(options: Options, setting: _Setting, out: TextIO, words: SimpleQueue[s
     """The story on a running gateway, until everything is delivered and the gateway has stopped."""
     face = Screen(out) if options.drawn else Lines(out)
     gateway = Gateway(setting.config, setting.folder)
-    witness = Witness({name: device.every for name, device in setting.config.devices.items()})
-    show = Show(options.story, gateway, setting.site, witness, face, setting.broker, setting.platform)
+    witness = Witness({name: it.every for name, it in setting.config.devices.items()}, options.cast.siren)
+    show = Show(options.cast.story, gateway, setting.site, witness, face, setting.broker, setting.platform)
     show.tell(f"LOOK     sitewarden status --state {setting.folder}")
     if setting.broker is not None:
         show.tell(f"LOOK     mosquitto_sub -p {setting.broker.port} -t 'sitewarden/#' -v")
@@ -114,7 +117,7 @@ def _play(options: Options, setting: _Setting, out: TextIO, words: SimpleQueue[s
         received=tally.received() if tally is not None else None,
         unacknowledged=unacknowledged(setting.folder, gateway.run, UPLINK, numbered),
     )
-    return Ending(options.story, show.played_s, witness, delivery, deaths)
+    return Ending(options.cast.story, show.played_s, witness, delivery, deaths)
 
 
 def _root(config: Config) -> str:

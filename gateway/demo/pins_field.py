@@ -53,13 +53,13 @@ class SirenAnswered(NamedTuple):
 
 
 class PinsField:
-    """The detectors' contacts by device, and the siren's pin. Lives on the wiring's thread."""
+    """The contacts by device, each with its level at rest, and the siren's pin. Lives on the wiring's thread."""
 
     def __init__(
         self,
         wiring: Wiring,
-        contacts: Mapping[str, MockPin],
-        siren: MockPin,
+        contacts: Mapping[str, tuple[MockPin, bool]],
+        siren: MockPin | None,
         seen: Callable[[SirenAnswered], None],
     ) -> None:
         self._wiring = wiring
@@ -68,26 +68,29 @@ class PinsField:
         self._seen = seen
 
     def rest(self) -> None:
-        """Close all contacts: no smoke, no cut wire."""
-        for pin in self._contacts.values():
-            pin.wire(high=False)
+        """All contacts as they are while all is well: no smoke, no cut wire, doors closed."""
+        for pin, rest_high in self._contacts.values():
+            pin.wire(high=rest_high)
+
+    def switch(self, device: str, active: bool) -> None:
+        """The contact of `device` is no more at rest, or is again."""
+        pin, rest_high = self._contacts[device]
+        pin.wire(high=rest_high != active)
 
     def smoke(self, device: str, alarm: bool) -> None:
-        """Open the contact of `device`, and time the siren if it is off; or close the contact."""
-        if not alarm:
-            self._contacts[device].wire(high=False)
-            return
-        if not self._siren.state:
-            self._siren.clear_states()
-            self._look(device, time.monotonic() + _GIVE_UP_S)
-        self._contacts[device].wire(high=True)
+        """Smoke at `device`: time the siren if it is off; or no smoke any more."""
+        siren = self._siren
+        if alarm and siren is not None and not siren.state:
+            siren.clear_states()
+            self._look(siren, device, time.monotonic() + _GIVE_UP_S)
+        self.switch(device, alarm)
 
-    def _look(self, device: str, until: float) -> None:
+    def _look(self, siren: MockPin, device: str, until: float) -> None:
         """Look again and again whether the siren is on; the pin itself has noted when it switched."""
         now = time.monotonic()
-        if self._siren.state:
-            self._seen(SirenAnswered(device, self._siren.states[1].timestamp))
+        if siren.state:
+            self._seen(SirenAnswered(device, siren.states[1].timestamp))
         elif now >= until:
             self._seen(SirenAnswered(device, None))
         else:
-            self._wiring.at(now + _LOOK_EVERY_S, lambda: self._look(device, until))
+            self._wiring.at(now + _LOOK_EVERY_S, lambda: self._look(siren, device, until))

@@ -19,10 +19,18 @@ class Aim(NamedTuple):
 
 
 class Door(NamedTuple):
-    """A dock door opens or closes; `number` counts from 1, as the module's inputs do."""
+    """A door at an input of the module on `link` opens or closes; `number` counts from 1, as the inputs do."""
 
+    link: str
     number: int
     opened: bool
+
+
+class Contact(NamedTuple):
+    """A contact on a pin is no more at rest, as of a door that opens; or is again."""
+
+    device: str
+    active: bool
 
 
 class Smoke(NamedTuple):
@@ -52,7 +60,7 @@ class Operator(NamedTuple):
     alarm: str
 
 
-Act: TypeAlias = Aim | Door | Smoke | Silence | Broker | Operator
+Act: TypeAlias = Aim | Contact | Door | Smoke | Silence | Broker | Operator
 
 
 class Scene(NamedTuple):
@@ -103,7 +111,7 @@ SMOKE_ALARM = "smoke@smoke-1.smoke"
 STORY = Story(
     scenes=(
         Scene(0, "A quiet day at distribution centre 3. Every value comes over a wire."),
-        Scene(3, "A lorry docks: dock door 1 opens.", (Door(1, True),)),
+        Scene(3, "A lorry docks: dock door 1 opens.", (Door("dock-io", 1, True),)),
         Scene(5, "The freezer's compressor fails, and it warms up.", (Aim("freezer-1.temperature", -11.5, 4),)),
         Scene(
             13,
@@ -120,7 +128,7 @@ STORY = Story(
         Scene(
             40,
             "The smoke has cleared, but the alarm is latched: the siren goes on.",
-            (Smoke("smoke-1", False), Door(1, False)),
+            (Smoke("smoke-1", False), Door("dock-io", 1, False)),
         ),
         Scene(
             44,

@@ -110,6 +110,8 @@ def _siren(ending: Ending) -> Verdict:
 
 def _latch(ending: Ending) -> Verdict:
     witness = ending.witness
+    if not witness.siren:
+        return Verdict(Promise.LATCH, None, "nothing at this site sounds until a reset")
     if any(not ended.by_reset for ended in witness.siren_ended):
         return Verdict(Promise.LATCH, False, "it stopped before")
     if witness.siren_ended:

@@ -43,9 +43,10 @@ class SirenEnded(NamedTuple):
 
 @dataclass(slots=True)
 class Witness:
-    """Everything seen so far. `every_s`: device -> seconds between its polls."""
+    """Everything seen so far. `every_s`: device -> seconds between its polls; `siren`: what sounds until a reset."""
 
     every_s: Mapping[str, float]
+    siren: str = "siren"
     raised: list[Raised] = field(default_factory=list)
     answered: list[SirenAnswered] = field(default_factory=list)
     silences: list[tuple[Hushed, Hushed | None]] = field(default_factory=list)
@@ -94,7 +95,7 @@ class Witness:
                     self.lies.append(f"{sample.device} sent a good value {after_s:.1f} s after it fell silent")
 
     def _look_at_siren(self, status: Status, at_s: float) -> None:
-        on = any(point.kind == "output" and point.value == "on" for point in status.points)
+        on = any(point.device == self.siren and point.value == "on" for point in status.points)
         if self.siren_on and not on:
             self.siren_ended.append(SirenEnded(at_s, self.reset_at_s is not None))
         self.siren_on = on

@@ -1,0 +1,106 @@
+"""The sites that can be played: the distribution centre of the demo, and each example that a real site may begin with.
+
+Pure. The examples say what a real site would have; where their times are too long for a story, a cast shortens them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.demo.cast import Cast, Contact, Door, Journey, Probe, Quantity, Sensor
+from gateway.demo.story import (
+    STORY,
+    Aim,
+    Broker,
+    Expected,
+    Operator,
+    Scene,
+    Silence,
+    Smoke,
+    Story,
+    operator,
+)
+from gateway.demo.story import Contact as Switched
+
+CENTRE = Cast(
+    example="demo.yaml",
+    story=STORY,
+    lines={
+        "bus1": (
+            Sensor("cold-1", 1, Quantity(3.2, 0.3), Quantity(84.0, 1.5, 0.7)),
+            Sensor("freezer-1", 2, Quantity(-19.2, 0.3, 1.9), Quantity(61.0, 1.0, 2.5)),
+            Sensor("dock-air", 3, Quantity(18.4, 0.3, 3.1), Quantity(55.0, 2.0, 4.4), "renke-rs-ws-n01"),
+        )
+    },
+    modules={"dock-io": (True, True, False, False, False, False, False, False)},  # a door's contact is closed with it
+    counters={"entrance": Door("entrance-1", 18)},
+    receivers={"gps": Journey("lorry-7", 8.3)},
+    contacts={"smoke-1": Contact(17), "smoke-2": Contact(27)},
+    siren_pin=22,
+    siren="siren",
+)
+
+_COLD_STORE = Story(
+    scenes=(
+        Scene(0, "A quiet day at cold store 4: two rooms, and a thermometer in the goods."),
+        Scene(3, "Somebody fetches goods: the freezer's door stands open.", (Switched("freezer-door", True),)),
+        Scene(5, "Its air warms up, as it does: the door explains that.", (Aim("freezer.temperature", -14.0, 4),)),
+        Scene(
+            14,
+            "The door is closed, and the air is cold again.",
+            (Switched("freezer-door", False), Aim("freezer.temperature", -19.6, 3)),
+        ),
+        Scene(
+            18, "The compressor of the chilled room fails. A warning first ...", (Aim("chilled.temperature", 5.2, 3),)
+        ),
+        Scene(26, "... then the alarm; the buzzer calls.", (Aim("chilled.temperature", 7.4, 3),)),
+        Scene(34, "Somebody acknowledges: the buzzer is quiet.", operator("chilled-warm", "chilled-too-warm")),
+        Scene(36, "The lock's sensor falls silent. Its neighbours share its line.", (Silence("lock", True),)),
+        Scene(38, "The compressor runs again.", (Aim("chilled.temperature", 2.6, 4),)),
+        Scene(40, "The MQTT broker goes away for five seconds.", (Broker(True),)),
+        Scene(44, "Smoke in the machine room.", (Smoke("smoke-1", True),)),
+        Scene(46, "The broker is back, the sensor too.", (Broker(False), Silence("lock", False))),
+        Scene(
+            50,
+            "It was steam. Somebody acknowledges and resets.",
+            (Smoke("smoke-1", False), *operator("smoke@smoke-1.smoke")),
+        ),
+        Scene(52, "All is well again.", (Operator("reset", "smoke@smoke-1.smoke"),)),
+    ),
+    expected=(
+        Expected("door-open", 5, 12),
+        Expected("freezer-warm", 8, 14),
+        Expected("chilled-warm", 20, 27),
+        Expected("chilled-too-warm", 28, 34),
+        Expected("smoke@smoke-1.smoke", 44, 46),
+    ),
+    ends_s=56,
+)
+
+COLD_STORE = Cast(
+    example="cold-store.yaml",
+    story=_COLD_STORE,
+    lines={
+        "bus1": (
+            Sensor("chilled", 1, Quantity(2.6, 0.2), Quantity(88.0, 1.0, 0.7)),
+            Sensor("freezer", 2, Quantity(-19.6, 0.2, 1.9), Quantity(70.0, 1.0, 2.5)),
+            Sensor("lock", 3, Quantity(11.5, 0.2, 3.1), Quantity(58.0, 1.0, 4.4)),
+        )
+    },
+    contacts={"smoke-1": Contact(17), "freezer-door": Contact(27)},
+    siren_pin=24,
+    files="kernel",
+    probes={"goods": Probe("28-0316a4c1e9ff", Quantity(-18.9, 0.05))},
+    quicker={
+        **{("devices", name, "every"): "1s" for name in ("chilled", "freezer", "lock", "goods", "machine")},
+        **{
+            ("rules", name, key): "1s"
+            for name in ("chilled-warm", "chilled-too-warm", "freezer-warm", "goods-warm")
+            for key in ("for", "clear_for")
+        },
+        ("rules", "door-open", "for"): "3s",
+    },
+)
+
+SITES: Mapping[str, Cast] = {"centre": CENTRE, "cold-store": COLD_STORE}
+"""By the name that `sitewarden demo --site` takes."""
