@@ -103,6 +103,13 @@ def test_pulses_do_not_drift_and_one_that_is_late_delays_no_other() -> None:
     assert all(0 <= at - wanted < 0.007 for at, wanted in zip(edges, right, strict=True))
 
 
+def test_a_pulse_that_ends_as_somebodys_time_is_over_ends() -> None:
+    hub = Stepped(**site({SIREN: WAILING}))
+    hub.read("smoke-1", smoke="alarm")
+    hub.ask("set_output", output="lamp", value="on", for_s=3, reason="night")
+    assert written_over(hub, 3.0) == [(3.0, OFF), (3.0, Write(*LAMP, "off"))]
+
+
 def test_pulses_are_no_events_and_wake_nobody_while_no_output_is_on() -> None:
     hub = Stepped(**site({SIREN: WAILING}))
     calm = hub.hub.wake

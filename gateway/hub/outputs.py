@@ -218,13 +218,16 @@ class Outputs:
     # -- what each should be
 
     def _settle(self, outputs: Collection[OutputPoint], mono: float, *, at_once: bool = False) -> list[Switch]:
+        """What has to be written of these outputs, and of those that time changes by now; `at_once`: without a pace."""
         switches = []
-        for output in (each for each in self._safe if each in outputs):
+        concerned = self._safe if mono >= self._turn else outputs
+        for output in (each for each in self._safe if each in concerned):
             claim = self.holder(output, mono)
             level, value = Level(self._safe[output]), self._safe[output]
             if claim is not None:
                 level, value = Level(claim.way.value, claim.way.pulse, claim.rank == TRIAL), claim.value(mono)
-            urgent = at_once or (claim is not None and claim.rank == RANKS[Priority.HIGH])
+            is_high = claim is not None and claim.rank == RANKS[Priority.HIGH]
+            urgent = is_high or (at_once and output in outputs)
             if not urgent and self._pacing.has_to_wait(output, self._wanted[output], value, mono):
                 continue
             news = level[:2] != self._levels[output][:2]
