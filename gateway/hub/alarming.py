@@ -89,6 +89,8 @@ class Alarming:
         for switch in self._outputs.failed(reading):
             made.append(self._output_event(switch, "failed", now))
         decision = Decision(tuple(made), self._alarms.unsaved(now) if self._alarms.changed_silently else ())
+        troubles = self._outputs.troubles((reading.device,), now.mono)
+        decision = decision.then(self._tell_known(troubles, now)) if troubles else decision
         return decision.then(self._changed(changes, now)) if changes else decision
 
     def elapse(self, now: Moment) -> Decision:
@@ -99,6 +101,7 @@ class Alarming:
             changes.append(self._alarms.told(alarm, step, NOBODY, now))
         decision = self._changed(changes, now).then(self._held(self._holding.elapse(now), now))
         decision = decision.then(self._switched(self._outputs.elapse(now.mono), now))
+        decision = decision.then(self._tell_known(self._outputs.troubles(self._outputs.failing_devices, now.mono), now))
         return decision.then(Decision(writes=self._outputs.due_retries(now.mono)))
 
     def act(self, command: Command, now: Moment) -> tuple[Decision, str]:
@@ -116,6 +119,10 @@ class Alarming:
         """What this means for the gateway's own alarms."""
         told = (self._alarms.tell(alarm, trouble, now.mono, now.ts) for alarm, trouble in troubles.items())
         return self._changed((changed for changed in told if changed is not None), now)
+
+    def _tell_known(self, troubles: Troubles, now: Moment) -> Decision:
+        """The same, of alarms that the plan may lack."""
+        return self.tell({alarm: it for alarm, it in troubles.items() if self._alarms.has(alarm)}, now)
 
     def restore(self, stored: Mapping[str, str], now: Moment) -> Decision:
         """The alarms of the run before are merged, and what has happened meanwhile happens to them."""

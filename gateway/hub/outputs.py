@@ -15,6 +15,8 @@ from math import inf
 from typing import NamedTuple
 
 from gateway.hub.claim_text import recalled, written
+from gateway.hub.outputcare import Failing, judged
+from gateway.hub.own import Trouble, Troubles
 from gateway.hub.pacing import NO_PACES, Pacing
 from gateway.model import Moment, Priority, Reading, Reason, StateChange, Value, Write
 from gateway.rules.responses import RANKS, TRIAL, Claim, OutputPoint, Owners, Pace, Pulse, Response
@@ -72,6 +74,7 @@ class Outputs:
         self._owners = Owners()
         self._turn = inf  # when (monotonic) an output becomes something else by itself
         self._retry_at: dict[OutputPoint, float] = {}
+        self._failing: dict[OutputPoint, float] = {}  # since when (monotonic) they do not take their value
         self._written_at: dict[OutputPoint, float] = {}
         self._stored: set[str] = set()
         self._recalled: dict[str, tuple[float, bool]] = {}
@@ -93,6 +96,7 @@ class Outputs:
         self._levels = {it: self._levels[it] if it in kept else Level(value) for it, value in safe.items()}
         self._why = {it: self._why[it] if it in kept else "" for it in safe}
         self._retry_at = {it: at for it, at in self._retry_at.items() if it in kept}
+        self._failing = {it: since for it, since in self._failing.items() if it in kept}
         self._written_at = {it: at for it, at in self._written_at.items() if it in kept}
 
     def respond_anew(self, wanted: Mapping[str, Call], now: Moment) -> list[Switch]:
@@ -264,9 +268,29 @@ class Outputs:
                 if output not in self._retry_at:
                     news.append(Switch(Write(*output, wanted), self._owned(output, reading.mono), Level(wanted)))
                     self._retry_at[output] = reading.mono + RETRY_S
+                    self._failing[output] = reading.mono
             elif reading.values.get(output.point) == wanted:
                 self._retry_at.pop(output, None)
+                self._failing.pop(output, None)
         return news
+
+    def troubles(self, devices: Iterable[str], mono: float) -> Troubles:
+        """What the outputs of these devices mean for the gateway's own alarms, as they are now."""
+        found: dict[str, Trouble | None] = {}
+        for device in self._devices.intersection(devices):
+            failing = [self._as_failing(it, mono) for it in self._failing if it.device == device]
+            found |= judged(device, failing, mono)
+        return found
+
+    def _as_failing(self, output: OutputPoint, mono: float) -> Failing:
+        claim = self.holder(output, mono)
+        high = claim is not None and claim.rank == RANKS[Priority.HIGH]
+        return Failing(output, self._wanted[output], self._failing[output], high)
+
+    @property
+    def failing_devices(self) -> frozenset[str]:
+        """The devices of which an output does not take its value."""
+        return frozenset(output.device for output in self._failing)
 
     def _owned(self, output: OutputPoint, mono: float) -> str:
         return ", ".join(claim.words for _, claim in self._owners.counting(output, mono))

@@ -22,6 +22,7 @@ from gateway.driver import Adjustable, Derived, Output
 from gateway.hub import pointplan
 from gateway.hub import responseplan as respond
 from gateway.hub.alarm import Target
+from gateway.hub.outputcare import output_failed
 from gateway.hub.own import OF_GATEWAY, alarms_of
 from gateway.hub.unheard import INTERVALS, PATIENCE_S, SATELLITE_PATIENCE_S, Watched
 from gateway.hub.unheard import alarms_of as alarms_of_watched
@@ -136,6 +137,8 @@ def _own(config: Config) -> Iterator[str]:
         yield from alarms_of(name, uplink)
     for name, device in config.devices.items():
         yield from pointplan.alarms_of(name, device)
+        if isinstance(device.built, Output) and device.built.safe:
+            yield output_failed(name)
 
 
 def _derivations(config: Config) -> Iterator[tuple[str, Derivation]]:
