@@ -40,7 +40,7 @@ devices:
 """
 RULES = """
 rules:
-  fridge-warm: {point: fridge.temperature, above: 7, clear_below: 6, for: 1m, priority: high}
+  fridge-warm: {point: fridge.temperature, above: 7, clear_below: 6, for: 1m, clear_for: 0s, priority: high}
   freezer-silent: {point: freezer.temperature, silent_for: 2m}
 """
 

@@ -56,7 +56,13 @@ def test_check_says_in_words_what_a_configuration_does(tmp_path: Path, capsys: p
         "    siren: relay, pin 22, in hall, every 2s: output",
         "",
         "Rules",
-        "  warm: medium alarm when cold-1.temperature is below 2 °C or is above 8 °C (until 7 °C) for 10m; then horn",
+        (
+            "  warm: medium alarm when cold-1.temperature is below 2 °C (until 2.5 °C) or is above 8 °C (until 7 °C)"
+            " for 10m, until 1m after that has ended; then horn"
+        ),
+        "",
+        "Of these by the kind of their points, since they do not say",
+        "  warm: clear_for: 1m, clear_above: 2.5",
         "",
         "Responses",
         '  horn: switch siren on; say "Close the door"',
@@ -264,7 +270,7 @@ def test_values_are_set_from_the_command_line_as_in_a_file(tmp_path: Path, capsy
     for words in (
         "Site dc3 (22:00 on), gateway",
         "bus1: 10.0.0.8, TCP port 503",
-        "is below -8 °C or is above 2 °C for 10m",
+        "is below -8 °C (until -7.5 °C) or is above 2 °C (until 1.5 °C) for 10m",
         'say "a=b"',
         "platform: mqtts://mqtt.example.com:8883;",
     ):

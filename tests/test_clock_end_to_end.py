@@ -28,7 +28,7 @@ links:
 devices:
   door-1: {{driver: contact, link: gpio, pin: 5, kind: door, hold: 0s, zone: hall}}
 rules:
-  door-open: {{point: door-1.door, equals: open}}
+  door-open: {{point: door-1.door, equals: open, for: 0s}}
 """
 
 

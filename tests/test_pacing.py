@@ -142,7 +142,7 @@ devices:
   door: {{driver: contact, link: gpio, pin: 17, kind: door, zone: z, points: {{door: {{{door}}}}}}}
   fan: {{driver: relay, link: gpio, pin: 22, zone: z, points: {{output: {{{fan}}}}}}}
 rules:
-  open: {{point: door.door, equals: open, response: air}}
+  open: {{point: door.door, equals: open, for: 0s, response: air}}
 responses:
   air: {{set: {{fan: "on"}}, {air}}}
 """

@@ -40,7 +40,7 @@ devices:
         max_rate: 5/min
         calibration: {{offset: -0.5, certificate: DKD-1, date: 2026-03-14, due: 2100-03-14}}
 rules:
-  fire: {{point: room-1.temperature, above: 60, priority: high}}
+  fire: {{point: room-1.temperature, above: 60, for: 0s, priority: high}}
 """
 
 

@@ -109,7 +109,7 @@ def test_what_changed_rules_would_have_done_is_told_coming_by_coming(
 ) -> None:
     other = RULES.replace("for: 1m", "for: 4m30s").replace(
         "freezer-silent: {point: freezer.temperature, silent_for: 2m}",
-        "freezer-cold: {point: freezer.temperature, below: -17}",
+        "freezer-cold: {point: freezer.temperature, below: -17, for: 0s, clear_for: 0s}",
     )
     new = written(site.parent, other.replace("4m30s", "270s"), "new.yaml")
     code, out, _ = replay(capsys, "--state", state, "--config", new, "--since", LONG_AGO)
@@ -200,11 +200,11 @@ MANY_RULES = """
 hours: {open: {open: [mon-fri 06:00-22:00, sat 08:00-23:00]}}
 rules:
   warm: {point: fridge.temperature, above: 7, clear_below: 6, for: 1m, clear_for: 30s}
-  cold: {point: fridge.temperature, below: 2, latch: true}
-  band: {point: freezer.humidity, outside: [30, 50], clear_above: 32, clear_below: 48, for: 20s}
+  cold: {point: fridge.temperature, below: 2, clear_above: 2, for: 0s, clear_for: 0s, latch: true}
+  band: {point: freezer.humidity, outside: [30, 50], clear_above: 32, clear_below: 48, for: 20s, clear_for: 0s}
   fast: {point: freezer.temperature, changes_faster_than: 3/5min}
   silent: {point: freezer.temperature, silent_for: 2m}
-  damp: {kind: humidity, above: 48, not_during: open}
+  damp: {kind: humidity, above: 48, clear_below: 48, for: 0s, clear_for: 0s, not_during: open}
   two: {all_of: [{point: fridge.temperature, above: 6}, {point: freezer.humidity, above: 42}], for: 15s}
 """
 REPORTS = ("", "report: {temperature: {max_every: 5m}, humidity: {max_every: 10m, send: {deadband: 2}}}\n")
@@ -309,7 +309,9 @@ def test_chattering_alarms_are_held_and_floods_counted(
         for number in range(180):
             past.say("fridge", temperature=9.0 if number % 2 else 4.0, humidity=40.0)
             past.wait(10)
-    limits = "".join(f"  w{n}: {{point: fridge.temperature, above: {n}.5}}\n" for n in range(4, 8))
+    limits = "".join(
+        f"  w{n}: {{point: fridge.temperature, above: {n}.5, for: 0s, clear_for: 0s}}\n" for n in range(4, 8)
+    )
     new = written(tmp_path, "rules:\n" + limits, "new.yaml")
     found = told(capsys, "--state", state, "--config", new, "--since", LONG_AGO)
     assert [(it["tried"]["raised"], it["tried"]["held"]) for it in found["alarms"][:4]] == [(9, 3)] * 4

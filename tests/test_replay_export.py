@@ -18,7 +18,7 @@ from gateway.units import Form
 
 WORDS = """
 rules:
-  fridge-warm: {point: fridge.temperature, above: 7, clear_below: 6, for: 1m, priority: high}
+  fridge-warm: {point: fridge.temperature, above: 7, clear_below: 6, for: 1m, clear_for: 0s, priority: high}
   freezer-silent: {point: freezer.temperature, silent_for: 2m}
 report: {humidity: {max_every: 5m}, temperature: {deadband: 0, max_every: 1m, send: {deadband: 3, max_every: 10m}}}
 """

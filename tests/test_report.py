@@ -272,9 +272,9 @@ class Told:
         return [(lane, seq, text["values"]) for lane, seq, text in told if lane is not Lane.EVENT]
 
 
-NO_RULE = "  never: {point: cold-1.temperature, above: 90}"
-WARM = "  warm: {point: cold-1.temperature, above: -15, clear_below: -15.2}"
-LONG_WARM = "  warm: {point: cold-1.temperature, above: -15, for: 30s}"
+NO_RULE = "  never: {point: cold-1.temperature, above: 90, for: 0s}"
+WARM = "  warm: {point: cold-1.temperature, above: -15, clear_below: -15.2, for: 0s, clear_for: 0s}"
+LONG_WARM = "  warm: {point: cold-1.temperature, above: -15, clear_below: -15, for: 30s, clear_for: 0s}"
 
 
 def test_what_is_sent_is_numbered_without_holes_whatever_is_only_stored(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ RULES = """rules:
   warm:
     point: cold-1.temperature
     above: -15
+    for: 0s
+    clear_for: 0s
     response: horn
     suppressed_while: {point: cold-1.humidity, above: 90, for_at_most: 30m}
 responses:

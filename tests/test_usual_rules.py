@@ -59,7 +59,7 @@ def test_a_device_brings_its_usual_rules(tmp_path: Path) -> None:
 )
 def test_a_rule_of_the_site_on_the_same_point_or_with_the_same_id_takes_its_place(tmp_path: Path, rules: str) -> None:
     found = config(tmp_path, rules=rules).rules
-    assert [rule.for_ for rule in found.values()] in ([0.0], [])
+    assert [rule.for_ for rule in found.values()] in ([None], [])
 
 
 def test_a_device_can_be_had_without_them(tmp_path: Path) -> None:

@@ -102,6 +102,9 @@ def summary(config: Config) -> Iterator[str]:
     if config.hours:
         yield from _part("Hours", [f"{name}: {', '.join(hours.open)}" for name, hours in config.hours.items()])
     yield from _part("Rules", [f"{name}: {_rule(rule, config)}" for name, rule in config.rules.items()])
+    if config.by_kind:
+        said = [f"{name}: {', '.join(words)}" for name, words in config.by_kind.items()]
+        yield from _part("Of these by the kind of their points, since they do not say", said)
     yield from _part("Responses", [f"{name}: {_response(it)}" for name, it in config.responses.items()])
     yield from _part("Off", config.off)
     if config.notes:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from gateway.config.bykind import taken, whole
 from gateway.config.crosscheck import check
 from gateway.config.draft import Draft, drafted
 from gateway.config.options import FindDriver
@@ -69,6 +70,7 @@ def _finished(draft: Draft, site: Site, gateway: GatewayPart, storage: Storage, 
         for name, device in draft.devices.items()
         if not draft.is_off(name)
     }
+    rules = {name: rule for name, rule in draft.rules.items() if rule.enabled and targets(rule, devices)}
     config = Config(
         site=site,
         gateway=gateway,
@@ -76,7 +78,7 @@ def _finished(draft: Draft, site: Site, gateway: GatewayPart, storage: Storage, 
         uplinks={name: uplink for name, uplink in draft.uplinks.items() if uplink.enabled},
         links={name: link for name, link in draft.links.items() if link.enabled},
         devices=devices,
-        rules={name: rule for name, rule in draft.rules.items() if rule.enabled and targets(rule, devices)},
+        rules={name: whole(rule, devices) for name, rule in rules.items()},
         responses={name: _switching(response, devices) for name, response in draft.responses.items()},
         responses_by_priority=draft.responses_by_priority,
         hours=draft.hours,
@@ -88,8 +90,10 @@ def _finished(draft: Draft, site: Site, gateway: GatewayPart, storage: Storage, 
         folder=str(folder),
         off=tuple(_off(draft, devices)),
     )
+    said = {name: tuple(taken(rule, config.rules[name])) for name, rule in rules.items()}
     uplinks = {name: _with_whole_names(uplink, folder) for name, uplink in config.uplinks.items()}
-    return replace(config, hash=_digest(config, draft), uplinks=uplinks)
+    by_kind = {name: words for name, words in said.items() if words}
+    return replace(config, hash=_digest(config, draft), uplinks=uplinks, by_kind=by_kind)
 
 
 def _switching(response: Response, devices: Mapping[str, Device]) -> Response:

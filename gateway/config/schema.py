@@ -344,11 +344,11 @@ class Rule(Term):
     of: Annotated[tuple[Term, ...], Doc("What at_least counts; all points of a kind count one by one")] = ()
     for_: Annotated[
         Annotated[Duration, Within(ge=0)] | None,
-        Doc("How long the condition must hold before the alarm (on-delay); default: 0s, with a fence 30s"),
+        Doc("How long the condition must hold before the alarm (on-delay); default: that of the kind, else 0s"),
     ] = None
     clear_for: Annotated[
         Annotated[Duration, Within(ge=0)] | None,
-        Doc("How long it must have ended before the alarm does (off-delay); default: 0s, with a fence 30s"),
+        Doc("How long it must have ended before the alarm does (off-delay); default: that of the kind, else 0s"),
     ] = None
     during: Annotated[Id | None, Doc("A rule within these hours alone, an id of hours")] = None
     not_during: Annotated[Id | None, Doc("A rule outside of these hours alone, an id of hours")] = None
@@ -363,7 +363,7 @@ class Rule(Term):
     hold_chattering: Annotated[
         bool, Doc("An alarm that comes three times in a minute is held for ten; false: it comes and goes as it does")
     ] = True
-    latch: Annotated[bool, Doc("true: stands until a person resets it")] = False
+    latch: Annotated[bool | None, Doc("true: stands until a person resets it; default: only of smoke")] = None
     response: Annotated[Id | None, Doc("What to do on the spot, an id of responses")] = None
     text: Annotated[Text, Doc("What is wrong, for people; default: the condition in words")] = ""
 
@@ -459,3 +459,4 @@ class Config:
     folder: str  # of the configuration file: relative file names are below it
     off: tuple[str, ...] = ()  # what was left out, in words
     notes: tuple[str, ...] = ()  # what is right and yet worth a look, in words
+    by_kind: dict[str, tuple[str, ...]] = field(default_factory=dict)  # rule -> what it has by its kind (bykind.py)

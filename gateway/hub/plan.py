@@ -199,7 +199,7 @@ def _rule(rule_id: str, options: RuleOptions, config: Config) -> Rule:
         on_delay_s=on_delay_s,
         off_delay_s=off_delay_s,
         priority=options.priority,
-        latch=options.latch,
+        latch=bool(options.latch),
         response=called(options, config.responses_by_priority),
         text=options.text,
     )
