@@ -342,6 +342,17 @@ class Reply(NamedTuple):
     reading: Reading | None = None
 
 
+NEED_SIGNATURE = frozenset({"write_point", "set_output", "reload"})
+"""The commands that are taken only signed, where an uplink has a key: they write, or change the configuration."""
+
+
+class Signed(NamedTuple):
+    """Who has signed a command, as the id of a key, and its counter, which only grows."""
+
+    key: str
+    counter: int
+
+
 class Command(NamedTuple):
     """A request by a person or the platform. `answer` is called once, from the hub's thread, and must not wait."""
 
@@ -352,6 +363,7 @@ class Command(NamedTuple):
     source: str  # the uplink's id, or "local"
     expires: int | None  # UTC ms
     answer: Callable[[Reply], None]
+    signed: Signed | None = None
 
 
 class Adjusted(NamedTuple):

@@ -205,6 +205,7 @@ def command(asked: Command | TurnedAway, reply: Reply, untold: int = 0) -> str:
     }
     if isinstance(asked, Command):
         fields |= _asked(asked.args)
+        fields |= {} if asked.signed is None else {"signed": asked.signed.key}
     return event("command", **(fields | {"untold": untold} if untold else fields))
 
 

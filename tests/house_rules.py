@@ -58,6 +58,7 @@ LIBRARY_HOMES = {
     "gpiozero": ("gateway/links/gpio.py",),
     "pymodbus": ("gateway/links/request.py",),
     "paho": ("gateway/uplink/mqtt.py", "gateway/contract/consumer.py", "gateway/contract/small_consumer.py"),
+    "cryptography": ("gateway/signature.py", "gateway/contract/signed_command.py"),
     "sqlite3": (
         "gateway/journal/",
         "gateway/cli/",

@@ -54,7 +54,7 @@ from gateway.model import (
 )
 from gateway.untrusted import MAX_BYTES, parsed
 from gateway.uplink import contract
-from gateway.uplink.commands import Refusal, command
+from gateway.uplink.commands import Refusal, Terms, command
 
 CONTRACT = Path(contract.__file__).parent.parent / "contract"
 NAMES = ("status", "about", "about-device", "telemetry", "event", "alarm", "health", "command", "reply", "stored")
@@ -298,7 +298,7 @@ GOOD = {"id": "c-1", "name": "acknowledge", "args": {"alarm": "x"}, "issuer": "m
 
 
 def ask(payload: bytes, *, retain: bool = False, allowed: tuple[str, ...] = ("acknowledge",)) -> Command | Refusal:
-    return command(payload, retain, "platform", allowed, print)
+    return command(payload, retain, Terms("platform", allowed), print)
 
 
 def test_a_good_command_reaches_the_hub_and_validates() -> None:

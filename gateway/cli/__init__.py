@@ -51,6 +51,7 @@ COMMANDS = {
     "write": "change a setting of a device, where the configuration allows it, with a reason",
     "safe-outputs": "switch every output to its safe value, after a daemon that ended without doing that",
     "reload": "have the running daemon read its configuration again, without stopping anything",
+    "command-key": "make a key pair, so that commands over MQTT can be signed",
     "contract": "print the MQTT contract: schemas, AsyncAPI, promises, an example consumer",
     "version": "say which version this is",
 }

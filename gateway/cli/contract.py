@@ -17,6 +17,7 @@ _OTHERS = {
     "promises": ("promises.json", "what may be relied on, each with an id"),
     "page": ("README.md", "duplicates, order, gaps, times, resend and confirmation explained"),
     "small-consumer": ("small_consumer.py", "sixty lines that store a confirmed feed exactly once in SQLite"),
+    "signed-command": ("signed_command.py", "how a command is signed, where the gateway has a command_key"),
     "consumer": ("consumer.py", "the same for any feed: asks for what is missing, corrects times, logs in"),
 }
 

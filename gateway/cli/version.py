@@ -9,7 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from gateway import __version__
 from gateway.cli import OK
 
-LIBRARIES = ("paho-mqtt", "pyserial", "pymodbus", "sqlite-utils", "pydantic", "gpiozero", "PyYAML")
+LIBRARIES = ("paho-mqtt", "pyserial", "pymodbus", "sqlite-utils", "pydantic", "gpiozero", "PyYAML", "cryptography")
+OPTIONAL = {"cryptography": " (needed for signed commands alone)"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,5 +25,5 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command has th
         try:
             print(f"{library} {version(library)}")
         except PackageNotFoundError:
-            print(f"{library} is missing")
+            print(f"{library} is missing" + (OPTIONAL.get(library, "")))
     return OK

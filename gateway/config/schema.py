@@ -142,6 +142,11 @@ class Uplink:
         ],
         Doc("What this platform may ask of the gateway, beside resend; write_point: of the settings that devices name"),
     ] = ()
+    command_key: Annotated[
+        tuple[Filled, ...],
+        OneOrMore(),
+        Doc("The platform's public Ed25519 key, or several: write_point, set_output and reload have to be signed then"),
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

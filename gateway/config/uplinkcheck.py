@@ -12,6 +12,7 @@ from gateway.config.problems import Where, shown
 from gateway.config.schema import Uplink
 from gateway.config.secrets import check_key, located, read_secret, reason
 from gateway.errors import ConfigError
+from gateway.signature import INSTALL, missing, public_key
 
 _EXAMPLE = "as in mqtts://mqtt.example.com:8883"
 _SCHEMES = {"mqtts", "wss", "mqtt"}
@@ -28,6 +29,7 @@ def check_uplinks(draft: Draft, folder: Path) -> None:
         urls = _check_urls(draft, uplink, where)
         _check_proxy(draft, uplink, where)
         _check_files(draft, uplink, where, folder)
+        _check_keys(draft, uplink, where)
         if not uplink.enabled:
             continue
         others = [(taken.setdefault((url.netloc, url.path), name), url.netloc) for url in urls]
@@ -135,6 +137,23 @@ def _check_proxy(draft: Draft, uplink: Uplink, where: Where) -> None:
     for option, partner in (("proxy_username", "proxy"), ("proxy_password_file", "proxy_username")):
         if getattr(uplink, option) and not getattr(uplink, partner):
             draft.tree.blame_key((*where, option), f"goes with {partner}; add it")
+
+
+def _check_keys(draft: Draft, uplink: Uplink, where: Where) -> None:
+    """Each is a public key, and this machine can check signatures: they are never taken unchecked."""
+    at = (*where, "command_key")
+    listed = isinstance(draft.tree.get(at), list)
+    if listed and not uplink.command_key:
+        draft.tree.blame(at, "must not be empty; name a key, or leave it out")
+    for number, written in enumerate(uplink.command_key):
+        try:
+            public_key(written)
+        except ValueError:
+            told = "is no Ed25519 public key; write its 32 bytes as base64, in hex, or as PEM"
+            draft.tree.blame((*at, number) if listed else at, told)
+    why = missing() if uplink.command_key and uplink.enabled else ""
+    if why:
+        draft.tree.blame_key(at, f"needs a library to check signatures: {why}; {INSTALL}")
 
 
 def _is_loopback(host: str) -> bool:

@@ -4,6 +4,7 @@
 - What changes something is in force at once, stored with its id in one decision, and answered when that is on the disk
   (owed.py). What takes longer is answered when it is known what became of it (writes.py, reads.py,
   reloads.py).
+- A signed one is taken once: its counter is stored with what it leads to, done or refused (counters.py).
 - What comes too often is refused (limits.py). So that refusals do not flood the journal, the first of a kind are told
   one by one, and the others counted.
 """
@@ -16,6 +17,7 @@ from gateway import records
 from gateway.hub.acts import ACTS, LOOKS, SILENCE, fits
 from gateway.hub.alarming import Alarming
 from gateway.hub.answered import ANOTHER, AnsweredCommands
+from gateway.hub.counters import Counters
 from gateway.hub.holding import HOLDS
 from gateway.hub.limits import Limits, Told
 from gateway.hub.numbering import Numbering
@@ -26,6 +28,7 @@ from gateway.hub.reads import READ_NOW, Reads
 from gateway.hub.reloads import RELOAD, Reloads
 from gateway.hub.writes import NOT_READY, WRITE_POINT, SettingPoint, Writes
 from gateway.model import (
+    NEED_SIGNATURE,
     Adjusted,
     Answered,
     Command,
@@ -63,6 +66,7 @@ class Commanding:
         self._commands = AnsweredCommands()
         self._owed = Owed(plan.run)
         self._limits = Limits()
+        self._counters = Counters()
         self._refusals = Told()
         self._reads = Reads(plan.about.devices, numbering)
         self._reloads = Reloads(numbering, self._commands)
@@ -94,9 +98,17 @@ class Commanding:
         if owed is not None or known is not None:  # a platform repeats what it had no answer to
             decision = self._told(command, Reply(command.id, "repeated", ""), "repeated", now)
             return decision._replace(replies=((command.answer, known),) if owed is None and known else owed or ())
-        too_soon = self._limits.refusal(command, now.mono)
-        if too_soon:
-            return self._refused(command, too_soon, "rate", now)
+        if command.signed is not None and not self._counters.known and command.name in NEED_SIGNATURE:
+            return self._refused(command, NOT_READY, "refused", now)
+        used_up = self._counters.refusal(command)
+        too_soon = "" if used_up else self._limits.refusal(command, now.mono)
+        if used_up or too_soon:
+            return self._refused(command, used_up or too_soon, "signature" if used_up else "rate", now)
+        decision = self._taken(command, now)
+        return decision._replace(state=decision.state + self._counters.take(command))
+
+    def _taken(self, command: Command, now: Moment) -> Decision:
+        """What one leads to that is neither known nor too soon."""
         doubt = NOT_CHECKED if command.expires is not None and now.trust is Trust.UNSYNCED else ""
         decision, refusal = self._act(command, doubt, now)
         if refusal:
@@ -215,7 +227,7 @@ class Commanding:
 
     def restore(self, stored: Mapping[str, str], now: Moment) -> Decision:
         """The journal has told what was asked for in the run before."""
-        state = tuple(self._commands.restore(stored, now))
+        state = (*self._commands.restore(stored, now), *self._counters.restore(stored))
         return Decision(state=state).then(self._writes.recovered(stored, now))
 
 

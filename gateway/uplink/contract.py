@@ -59,6 +59,11 @@ class Topics:
         return cls(f"sitewarden/v1/{about.site}/{about.gateway}")
 
     @property
+    def gateway(self) -> str:
+        """The gateway's name, as signed commands carry it: site/gateway."""
+        return "/".join(self.root.split("/")[-2:])
+
+    @property
     def status(self) -> str:
         """Retained, and the will: whether the gateway is online, stopped or lost."""
         return f"{self.root}/status"

@@ -13,7 +13,8 @@ from functools import partial
 from gateway.clock import Clock
 from gateway.config import schema
 from gateway.model import Confirmed, Fact, Reply, ToJournal, TurnedAway
-from gateway.uplink.commands import RESEND, Refusal
+from gateway.signature import Keys
+from gateway.uplink.commands import RESEND, Refusal, Terms
 from gateway.uplink.contract import Topics
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.post import NotKnown, Post, Resent
@@ -50,7 +51,8 @@ class Incoming:
         self._tell_journal = tell_journal
         self._tell_acked = tell_acked
         self._post = post
-        self.requests = Requests(uplink, options.commands, post)
+        keys = Keys(options.command_key) if options.command_key else None
+        self.requests = Requests(Terms(uplink, options.commands, topics.gateway, keys), post)
         self._resends = Resends(uplink, clock, tell_hub, tell_journal, post)
 
     @property

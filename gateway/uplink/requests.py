@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from gateway.model import Command, Reply
 from gateway.pace import Pace
 from gateway.uplink import commands
-from gateway.uplink.commands import Refusal
+from gateway.uplink.commands import Refusal, Terms
 from gateway.uplink.confirmation import Confirmation, confirmation
 from gateway.uplink.wire import Received
 
@@ -21,9 +21,9 @@ CONFIRMATIONS_PER_S = 10_000.0
 class Requests:
     """Of one uplink. `answer` may be called from any thread."""
 
-    def __init__(self, uplink: str, allowed: Sequence[str], answer: Callable[[Reply], None]) -> None:
-        self._uplink = uplink
-        self._allowed = allowed
+    def __init__(self, terms: Terms, answer: Callable[[Reply], None]) -> None:
+        self._uplink = terms.source
+        self._terms = terms
         self._answer = answer
         self._pace = Pace(COMMANDS_PER_S, COMMANDS_AT_ONCE)
         self._flooded = 0
@@ -38,7 +38,7 @@ class Requests:
             return None
         self._flooded = 0
         self._pace.spend(1)
-        asked = commands.command(received.payload, received.retain, self._uplink, self._allowed, self._answer)
+        asked = commands.command(received.payload, received.retain, self._terms, self._answer)
         if isinstance(asked, Refusal):
             log.warning("uplink %s: a command is refused: %s", self._uplink, asked.why)
         return asked
