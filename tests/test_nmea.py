@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from drivers.nmea import Gga, Gsa, Other, Rmc, Sentence, Vtg, Zda, decode
 from drivers.nmea_frame import Rejected, xor_of
 
-VECTORS = json.loads((Path(__file__).parent / "vectors" / "nmea.json").read_text(encoding="utf-8"))["vectors"]
+HERE = Path(__file__).parent
+VECTORS = json.loads((HERE / "vectors" / "nmea.json").read_text(encoding="utf-8"))
+SENTENCES = VECTORS["vectors"]
 NOT_MEASURED = ("estimated", "manual", "simulated")
 
 
@@ -57,7 +59,7 @@ def placed(sentence: Rmc | Gga) -> dict[str, Any]:
     return {"lat": lat, "lon": lon, "usable_position": sentence.usable}
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["id"])
+@pytest.mark.parametrize("vector", SENTENCES, ids=lambda vector: vector["id"])
 def test_a_vector_is_judged_and_decoded_as_it_says(vector: dict[str, Any]) -> None:
     expected = vector["expect"]
     line = vector["sentence"].encode("latin-1")
@@ -80,9 +82,14 @@ def test_a_vector_is_judged_and_decoded_as_it_says(vector: dict[str, Any]) -> No
 
 
 def test_the_vectors_cover_what_is_decoded() -> None:
-    decoders = {type(decode(v["sentence"].encode())) for v in VECTORS if v["expect"]["accept"]}
+    decoders = {type(decode(v["sentence"].encode())) for v in SENTENCES if v["expect"]["accept"]}
     assert decoders == {Rmc, Gga, Gsa, Zda, Other}
-    assert len(VECTORS) == 39
+    assert len(SENTENCES) == 39
+
+
+@pytest.mark.parametrize("section", sorted(set(VECTORS) - {"title", "generated_by", "conventions", "sources"}))
+def test_each_section_of_the_vectors_is_used_by_a_test(section: str) -> None:
+    assert [path.name for path in HERE.glob("test_*.py") if f'VECTORS["{section}"]' in path.read_text()]
 
 
 def test_gns_is_usable_when_one_system_has_a_fix_and_none_guesses() -> None:
