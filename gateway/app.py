@@ -23,6 +23,7 @@ from gateway.errors import JournalDown, SitewardenError
 from gateway.hub.plan import Reconfigured, plan_of
 from gateway.hub.room import HubRoom
 from gateway.journal.inbox import Post as JournalPost
+from gateway.journal.inbox import Rearranged
 from gateway.journal.statelock import JOURNAL_FILE, StateLock
 from gateway.journal.thread import JournalThread
 from gateway.links.choice import has_to_reopen, link, shared_threads, shares, with_room
@@ -32,9 +33,7 @@ from gateway.links.schedule import urgency
 from gateway.model import Adjust, Answer, Command, Json, Notice, Question, Record, Reply, Status, Write
 from gateway.reloading import Change, Reloading, Source
 from gateway.supervisor import Stage, Supervisor
-from gateway.uplink.connector import MqttWire
-from gateway.uplink.rooms import uplink
-from gateway.uplink.sender import Sender
+from gateway.uplink.rooms import Pair, Uplinks, rooms_of
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ class _Rooms:
 
     def __init__(self) -> None:
         self.pollers: dict[str, Poller] = {}
-        self.senders: list[Sender] = []
+        self.uplinks: Callable[[Record | Notice], None]
         self.reload: Callable[[Command], None]
         self.journal: Callable[[JournalPost], None]
 
@@ -71,11 +70,6 @@ class _Rooms:
         else:
             poller.post(question)
 
-    def uplinks(self, message: Record | Notice) -> None:
-        """To every sender."""
-        for sender in self.senders:
-            sender.post(message)
-
 
 class Gateway:
     """One run of one gateway, from its configuration; `state_dir` keeps the journal and the control socket.
@@ -93,7 +87,10 @@ class Gateway:
         self._lock = StateLock(state_dir)
         self._rooms = rooms = _Rooms()
         self._hub = HubRoom(self.plan, self._clock, rooms)
-        wires = [self._uplink(uplink_id, config) for uplink_id in config.uplinks]
+        self._uplinks = Uplinks(self.run, self._clock, self._hub.post, rooms.to_journal)
+        self._uplinks.use(self._uplinks.make(config.uplinks, config, self.plan.about))
+        rooms.uplinks = self._uplinks.tell
+        self._at_brokers = Stage(rooms_of(self._uplinks.pairs), UPLINK_STOP_S)
         journal = JournalThread(
             state_dir / JOURNAL_FILE,
             self.run,
@@ -102,7 +99,7 @@ class Gateway:
             tuple(config.uplinks),
             self._clock,
             self._hub.post,
-            [sender.post for sender in rooms.senders],
+            [sender.post for sender in self._uplinks.senders],
         )
         rooms.journal = journal.post
         self._shared = dict(shared_threads(config.links, self._clock, self._hub.post))
@@ -114,7 +111,7 @@ class Gateway:
         self._supervisor = Supervisor(
             (
                 Stage((journal,), JOURNAL_STOP_S),
-                Stage((*rooms.senders, *wires), UPLINK_STOP_S),
+                self._at_brokers,
                 Stage((self._hub,), HUB_STOP_S),
                 self._links,
                 Stage((self._control, reloading), CONTROL_STOP_S),
@@ -123,20 +120,6 @@ class Gateway:
             clock=self._clock,
             died=self._hub.post,
         )
-
-    def _uplink(self, uplink_id: str, config: Config) -> MqttWire:
-        sender, wire = uplink(
-            uplink_id,
-            config.uplinks[uplink_id],
-            self.plan.about,
-            self.run,
-            Path(config.folder),
-            self._clock,
-            self._hub.post,
-            self._rooms.to_journal,
-        )
-        self._rooms.senders.append(sender)
-        return wire
 
     def _poller(self, link_id: str, config: Config) -> Poller:
         devices = [device for device in config.devices.values() if device.link == link_id]
@@ -155,11 +138,15 @@ class Gateway:
         """Have every room go on by another configuration; the one that is in use then. Called by one thread.
 
         What leaves or is polled otherwise leaves first, then the hub changes, then what is new comes: so no value is
-        taken for that of another point. Links are stopped and started where they are others, and no others are.
+        taken for that of another point. Links and uplinks are stopped and started where they are others, and no others
+        are.
         """
         reopened = _reopened(change)
         config = _with_kept(change, reopened)
         links = config.links
+        uplinks = {name: pair for name, pair in self._uplinks.pairs.items() if _goes_on(name, change)}
+        gone = {name: pair for name, pair in self._uplinks.pairs.items() if name not in uplinks}
+        self._supervisor.dismiss(self._at_brokers, rooms_of(gone))
         self._shared = {link_id: thread for link_id, thread in self._shared.items() if link_id in links}
         for link_id in links.keys() - change.before.links.keys():
             if shares(links[link_id]) and (thread := with_room(self._shared)) is not None:
@@ -184,13 +171,25 @@ class Gateway:
         _await(left, len(others), LINK_STOP_S)
         self.plan = plan_of(config, self.run, self._boot)
         self._rooms.pollers = {link_id: come.get(link_id) or stay[link_id] for link_id in links}
+        joined = self._uplinks.make(config.uplinks.keys() - uplinks.keys(), config, self.plan.about)
+        self._serve({name: joined.get(name) or uplinks[name] for name in config.uplinks}, joined, config)
         found = change.difference
-        self._hub.reconfigure(Reconfigured(self.plan, change.command, found.words, found.anew, frozenset(links)))
+        self._hub.reconfigure(
+            Reconfigured(self.plan, change.command, found.words, found.anew, frozenset(links), frozenset(joined))
+        )
         for link_id, poller in others.items():
             poller.change(_on_link(link_id, config), _nothing)
         self._supervisor.engage(self._links, tuple(come.values()), self._failed)
+        self._supervisor.engage(self._at_brokers, rooms_of(joined), self._failed)
         self._control.links = _written(config)
         return config
+
+    def _serve(self, pairs: Mapping[str, Pair], joined: Mapping[str, Pair], config: Config) -> None:
+        """These uplinks are told from now on, by journal and hub; the journal keeps to the limits of now."""
+        self._uplinks.use(pairs)
+        tell = tuple(pair.sender.post for pair in pairs.values())
+        anew = tuple(pair.sender.post for pair in joined.values())
+        self._rooms.to_journal(Rearranged(config.storage, tuple(pairs), tell, anew))
 
     @property
     def summary(self) -> str:
@@ -259,6 +258,11 @@ def _reopened(change: Change) -> set[str]:
         if others and has_to_reopen(part, (it.built for it in before.values()), (it.built for it in now.values())):
             found.add(link_id)
     return found
+
+
+def _goes_on(uplink: str, change: Change) -> bool:
+    """Whether an uplink that was in use is, as it was."""
+    return uplink in change.now.uplinks and uplink not in change.difference.uplinks
 
 
 def _with_kept(change: Change, reopened: set[str]) -> Config:

@@ -743,6 +743,13 @@ class TimePassed(NamedTuple):
     ts: int
 
 
+class Briefing(NamedTuple):
+    """What is known already, for these uplinks alone: they have joined a gateway that runs."""
+
+    uplinks: frozenset[str]
+    notices: tuple[AlarmView | AlarmsKnown | TimePassed, ...]
+
+
 class Decision(NamedTuple):
     """Everything that one fact leads to; stored whole: records and state in one transaction."""
 
@@ -897,7 +904,7 @@ class About:
     devices: tuple[DeviceAbout, ...]
 
 
-Notice: TypeAlias = About | AlarmView | AlarmsKnown | HealthReport | Correction | TimePassed
+Notice: TypeAlias = About | AlarmView | AlarmsKnown | HealthReport | Correction | TimePassed | Briefing
 """What every uplink should know now, but what is no record."""
 
 

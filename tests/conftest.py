@@ -57,6 +57,7 @@ SLOW_FILES = frozenset(
         "test_questions.py",
         "test_replay.py",
         "test_reload.py",
+        "test_reload_uplinks.py",
         "test_replay_end_to_end.py",
         "test_replay_export.py",
         "test_replug.py",

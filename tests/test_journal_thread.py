@@ -8,10 +8,12 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from journal_scene import LONG_S, HandClock, Scene, event, running, storage, telemetry
+from journal_scene import LONG_S, Ear, HandClock, Scene, event, running, storage, telemetry
 
 from gateway.clock import SystemClock
-from gateway.model import Acked, JournalHealth, Lane, Recovered, Stored
+from gateway.correction import stored
+from gateway.journal.inbox import Rearranged
+from gateway.model import Acked, Correction, JournalHealth, Lane, Recovered, Stored
 
 
 @pytest.fixture
@@ -277,3 +279,16 @@ def test_a_burst_of_telemetry_and_acknowledgements_wakes_nobody(path: Path) -> N
         assert len(scene.journal._inbox) == 800
         scene.post(event(1))
         assert len(scene.stored(1).rows) == 402
+
+
+def test_an_uplink_that_joins_is_told_which_records_of_before_have_a_wrong_time(path: Path) -> None:
+    correction, newcomer = Correction("run-0", 5000, 123), Ear()
+    with running(path, HandClock()) as scene:
+        scene.post(event(1), **dict([stored(correction)]))
+        scene.stored(1)
+        tell = (scene.sender.tell, newcomer.tell)
+        scene.journal.post(Rearranged(storage(), ("platform", "second"), tell, (newcomer.tell,)))
+        assert newcomer.wait(Correction) == correction
+        scene.post(event(2))
+        assert [row.record.seq for row in newcomer.wait(Stored).rows] == [2]
+        assert not scene.sender.so_far(Correction)

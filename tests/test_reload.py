@@ -177,13 +177,11 @@ def test_a_file_with_a_mistake_changes_nothing_and_says_where_it_is(scene: Scene
 
 def test_what_needs_a_restart_is_refused_with_that_word(scene: Scene) -> None:
     scene.daemon.config.write_text(
-        scene.text.replace("id: gw1", "id: gw2")
-        .replace("100ms}\nup", "200ms}\nup")
-        .replace("linger: 50ms", "linger: 1s")
+        scene.text.replace("id: gw1", "id: gw2").replace("id: dc3", "id: dc4").replace("linger: 50ms", "linger: 1s")
     )
     done = scene.asked()
     assert done.returncode == FAILED
-    assert done.stderr.splitlines()[1] == "gateway.id, storage, uplink platform changed: restart the daemon for this"
+    assert done.stderr.splitlines()[1] == "site.id, gateway.id: restart the daemon for this"
 
 
 def test_a_link_whose_settings_change_is_opened_anew_and_no_other(scene: Scene) -> None:

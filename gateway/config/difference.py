@@ -38,6 +38,7 @@ class Difference:
     words: tuple[str, ...]  # for people, as in "device cold-3 added"; at most MOST_NAMED
     anew: frozenset[str]
     links: frozenset[str]  # whose settings have changed; those that are new or gone are in neither or one of the trees
+    uplinks: frozenset[str]  # as with links
 
     @property
     def text(self) -> str:
@@ -62,11 +63,9 @@ def unchangeable(before: Config, now: Config) -> tuple[str, ...]:
     parts = {
         "site.id": (before.site.id, now.site.id),
         "gateway.id": (before.gateway.id, now.gateway.id),
-        "storage": (before.storage, now.storage),
         "the folder of the configuration": (before.folder, now.folder),
     }
-    found = [name for name, (old, new) in parts.items() if old != new]
-    return (*found, *_told("uplink", _ways(before.uplinks, now.uplinks, _equal)))
+    return tuple(name for name, (old, new) in parts.items() if old != new)
 
 
 def difference(before: Config, old: Marks, now: Config, new: Marks) -> Difference:
@@ -75,19 +74,25 @@ def difference(before: Config, old: Marks, now: Config, new: Marks) -> Differenc
         *_told("device", _ways(old, new, _equal)),
         *_told("rule", _ways(before.rules, now.rules, _equal)),
         *_told("link", _ways(before.links, now.links, _equal)),
+        *_told("uplink", _ways(before.uplinks, now.uplinks, _equal)),
         *_told("response", _ways(before.responses, now.responses, _equal)),
         *_told("hours", _ways(before.hours, now.hours, _equal)),
         *_told("fence", _ways(before.fences, now.fences, _equal)),
     ]
-    parts = ("site", "reporting", "responses_by_priority", "report", "points")
+    parts = ("site", "storage", "reporting", "responses_by_priority", "report", "points")
     words += [f"{name} changed" for name in parts if getattr(before, name) != getattr(now, name)]
     if len(words) > MOST_NAMED:
         words[MOST_NAMED - 1 :] = [f"{len(words) - MOST_NAMED + 1} more"]
     return Difference(
         tuple(words),
         frozenset(name for name, mark in new.items() if name not in old or old[name].polled != mark.polled),
-        frozenset(name for name, part in now.links.items() if name in before.links and before.links[name] != part),
+        _changed(before.links, now.links),
+        _changed(before.uplinks, now.uplinks),
     )
+
+
+def _changed(old: Mapping[str, object], new: Mapping[str, object]) -> frozenset[str]:
+    return frozenset(name for name, part in new.items() if name in old and old[name] != part)
 
 
 _Way = Literal["added", "removed", "changed"]

@@ -24,6 +24,7 @@ from gateway.model import (
     AlarmLoad,
     AlarmsKnown,
     AlarmView,
+    Briefing,
     Command,
     Decision,
     Moment,
@@ -31,6 +32,7 @@ from gateway.model import (
     Reading,
     Record,
     StateChange,
+    TimePassed,
     Write,
 )
 from gateway.refine.exception import Reporter
@@ -53,7 +55,16 @@ class Alarming:
         self._counter = AlarmCounter()
         self._early: Early | None = Early()  # until what the run before had stored is known, or is not waited for
         self._following = Following(plan.times, plan.boot)
+        self._are_known = False  # whether those of the run before are merged
         self._reporters = {device: Reporter(limits, plan.every_s[device]) for device, limits in plan.limits.items()}
+
+    def briefing(self, uplinks: frozenset[str], floor_ts: int) -> tuple[Briefing, ...]:
+        """What uplinks that have joined must know; no time before `floor_ts` (UTC ms) is right."""
+        if not uplinks:
+            return ()
+        known = (AlarmsKnown(),) if self._are_known else ()
+        passed = (TimePassed(floor_ts),) if floor_ts else ()
+        return (Briefing(uplinks, (*passed, *self.standing, *known)),)
 
     @property
     def wake(self) -> float:
@@ -140,6 +151,7 @@ class Alarming:
         for reading in () if early is None else early.readings:
             decision = decision.then(self._changed(self._alarms.take(reading), now))
         self._outputs.recalled_all()
+        self._are_known = True
         return decision.then(Decision(state=self._outputs.unsaved(), notices=(AlarmsKnown(),)))
 
     def go_ahead(self, now: Moment) -> Decision:

@@ -300,11 +300,14 @@ class Hub:
         self._care.change(plan.about.devices, plan.stuck_after_s, plan.every_s, anew)
         self._time_sources.change(plan.about.devices, anew)
         self._unheard.change(plan.watched, fact.links, anew, now.mono)
-        self._reporting.keep(fact.links)
+        self._reporting.keep(fact.links, plan.uplinks)
+        self._self_care.keep(plan.uplinks)
+        self._numbering.serve(plan.uplinks)
         decision = self._commanding.reloaded(fact, before.about.config, now)
         changed = self._alarming.change(plan, anew, now)
         derived = self._deriving.change(plan.derivations, plan.sources, anew, now)
-        return Decision(notices=(plan.about,)).then(decision).then(changed).then(self._followed(derived, now))
+        decision = Decision(notices=(plan.about,)).then(decision).then(changed).then(self._followed(derived, now))
+        return decision.then(Decision(notices=self._alarming.briefing(fact.joined, self._time.floor_ts)))
 
     def _status_query(self, query: StatusQuery, now: Moment) -> Decision:
         query.answer(

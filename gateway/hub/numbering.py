@@ -65,6 +65,10 @@ class Numbering:
         gaps, self._gaps = self._gaps, {}
         return tuple(self.event(gateway_fact(gap), now) for gap in gaps.values())
 
+    def serve(self, uplinks: tuple[str, ...]) -> None:
+        """There are these uplinks from now on."""
+        self._uplinks = uplinks
+
     def stored(self, count: int) -> None:
         """The journal has confirmed `count` records."""
         self.not_stored = max(0, self.not_stored - count)

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -116,6 +116,12 @@ class Certificates:
         text = f"the new certificate files cannot be used, the old ones still are: {fact.unusable}"
         trouble = Trouble(Priority.MEDIUM, text, fact.hint)
         self._unusable[_files(fact.uplink)] = trouble if fact.unusable else None
+
+    def keep(self, uplinks: Collection[str]) -> None:
+        """There are these uplinks and no others."""
+        self._read = {key: certificate for key, certificate in self._read.items() if key[0] in uplinks}
+        files = {_files(uplink) for uplink in uplinks}
+        self._unusable = {alarm: trouble for alarm, trouble in self._unusable.items() if alarm in files}
 
     @property
     def all(self) -> tuple[Certificate, ...]:

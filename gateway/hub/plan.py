@@ -73,7 +73,7 @@ class Reconfigured(NamedTuple):
     """Another configuration is in use from now on, since `command` wanted that.
 
     `words`: what has changed. `anew`: the devices that are polled otherwise than before, or were not before; `links`:
-    all there are now.
+    all there are now; `joined`: the uplinks that begin with this.
     """
 
     plan: Plan
@@ -81,6 +81,7 @@ class Reconfigured(NamedTuple):
     words: tuple[str, ...]
     anew: frozenset[str]
     links: frozenset[str]
+    joined: frozenset[str] = frozenset()
 
 
 def plan_of(config: Config, run: str, boot: str = "") -> Plan:

@@ -33,9 +33,10 @@ class Reporting:
         else:
             self._journal = fact
 
-    def keep(self, links: Collection[str]) -> None:
-        """There are these links and no others."""
+    def keep(self, links: Collection[str], uplinks: Collection[str]) -> None:
+        """There are these links and uplinks, and no others."""
         self._links = {link: health for link, health in self._links.items() if link in links}
+        self._uplinks = {uplink: health for uplink, health in self._uplinks.items() if uplink in uplinks}
 
     def report(
         self, readings: int, untold: int, certificates: tuple[Certificate, ...], alarms: AlarmLoad, now: Moment

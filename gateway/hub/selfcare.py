@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from gateway import records
 from gateway.hub.alarming import Alarming
@@ -53,6 +53,10 @@ class SelfCare:
         """An uplink has read its certificates."""
         self._certificates.read(fact)
         return self._alarming.tell(self._certificates.judged(now), now) if judge else Decision()
+
+    def keep(self, uplinks: Collection[str]) -> None:
+        """There are these uplinks and no others."""
+        self._certificates.keep(uplinks)
 
     def judged(self, uplinks: Iterable[UplinkHealth], now: Moment) -> dict[str, Trouble | None]:
         """What is wrong by dates and by what brokers refuse, by alarm; None where nothing is."""

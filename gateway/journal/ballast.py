@@ -15,11 +15,17 @@ _COMFORT = 4
 
 
 def lay(path: Path, size: int) -> None:
-    """Take `size` bytes of disk beside the journal at `path`, if they are not taken and the disk can spare them."""
+    """Take `size` bytes of disk beside the journal at `path`, if they are not taken and the disk can spare them.
+
+    What is taken beyond that, for a greater journal, is given back.
+    """
     ballast = _beside(path)
     with suppress(OSError):  # a disk that cannot do this is met again where it matters
+        taken = size_bytes(path)
+        if taken > size:
+            os.truncate(ballast, size)
         disk = os.statvfs(path.parent)
-        if size_bytes(path) >= size or disk.f_bavail * disk.f_frsize < _COMFORT * size:
+        if taken >= size or disk.f_bavail * disk.f_frsize < _COMFORT * size:
             return
         handle = os.open(ballast, os.O_CREAT | os.O_WRONLY, 0o600)
         try:

@@ -54,6 +54,14 @@ class Handle:
         self._inode = self.path.stat().st_ino
         return db
 
+    def limit(self, max_size: int, event_share: float) -> None:
+        """Other limits from now on."""
+        self.space.limit(max_size, event_share)
+        if self._db is not None:
+            with self.border():
+                opening.configure(self._db, self.space.wal_bytes)
+                self.space.fit(self._db)
+
     def close(self) -> None:
         """Close, with the WAL played into the database; a connection that fails in this is closed all the same."""
         if self._db is not None:

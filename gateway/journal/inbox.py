@@ -8,11 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from gateway.config.schema import Storage
+from gateway.journal.listeners import ToSenders
 from gateway.model import Acked, Confirmed, Decision, Lane, ToJournal
 
-Post: TypeAlias = Decision | ToJournal
+
+class Rearranged(NamedTuple):
+    """Other limits and uplinks from now on; `joined`: the senders that have not been told anything yet."""
+
+    options: Storage
+    uplinks: tuple[str, ...]
+    tell_senders: tuple[Callable[[ToSenders], None], ...]
+    joined: tuple[Callable[[ToSenders], None], ...]
+
+
+Post: TypeAlias = Decision | ToJournal | Rearranged
 """What the journal takes."""
 
 

@@ -71,6 +71,14 @@ class Ledger:
         """The uplinks that are to have the rows of a lane: none is to have what is local, so nobody misses it."""
         return self.uplinks if lane in SENT_LANES else ()
 
+    def serve(self, uplinks: tuple[str, ...]) -> None:
+        """There are these uplinks from now on. One that is new has nothing yet, one that goes is forgotten."""
+        before, self.uplinks = self._sets, uplinks
+        self._sets = {
+            (name, lane): before.get((name, lane)) or Ranges() for lane in Lane for name in (*self._takers(lane), GONE)
+        }
+        self.recall(())
+
     def copy(self) -> Ledger:
         """An independent ledger that says the same: a draft that becomes true with a commit."""
         twin = Ledger(self.uplinks)

@@ -16,12 +16,12 @@ class Listeners:
 
     def __init__(self, tell_hub: Callable[[Fact], None], tell_senders: Sequence[Callable[[ToSenders], None]]) -> None:
         self.hub = tell_hub
-        self._senders = tell_senders
+        self.each_sender = tell_senders
         self.dropped = 0
 
     def senders(self, message: ToSenders) -> None:
         """Tell every sender."""
-        for tell in self._senders:
+        for tell in self.each_sender:
             tell(message)
 
     def gaps(self, dropped: Iterable[Dropped]) -> None:

@@ -12,10 +12,13 @@ RETRY_S = 5.0
 
 
 class Outage:
-    """`since` is its beginning (monotonic seconds), None while the disk works; `what` is wrong, or "ok"."""
+    """`since` is its beginning (monotonic seconds), None while the disk works; `what` is wrong, or "ok".
+
+    `uplinks`: all there are.
+    """
 
     def __init__(self, uplinks: tuple[str, ...]) -> None:
-        self._uplinks = uplinks
+        self.uplinks = uplinks
         self.since: float | None = None
         self.what = "ok"
         self.retry_at = 0.0
@@ -48,7 +51,7 @@ class Outage:
             before = self.lost[at]
             if before.lane is gap.lane:
                 if before.uplinks == gap.uplinks or len(self.lost) >= MAX_LOST:
-                    without = tuple(name for name in self._uplinks if name in before.uplinks + gap.uplinks)
+                    without = tuple(name for name in self.uplinks if name in before.uplinks + gap.uplinks)
                     records = before.records + gap.records
                     whole = before._replace(last=gap.last, records=records, uplinks=without)
                     self.lost[at] = times.joined(before, gap).on(whole)

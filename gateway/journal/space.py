@@ -32,6 +32,14 @@ class Space:
     """The space of the journal at `path`, whose files may take `max_size` bytes together."""
 
     def __init__(self, path: Path, max_size: int, event_share: float) -> None:
+        self._path = path
+        self._wal = Path(f"{path}-wal")
+        self._max_pages = 0
+        self._wal_stuck = False
+        self.limit(max_size, event_share)
+
+    def limit(self, max_size: int, event_share: float) -> None:
+        """Other limits from now on; `fit` keeps to them."""
         self.max_size = max_size
         self._telemetry_share = 1 - event_share
         self._full_share = 1 - event_share / 2
@@ -39,10 +47,6 @@ class Space:
         self._wal_limit = max(4 * self.wal_bytes, max_size // 4)
         self._ballast_bytes = self.wal_bytes * 5 // 4  # lets a full WAL be played in on a full disk
         self._reserve_bytes = max_size // _RESERVE_PART
-        self._path = path
-        self._wal = Path(f"{path}-wal")
-        self._max_pages = 0
-        self._wal_stuck = False
 
     def fit(self, db: sqlite3.Connection) -> None:
         """Lay ballast where there is room for it, and limit the database to what budget and disk leave it now."""

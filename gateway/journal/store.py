@@ -83,6 +83,11 @@ class Store:
         """Which rows there are, and who has which."""
         return self._books.ledger
 
+    @property
+    def state(self) -> Mapping[str, str]:
+        """The state as on the disk."""
+        return self._state
+
     # ------------------------------------------------------------ opening and closing
 
     @property

@@ -25,7 +25,7 @@ from gateway.correction import recalled
 from gateway.errors import JournalDown
 from gateway.journal.acknowledged import Acknowledgements
 from gateway.journal.faults import JournalFull
-from gateway.journal.inbox import Inbox, Post
+from gateway.journal.inbox import Inbox, Post, Rearranged
 from gateway.journal.listeners import Listeners, ToSenders
 from gateway.journal.outage import Outage
 from gateway.journal.questions import Questions
@@ -180,10 +180,30 @@ class JournalThread:
                 case Acked():
                     if self._store.acknowledge(message):
                         self._acked.come(acked_at)
+                case Rearranged():
+                    self._rearrange(message)
+                case _ if message.uplink not in self._uplinks:
+                    log.debug("%s is no more", message.uplink)
                 case Confirmed():
                     self._confirm(message, acked_at)
                 case BacklogWanted() | ResendWanted():
                     self._questions.ask(message)
+
+    def _rearrange(self, now_is: Rearranged) -> None:
+        """Go on with other limits, for other uplinks. One that has joined is told what dates the records before."""
+        options = self._options = now_is.options
+        self._uplinks = self._outage.uplinks = now_is.uplinks
+        self._store.ledger.serve(now_is.uplinks)
+        self._tell.each_sender = now_is.tell_senders
+        state = {key: text for key, text in (*self._store.state.items(), *self._waiting.state.items()) if text}
+        for _, correction in recalled(state):
+            for tell in now_is.joined:
+                tell(correction)
+        try:
+            self._store.handle.limit(options.max_size, options.event_share / 100)
+        except JournalDown as down:
+            self._fall(down)
+        self._tidy_at = self._clock.mono()
 
     def _confirm(self, confirmed: Confirmed, at: float) -> None:
         if not self._store.confirm(confirmed):

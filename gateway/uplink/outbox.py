@@ -111,6 +111,10 @@ class Outbox:
         self._lanes[Lane.TELEMETRY].forget()
         self.board.disconnected([message for message in left if message.lane is None])
 
+    def hub_started(self) -> None:
+        """The hub knows of the run before."""
+        self._hub_started = True
+
     def handed_over(self, record: Record, now: float) -> None:
         """The hub made an event; the journal has it in hand, too."""
         self._hub_started = self._hub_started or record.seq == 1

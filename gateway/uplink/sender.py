@@ -166,6 +166,7 @@ class Sender:
                 self._wire.has_passed(told.ts)
             case AlarmsKnown():
                 self._sweep.alarms_known()
+                self._outbox.hub_started()
             case About():
                 self._outbox.board.describe(told)
             case AlarmView():
