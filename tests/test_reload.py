@@ -84,9 +84,9 @@ class Scene:
         return found
 
     def stands(self) -> bool:
-        """Whether a daemon is there, and its alarm."""
+        """Whether a daemon is there, and its alarm, which was told."""
         status = self.daemon.status()
-        return status is not None and "low" in {alarm["alarm"] for alarm in status["alarms"]}
+        return status is not None and "low" in {alarm["alarm"] for alarm in status["alarms"] if alarm["seq"]}
 
     def alarms(self) -> dict[str, dict[str, Any]]:
         return {alarm["alarm"]: alarm for alarm in self.status()["alarms"]}

@@ -64,7 +64,8 @@ class Alarming:
             return ()
         known = (AlarmsKnown(),) if self._are_known else ()
         passed = (TimePassed(floor_ts),) if floor_ts else ()
-        return (Briefing(uplinks, (*passed, *self.standing, *known)),)
+        told = (view for view in self.standing if view.seq)
+        return (Briefing(uplinks, (*passed, *told, *known)),)
 
     @property
     def wake(self) -> float:
