@@ -20,6 +20,7 @@ GROUP: Final = "sitewarden.drivers"
 
 OURS: Final[Mapping[str, str]] = {
     "beam_pair": "drivers.beam_pair:BeamPair",
+    "changeover": "drivers.changeover:Changeover",
     "climate": "drivers.climate:ClimateOf",
     "contact": "drivers.contact:Contact",
     "ds18b20": "drivers.ds18b20:Ds18b20",

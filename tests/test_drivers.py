@@ -40,6 +40,7 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
     "modbus": SOUND,
     "serial_frames": {"profile": "pms5003"},
     "beam_pair": {"outer": 5, "inner": 6},
+    "changeover": {"rest": 17, "active": 27},
     "climate": {"of": "cold-1"},
     "track": {"of": "gps-1"},
     "contact": {"pin": 17},
