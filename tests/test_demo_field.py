@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import select
@@ -28,7 +29,7 @@ from drivers.people_counter import PeopleCounter, PeopleCounterOptions
 from gateway.demo.casts import CENTRE
 from gateway.demo.counter_field import counts_frame, distances_frame
 from gateway.demo.drift import Crowd, Drift
-from gateway.demo.gps_field import Fix, fix_at, sentences
+from gateway.demo.gps_field import Fix, fix_at, lost, sentences
 from gateway.demo.modbus_field import ModbusTcpModule, RtuBus, crc16, renke_rs_ws_n01, wp8028adam, xy_md02
 from gateway.demo.pins_field import SirenAnswered
 from gateway.demo.platform import Answered, Platform
@@ -445,3 +446,23 @@ def test_posting_from_many_threads_loses_nothing(wiring: Wiring) -> None:
         assert sum(done.get(timeout=5) for _ in range(8000)) == 8000
     with pytest.raises(Empty):
         done.get_nowait()
+
+
+def test_the_tally_unpacks_what_comes_as_gzip_and_no_more_than_it_has_room_for() -> None:
+    batch = (
+        b'{"schema":1,"run":"r","tq":"synced","hist":false,"records":[{"seq":1,"ts":5,"device":"a","values":{"t":1}}]}'
+    )
+    tally = Tally()
+    assert tally.take("x/telemetry", gzip.compress(batch)) == [Sample("a", 5, good=True)]
+    for wrong in (gzip.compress(batch)[:20], b"\x1f\x8bnonsense", gzip.compress(b"[" * 5_000_000)):
+        assert tally.take("x/telemetry", wrong) == []
+    assert tally.wrong == 3
+    assert tally.whole("r", Lane.TELEMETRY) == 1
+
+
+def test_a_receiver_in_a_tunnel_says_that_it_has_no_position() -> None:
+    rmc, gga = (decode(line) for line in lost(datetime(2026, 11, 22, tzinfo=UTC)).split())
+    assert isinstance(rmc, Rmc)
+    assert isinstance(gga, Gga)
+    assert not rmc.usable
+    assert not gga.usable

@@ -18,6 +18,7 @@ from gateway.demo.story import (
     Silence,
     Smoke,
     Story,
+    Tunnel,
     operator,
 )
 from gateway.demo.story import Contact as Switched
@@ -102,5 +103,56 @@ COLD_STORE = Cast(
     },
 )
 
-SITES: Mapping[str, Cast] = {"centre": CENTRE, "cold-store": COLD_STORE}
+_TRUCK = Story(
+    scenes=(
+        Scene(0, "A refrigerated truck leaves its depot."),
+        Scene(3, "The road is free, and it goes faster than it may.", (Aim("gps-1.speed", 28.0, 4),)),
+        Scene(9, "The rear door was not locked: it opens.", (Switched("rear-door", True),)),
+        Scene(12, "It gets warm in the chilled compartment.", (Aim("rear.temperature", 9.4, 4),)),
+        Scene(
+            16,
+            "A long tunnel: no position. The old one is shown as old.",
+            (Tunnel("gps-1", True), Aim("gps-1.speed", 20.0, 3)),
+        ),
+        Scene(18, "No mobile network in there, either: everything is kept.", (Broker(True),)),
+        Scene(22, "The driver has heard the buzzer and closes the door.", (Switched("rear-door", False),)),
+        Scene(24, "It gets cold again.", (Aim("rear.temperature", 4.6, 4),)),
+        Scene(40, "The network is back: alarms first, then what is now, the rest beside it.", (Broker(False),)),
+        Scene(50, "Daylight, and a position again.", (Tunnel("gps-1", False),)),
+        Scene(54, "The truck is on its way."),
+    ),
+    expected=(
+        Expected("too-fast", 5, 14),
+        Expected("door-open", 11, 17),
+        Expected("chilled-out-of-range", 14, 20),
+        Expected("truck-no-fix", 40, 52),
+    ),
+    ends_s=57,
+)
+
+TRUCK = Cast(
+    example="cold-chain-truck.yaml",
+    story=_TRUCK,
+    lines={
+        "reefer": (
+            Sensor("front", 1, Quantity(-19.5, 0.2), Quantity(72.0, 1.0, 0.7)),
+            Sensor("rear", 2, Quantity(4.6, 0.2, 1.9), Quantity(81.0, 1.0, 2.5)),
+        )
+    },
+    receivers={
+        "gps": Journey("gps-1", 14.0, ((52.4606, 13.3713), (52.4606, 13.4013), (52.4806, 13.4013), (52.4806, 13.3713)))
+    },
+    contacts={"rear-door": Contact(5)},
+    quicker={
+        **{("devices", name, "every"): "1s" for name in ("front", "rear")},
+        ("rules", "too-fast", "for"): "3s",
+        ("rules", "door-open", "for"): "3s",
+        ("rules", "chilled-out-of-range", "for"): "1s",
+        ("rules", "chilled-out-of-range", "clear_for"): "1s",
+        ("storage", "commit_every"): "1s",
+        ("uplinks", "platform", "linger"): "1s",
+    },
+)
+
+SITES: Mapping[str, Cast] = {"centre": CENTRE, "cold-store": COLD_STORE, "truck": TRUCK}
 """By the name that `sitewarden demo --site` takes."""

@@ -52,6 +52,13 @@ def sentences(fix: Fix, at: datetime) -> bytes:
     return _framed(rmc) + _framed(gga)
 
 
+def lost(at: datetime) -> bytes:
+    """The same sentences of a receiver that sees no satellites: void, and without a place."""
+    utc = at.astimezone(UTC)
+    hms, dmy = utc.strftime("%H%M%S.00"), utc.strftime("%d%m%y")
+    return _framed(f"GPRMC,{hms},V,,,,,,,{dmy},,,N") + _framed(f"GPGGA,{hms},,,,,0,00,99.99,,,,,,")
+
+
 def _framed(body: str) -> bytes:
     checksum = 0
     for byte in body.encode("ascii"):

@@ -18,17 +18,17 @@ from gateway.demo.cast import Cast, Journey, Quantity, Sensor
 from gateway.demo.counter_field import PeopleCounter
 from gateway.demo.drift import Crowd, Drift
 from gateway.demo.files_field import FilesField
-from gateway.demo.gps_field import ROUTE, fix_at, sentences
+from gateway.demo.gps_field import ROUTE, fix_at, lost, sentences
 from gateway.demo.modbus_field import ModbusTcpModule, RtuBus, Slave, renke_rs_ws_n01, wp8028adam, xy_md02
 from gateway.demo.pins_field import MockPin, PinsField, SirenAnswered
 from gateway.demo.port import SerialPort
-from gateway.demo.story import Aim, Contact, Door, Silence, Smoke
+from gateway.demo.story import Aim, Contact, Door, Silence, Smoke, Tunnel
 from gateway.demo.wiring import Wiring
 
 _BAUDRATE, _COUNTER_BAUDRATE = 9600, 115200
 _MODELS = {"xy-md02": xy_md02, "renke-rs-ws-n01": renke_rs_ws_n01}
 
-Happened: TypeAlias = Aim | Contact | Door | Silence | Smoke
+Happened: TypeAlias = Aim | Contact | Door | Silence | Smoke | Tunnel
 
 
 class Hushed(NamedTuple):
@@ -49,6 +49,7 @@ class _Receiver:
     def __init__(self, port: SerialPort, journey: Journey) -> None:
         self.port = port
         self.speed = Drift(journey.speed_m_s, 0.0)
+        self.sees_nothing = False
         self._route = journey.route or ROUTE
         self._travelled_m = 0.0
         self._last: float | None = None
@@ -58,7 +59,10 @@ class _Receiver:
         speed_m_s = max(0.0, self.speed.at(now))
         self._travelled_m += speed_m_s * (now - (self._last or now))
         self._last = now
-        self.port.say(sentences(fix_at(self._travelled_m, speed_m_s, self._route), datetime.now(UTC)))
+        if self.sees_nothing:
+            self.port.say(lost(datetime.now(UTC)))
+        else:
+            self.port.say(sentences(fix_at(self._travelled_m, speed_m_s, self._route), datetime.now(UTC)))
 
 
 class Site:
@@ -102,6 +106,7 @@ class Site:
         self._quantities |= {
             f"{journey.device}.speed": self._receivers[link].speed for link, journey in cast.receivers.items()
         }
+        self._receiver_of = {journey.device: self._receivers[link] for link, journey in cast.receivers.items()}
         self._thread = threading.Thread(target=self._wiring.run, name="demo-site", daemon=True)
 
     def _living(self, name: str, quantity: Quantity) -> Callable[[float], float]:
@@ -180,6 +185,8 @@ class Site:
                 self._pins.smoke(device, alarm)
             case Contact(device, active):
                 self._pins.switch(device, active)
+            case Tunnel(device, inside):
+                self._receiver_of[device].sees_nothing = inside
             case Silence(device, silent):
                 self._slaves[device].silent = silent
                 self.seen.put(Hushed(device, silent, now, time.time_ns() // 1_000_000))

@@ -47,6 +47,13 @@ class Silence(NamedTuple):
     silent: bool
 
 
+class Tunnel(NamedTuple):
+    """A receiver has no view of the sky any more, or has it again; where it is it goes on all the same."""
+
+    device: str
+    inside: bool
+
+
 class Broker(NamedTuple):
     """The MQTT broker goes away, or comes back."""
 
@@ -60,7 +67,7 @@ class Operator(NamedTuple):
     alarm: str
 
 
-Act: TypeAlias = Aim | Contact | Door | Smoke | Silence | Broker | Operator
+Act: TypeAlias = Aim | Contact | Door | Tunnel | Smoke | Silence | Broker | Operator
 
 
 class Scene(NamedTuple):

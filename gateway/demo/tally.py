@@ -7,11 +7,15 @@ dropped; a payload that is not as the contract says is counted as `wrong` and ne
 from __future__ import annotations
 
 import json
+import zlib
 from typing import Any, NamedTuple
 
 from gateway.demo.view import Received
 from gateway.journal.ranges import Ranges
 from gateway.model import Lane
+
+_GZIP = b"\x1f\x8b"
+_MOST_BYTES = 1 << 20  # that a payload is unpacked to
 
 
 class Sample(NamedTuple):
@@ -36,11 +40,11 @@ class Tally:
         try:
             match topic.rpartition("/")[2]:
                 case "telemetry":
-                    return self._telemetry(json.loads(payload))
+                    return self._telemetry(json.loads(_unpacked(payload)))
                 case "event":
                     event = json.loads(payload)
                     self._count(event["run"], Lane.EVENT, event["seq"], bool(event.get("hist")))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error):
             self.wrong += 1
         return []
 
@@ -85,3 +89,10 @@ def _span(ranges: Ranges) -> tuple[int, int]:
     """First and last number."""
     pairs = list(ranges)
     return pairs[0][0], pairs[-1][1]
+
+
+def _unpacked(payload: bytes) -> bytes:
+    """The text of a payload, which a gateway may send as gzip; never more than a megabyte of it."""
+    if not payload.startswith(_GZIP):
+        return payload
+    return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(payload, _MOST_BYTES)
