@@ -5,6 +5,8 @@
     absolute_humidity     the water in a cubic metre of the air                                         g/m³
     condensation_margin   with `surface`: its temperature less the dew point; below 1 K it may get wet  K
 
+It brings a rule along on the last one: `DEVICE-condensation`, low priority.
+
 Source: the Magnus formula with the constants of Sonntag (1990), valid from -45 to 60 °C; relative humidity is over
 water, also below 0 °C, as sensors state it. Beyond that, and at 0 %RH, the points are bad.
 
@@ -19,10 +21,8 @@ from datetime import tzinfo
 from typing import Annotated, ClassVar
 
 from gateway.derive.climate import Climate, Place
-from gateway.driver import Derived, Doc, Placed, Seconds, point
-from gateway.model import Point
-
-_SURFACE_KINDS = frozenset({"temperature"})
+from gateway.driver import Derived, Doc, Placed, Seconds, UsualRule, point
+from gateway.model import Point, Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,13 @@ class ClimateOf(Derived):
         margin = point("condensation_margin", "temperature_difference")
         both = (point("dew_point", "dew_point"), point("absolute_humidity", "absolute_humidity"))
         return (*both, margin) if self._options.surface else both
+
+    @property
+    def usual_rules(self) -> tuple[UsualRule, ...]:
+        """That the surface is about to get wet."""
+        told = "water is about to condense on the surface"
+        wet = UsualRule("condensation", "condensation_margin", Priority.LOW, told, below=1.0, clear=2.0, for_s=600)
+        return (wet._replace(clear_for_s=600),) if self._options.surface else ()
 
     def meet(self, zone: str, devices: Sequence[Placed]) -> None:
         """Find the points that it is made of; their zone is their own."""

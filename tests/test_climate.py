@@ -136,7 +136,10 @@ def config(tmp_path: Path, climate: str) -> Config:
 def test_a_climate_of_a_device_has_its_pace_and_its_name_in_what_it_is_made_of(tmp_path: Path) -> None:
     device = config(tmp_path, "of: fridge").devices["air"]
     assert (device.link, device.every) == ("", 10.0)
+    assert config(tmp_path, "of: fridge").rules == {}
     both = config(tmp_path, "of: fridge, surface: wall.temperature_ch3")
+    rule = both.rules["air-condensation"]
+    assert (rule.point, rule.below, rule.priority) == ("air.condensation_margin", 1.0, "low")
     assert [it.name for it in both.devices["air"].built.points][-1] == "condensation_margin"
 
 
