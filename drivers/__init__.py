@@ -24,6 +24,7 @@ OURS: Final[Mapping[str, str]] = {
     "climate": "drivers.climate:ClimateOf",
     "contact": "drivers.contact:Contact",
     "ds18b20": "drivers.ds18b20:Ds18b20",
+    "fire_zone": "drivers.fire_zone:FireZone",
     "gateway_health": "drivers.gateway_health:GatewayHealth",
     "gps_gpsd": "drivers.gps_gpsd:GpsGpsd",
     "gps_nmea": "drivers.gps_nmea:GpsNmea",

@@ -143,13 +143,17 @@ class Moment(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """One device at the moment `mono` (seconds) / `ts` (UTC ms): good values, and the reason for each bad point."""
+    """One device at the moment `mono` (seconds) / `ts` (UTC ms): good values, and the reason for each bad point.
+
+    `test`: its zone is under test.
+    """
 
     device: str
     mono: float
     ts: int
     values: Mapping[str, Value]
     bad: Mapping[str, Reason]
+    test: bool = False
 
 
 class Record(NamedTuple):
@@ -683,6 +687,7 @@ class AlarmView:
     silenced: bool = False  # what sounds for it is off, by a person
     say_in: Mapping[str, str] = field(default_factory=dict)  # what people should do, in the site's other languages
     tell: tuple[str, ...] = ()  # who is to be told
+    test: bool = False  # its zone is under test
 
     @property
     def at_rest(self) -> bool:

@@ -48,6 +48,8 @@ def telemetry(reading: Reading) -> str:
     line: dict[str, object] = {"device": reading.device, "values": reading.values}
     if reading.bad:
         line["bad"] = reading.bad
+    if reading.test:
+        line["test"] = True
     return encode(line)
 
 
@@ -65,7 +67,9 @@ class Telemetry:
     def text(self, reading: Reading) -> str:
         """The text of a reading."""
         values = reading.values.values()
-        if reading.bad or not _NUMBERS.issuperset(map(type, values)) or not _finite(cast("Iterable[float]", values)):
+        if reading.bad or reading.test or not _NUMBERS.issuperset(map(type, values)):
+            return telemetry(reading)
+        if not _finite(cast("Iterable[float]", values)):
             return telemetry(reading)
         names = reading.device, *reading.values
         form = self._forms.get(names) or self._form(names)
@@ -129,7 +133,7 @@ def alarm(view: AlarmView, change: str, by: str = "", why: str = "") -> str:
 
 
 def marks(view: AlarmView) -> dict[str, Json]:
-    """What is said of an alarm only where it is so: that it is hidden, that it chatters, what became of its report."""
+    """What is said of an alarm only where it is so: that it is hidden, that it chatters, is of a test."""
     said: dict[str, Json] = {} if view.hidden is None else {"hidden": _hidden(view.hidden)}
     if view.chattering:
         said["chattering"] = True
@@ -141,6 +145,8 @@ def marks(view: AlarmView) -> dict[str, Json]:
         said["say_in"] = dict(view.say_in)
     if view.tell:
         said["tell"] = list(view.tell)
+    if view.test:
+        said["test"] = True
     return said
 
 

@@ -62,7 +62,8 @@ KINDS: dict[str, Kind] = {
     "pulse_rate": Kind(Form.GAUGE, "pulses/min"),
     "volume": Kind(Form.COUNTER, "L"),
     "flow": Kind(Form.GAUGE, "L/min"),
-    "smoke": Kind(Form.STATE, ""),  # "normal" or "alarm"
+    "smoke": Kind(Form.STATE, ""),  # what a detector says, or what a person has said of it: see WORDS
+    "fire": Kind(Form.STATE, ""),  # what the smoke detectors of a zone say together
     "door": Kind(Form.STATE, ""),  # "closed" or "open"
     "openings": Kind(Form.COUNTER, "openings"),  # of a door, ever
     "open_time": Kind(Form.COUNTER, "s"),  # of a door, in all
@@ -87,7 +88,7 @@ KINDS: dict[str, Kind] = {
     "setting": Kind(Form.GAUGE, "1"),  # a configuration register of the device itself
 }
 
-SAFETY_KINDS = frozenset({"smoke", "door", "contact", "output"})
+SAFETY_KINDS = frozenset({"smoke", "fire", "door", "contact", "output"})
 """Kinds whose readings the hub takes first and whose polls are never held back."""
 
 STEADY_KINDS = frozenset({"openings", "open_time", "open_for"})
@@ -109,3 +110,13 @@ STATE_WORDS: dict[str, tuple[str, ...]] = {
     "fix": ("none", "2d", "3d", "estimated", "manual", "simulated"),
 }
 """The words of each state kind. The first two are those of a bit: at rest, active."""
+
+WORDS: dict[str, tuple[str, ...]] = {
+    **STATE_WORDS,
+    "smoke": ("normal", "alarm", "fault", "test", "disabled"),
+    "fire": ("normal", "prealarm", "alarm", "fault", "test", "disabled"),
+}
+"""All the words of each state kind: those of a contact, and what else a device or a person says."""
+
+FIRE_KINDS = frozenset({"smoke", "fire"})
+"""Kinds whose alarms are never shelved, and are reset with a reason alone, when their detectors are at rest."""

@@ -26,6 +26,7 @@ PURE_ROOMS = (
     "gateway.driver",
     "gateway.wiretime",
     "gateway.release",
+    "gateway.notice",
     "gateway.rules",
     "gateway.refine",
     "gateway.derive",

@@ -79,9 +79,9 @@ def test_a_response_becomes_what_the_hub_does(tmp_path: Path) -> None:
 def test_a_rule_without_a_response_has_that_of_its_priority(tmp_path: Path) -> None:
     by_priority = "responses_by_priority: {high: evacuate}\nresponses:\n  nothing: {}\n"
     rules = dict(plan_rules(changed(tmp_path, ("responses:\n", by_priority))))
-    assert rules == {"warm": "evacuate", "smoke": "evacuate"}
+    assert rules == {"warm": "evacuate", "smoke": "evacuate", "smoke-1-smoke-fault": None}
     own = changed(tmp_path, ("responses:\n", by_priority), ("priority: high", "priority: high, response: nothing"))
-    assert dict(plan_rules(own)) == {"warm": "nothing", "smoke": "evacuate"}
+    assert dict(plan_rules(own)) == {"warm": "nothing", "smoke": "evacuate", "smoke-1-smoke-fault": None}
 
 
 def plan_rules(config: Config) -> Iterator[tuple[str, str | None]]:
@@ -133,9 +133,8 @@ def test_anchors_can_be_used(tmp_path: Path) -> None:
 
 def test_empty_sections_are_no_mistake(tmp_path: Path) -> None:
     text = SITE.split("rules:", maxsplit=1)[0] + "rules:\nresponses:\n"
-    assert (
-        loaded(written(tmp_path, text.replace('  platform: {url: "mqtts://mqtt.example.com:8883"}\n', ""))).rules == {}
-    )
+    config = loaded(written(tmp_path, text.replace('  platform: {url: "mqtts://mqtt.example.com:8883"}\n', "")))
+    assert list(config.rules) == ["smoke-1-smoke-fault", "smoke-1-smoke-alarm"]  # which smoke brings along
 
 
 @pytest.mark.parametrize(
@@ -173,6 +172,7 @@ def test_what_hangs_on_something_disabled_is_left_out_and_named(tmp_path: Path) 
         "device siren (its link gpio is off)",
         "rule warm (its devices are off)",
         "rule smoke (its devices are off)",
+        "rule smoke-1-smoke-fault (its devices are off)",
         "output siren in response evacuate (its device is off)",
     )
 

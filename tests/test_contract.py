@@ -19,6 +19,7 @@ from uplink_scene import ABOUT, ROOT, RUN, TS, alarm, reading
 
 from gateway import records
 from gateway.derive.totals import EVENTS
+from gateway.hub.detector_text import told_of
 from gateway.hub.timekeeping import Era, Settled
 from gateway.model import (
     AlarmLoad,
@@ -52,6 +53,7 @@ from gateway.model import (
     Value,
     Write,
 )
+from gateway.rules.overlay import NOBODY, Note
 from gateway.untrusted import MAX_BYTES, parsed
 from gateway.uplink import contract
 from gateway.uplink.commands import Refusal, Terms, command
@@ -98,6 +100,11 @@ def event_texts() -> Iterator[str]:
     told = replace(view, say_in={"zh": "请离开"}, tell=("shift leader",))
     yield records.alarm(told, "raised")
     yield records.alarm(replace(told, silenced=True), "silenced", "maria", "on the telephone")
+    yield records.alarm(replace(told, test=True), "raised")
+    yield told_of("test/sorting", Note("maria", "monthly test"), begun=True, until=TS)
+    yield told_of("test/sorting", NOBODY, begun=False)
+    yield told_of("disabled/smoke-1.smoke", Note("maria", "painting"), begun=True, until=TS)
+    yield records.event("detector", device="smoke-1", point="smoke", zone="sorting", change="tested")
     yield records.alarm(told, "resounded")
     for value in (None, "alarm", True, 3, (52.5, 13.4)):
         yield records.alarm(replace(view, value=value, alarm="any-smoke@smoke-1.smoke"), "raised")
@@ -178,10 +185,14 @@ def test_an_event_with_a_field_too_many_or_too_few_is_no_event() -> None:
 def test_telemetry_validates_with_every_form_of_value_and_every_reason() -> None:
     values: dict[str, Value] = {"temperature": -18.2, "smoke": "alarm", "position": (52.5, 13.4), "people_in": 3}
     first = Reading("cold-1", 0.0, TS, values, {f"p{number}": reason for number, reason in enumerate(Reason)})
-    texts = [records.telemetry(first), records.telemetry(Reading("cold-1", 0.0, TS, {}, {"x": Reason.SILENT}))]
+    texts = [
+        records.telemetry(first),
+        records.telemetry(Reading("cold-1", 0.0, TS, {}, {"x": Reason.SILENT}, test=True)),
+    ]
     made = [Record(Lane.TELEMETRY, seq, TS + seq, Trust.RTC, 0, text) for seq, text in enumerate(texts, 1)]
     payload = check("telemetry", contract.telemetry(RUN, Trust.RTC, True, made))
     assert [record["seq"] for record in payload["records"]] == [1, 2]
+    assert [record.get("test") for record in payload["records"]] == [None, True]
     assert payload["records"][0]["values"]["position"] == [52.5, 13.4]
     assert (payload["tq"], payload["hist"], payload["records"][1]["ts"]) == ("rtc", True, TS + 2)
 

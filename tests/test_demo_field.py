@@ -411,7 +411,8 @@ def test_a_command_goes_again_with_its_id_until_it_is_answered_and_none_overtake
     def publish(topic: str, payload: bytes) -> None:
         assert topic == "root/command"
         command = json.loads(payload)
-        assert (command["args"], command["expires"]) == ({"alarm": "smoke"}, 37_000)
+        assert (command["args"]["alarm"], command["expires"]) == ("smoke", 37_000)
+        assert ("reason" in command["args"]) == (command["name"] == "reset")
         sent.append((command["id"], command["name"]))
 
     platform = Platform("root", inbox, publish)

@@ -14,6 +14,7 @@ from gateway.config.schema import Uplink
 from gateway.driver import point
 from gateway.hub.alarm import Target
 from gateway.hub.decide import Hub
+from gateway.hub.detectors import alarms_of as alarms_of_detectors
 from gateway.hub.numbering import MAX_NOT_STORED
 from gateway.hub.own import OF_GATEWAY, alarms_of
 from gateway.hub.plan import Plan, Reconfigured
@@ -98,7 +99,7 @@ def plan() -> Plan:
         version="0",
         uplinks=("platform",),
         run="run2",
-        own=(*OF_GATEWAY, *OF_PLATFORM),
+        own=(*OF_GATEWAY, *OF_PLATFORM, *alarms_of_detectors(("smoke-1", "smoke-2"))),
     )
 
 
@@ -205,13 +206,13 @@ def test_the_siren_stays_on_until_the_last_latched_alarm_is_reset() -> None:
     hub.read("smoke-1", smoke="alarm")
     assert hub.read("smoke-2", smoke="alarm").writes == ()
     assert hub.read("smoke-1", smoke="normal").writes == ()
-    assert hub.command("reset", alarm="any-smoke@smoke-1.smoke").detail == "acknowledge it first"
+    assert hub.command("reset", alarm="any-smoke@smoke-1.smoke", reason="dust").detail == "acknowledge it first"
     assert hub.command("acknowledge", alarm="any-smoke@smoke-1.smoke").result == "done"
-    assert hub.command("reset", alarm="any-smoke@smoke-1.smoke").result == "done"
+    assert hub.command("reset", alarm="any-smoke@smoke-1.smoke", reason="dust").result == "done"
     assert hub.status().outputs == {"siren.output": "on"}
     hub.read("smoke-2", smoke="normal")
     hub.command("acknowledge", alarm="any-smoke@smoke-2.smoke")
-    hub.command("reset", alarm="any-smoke@smoke-2.smoke")
+    hub.command("reset", alarm="any-smoke@smoke-2.smoke", reason="dust")
     assert hub.status().outputs == {"siren.output": "off"}
     assert not hub.stored_alarms()
     assert hub.events()[-3]["by"] == "Ada"
@@ -448,7 +449,8 @@ def test_a_command_is_refused_with_a_reason_when_expired_unknown_or_malformed() 
         "expired",
         (
             "unknown command 'open_the_gates'; known: acknowledge, reset, shelve, unshelve, out_of_service, "
-            "in_service, confirm, silence, set_output, test_response, write_point, reload, read_now"
+            "in_service, confirm, silence, disable, enable, set_output, test_mode, test_response, write_point, "
+            "reload, read_now"
         ),
         "args needs the id of an alarm under 'alarm'",
         "there is no alarm 'nix'",
@@ -518,7 +520,7 @@ def test_a_repeated_command_is_not_carried_out_after_a_restart_either() -> None:
     again = Command("7", "acknowledge", {"alarm": "any-smoke@smoke-1.smoke"}, "p", "platform", None, replies.append)
     hub.tell(again)
     hub.read("smoke-1", smoke="normal")
-    hub.command("reset", alarm="any-smoke@smoke-1.smoke")
+    hub.command("reset", alarm="any-smoke@smoke-1.smoke", reason="dust")
     hub.read("smoke-1", smoke="alarm")
     restarted = Stepped(hub.stored)
     for answer, reply in restarted.tell(again).replies:
@@ -550,7 +552,9 @@ def test_what_one_fact_leads_to_is_in_the_order_of_its_numbers() -> None:
         hub.read("smoke-1", smoke="alarm"),
         hub.tell(Command("1", "acknowledge", {"alarm": "any-smoke@smoke-1.smoke"}, "p", "platform", None, print)),
         hub.read("smoke-1", smoke="normal"),
-        hub.tell(Command("2", "reset", {"alarm": "any-smoke@smoke-1.smoke"}, "p", "platform", None, print)),
+        hub.tell(
+            Command("2", "reset", {"alarm": "any-smoke@smoke-1.smoke", "reason": "dust"}, "p", "platform", None, print)
+        ),
         hub.tell(Stopping("by hand")),
     ):
         numbers = [record.seq for record in step.records if record.lane is Lane.EVENT]
@@ -613,7 +617,8 @@ def test_no_story_loses_an_active_alarm_or_leaves_the_siren_without_an_owner(ste
             args: dict[str, Json] = {"alarm": alarm, "reason": "cleaning", "for_s": 60}
             decision = hub.tell(Command(f"c{number}", what, args, "A", "", None, print))
             if what == "reset" and before is AlarmState.LATCHED_ACK:
-                latched[device] = False
+                ((_, reply),) = decision.replies
+                latched[device] = "has not been heard lately" in reply.detail
             hidden = (
                 hidden | {device} if what == "out_of_service" else hidden - {device} if what == "in_service" else hidden
             )

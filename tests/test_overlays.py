@@ -168,7 +168,7 @@ def test_a_chattering_alarm_says_so_and_is_held_across_a_restart() -> None:
         before.read("smoke-1", 1.0, smoke="alarm")
         before.command("acknowledge", alarm=SMOKE)
         before.read("smoke-1", 1.0, smoke="normal")
-        before.command("reset", alarm=SMOKE)
+        before.command("reset", alarm=SMOKE, reason="dust")
     assert [event.get("chattering") for event in alarm_events(before, SMOKE) if event["change"] == "raised"] == [
         None,
         None,

@@ -422,8 +422,8 @@ def test_words_and_several_points_are_drawn_too_and_broken_where_nothing_was_kno
             past.wait(10)
     page = tmp_path / "page.html"
     found = told(capsys, "--state", tmp_path / "state", "--config", site, "--since", LONG_AGO, "--html", page)
-    assert verdicts(found) == {"fire@smoke-1.smoke": ["same"], "both": ["same"]}
-    fire, both = drawn(page.read_text())
+    assert verdicts(found) == {"fire@smoke-1.smoke": ["same"], "both": ["same"], "smoke-1-smoke-fault": []}
+    fire, both, *_ = drawn(page.read_text())
     labels = {it.text: float(it.get("y", 0)) - 4 for it in fire.iter("text") if it.text in {"normal", "alarm"}}
     limit = next(it for it in fire.iter("line") if it.get("class") == "limit")
     assert float(limit.get("y1", 0)) == pytest.approx(labels["alarm"])

@@ -85,7 +85,7 @@ def test_a_siren_wails_three_seconds_on_and_one_off_for_as_long_as_the_alarm_sta
     assert written_over(hub, 9.0) == [(3.0, OFF), (4.0, ON), (7.0, OFF), (8.0, ON)]
     assert hub.command("acknowledge", alarm=SMOKE).result == "done"
     hub.read("smoke-1", smoke="normal")
-    assert OFF in hub.ask("reset", alarm=SMOKE).writes
+    assert OFF in hub.ask("reset", alarm=SMOKE, reason="dust").writes
     assert written_over(hub, 60.0) == []
 
 
@@ -119,7 +119,7 @@ def test_pulses_are_no_events_and_wake_nobody_while_no_output_is_on() -> None:
     assert [(event["value"], event["pulse_s"]) for event in outputs] == [("on", [3.0, 1.0])]
     hub.read("smoke-1", smoke="normal")
     hub.command("acknowledge", alarm=SMOKE)
-    hub.command("reset", alarm=SMOKE)
+    hub.command("reset", alarm=SMOKE, reason="dust")
     hub.tell(Tick())
     assert hub.hub.wake >= calm
 
@@ -185,7 +185,7 @@ def test_a_response_to_a_latching_alarm_is_undone_as_configured(
     hub.read("smoke-1", smoke="normal")
     found.append(hub.status().outputs["siren.output"] == "on")
     for act in ("acknowledge", "reset"):
-        hub.command(act, alarm=SMOKE)
+        hub.command(act, alarm=SMOKE, reason="dust")
         found.append(hub.status().outputs["siren.output"] == "on")
     assert found == [seen, cleared, acknowledged, reset]
 
@@ -219,7 +219,7 @@ def test_a_high_alarm_has_the_output_before_a_low_one_which_gets_it_back() -> No
     assert written_over(hub, 30.0) == []
     hub.read("smoke-1", smoke="normal")
     hub.command("acknowledge", alarm=SMOKE)
-    hub.command("reset", alarm=SMOKE)
+    hub.command("reset", alarm=SMOKE, reason="dust")
     assert len(written_over(hub, 20.0)) >= 3
     assert hub.status().outputs == {"siren.output": "on"}
 

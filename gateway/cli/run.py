@@ -11,6 +11,7 @@ from queue import SimpleQueue
 
 from gateway.cli import OK, SOFTWARE, add_config_arguments, default_config, default_state_dir
 from gateway.config.apart import Loading
+from gateway.notice import NOTICE
 
 RELOAD = signal.SIGHUP.name
 
@@ -47,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     gateway.start(failed=signals.put)
     manager.tell("READY=1\nSTATUS=" + gateway.summary)
     log.info("%s", gateway.summary)
+    log.info("%s", NOTICE)
     while (word := watch(gateway.beat, signals, manager, SystemClock())) == RELOAD:
         gateway.reload(RELOAD)
     manager.tell("STOPPING=1")

@@ -14,7 +14,7 @@ from gateway.config.targets import in_zone, parts, targets
 from gateway.config.written import duration_text
 from gateway.model import Point, Priority
 from gateway.rules.hours import stretch
-from gateway.units import KINDS, STATE_WORDS, Form
+from gateway.units import FIRE_KINDS, KINDS, STATE_WORDS, WORDS, Form
 
 CONDITIONS = ("above", "below", "outside", "inside", "equals", "changes_faster_than", "silent_for")
 
@@ -46,7 +46,7 @@ def _check_suppression(draft: Draft, rule: Rule, where: Where) -> None:
     said, where = rule.suppressed_while, (*where, "suppressed_while")
     if said is None:
         return
-    if rule.priority is Priority.HIGH or any(point.kind == "smoke" for _, point in targets(rule, draft.devices)):
+    if rule.priority is Priority.HIGH or any(point.kind in FIRE_KINDS for _, point in targets(rule, draft.devices)):
         draft.tree.blame_key(where, "only warnings are suppressed, none that is high or on smoke; make a rule of each")
     elif said.point is None:
         draft.tree.blame_key(where, "is about nothing; add `point: device.point`")
@@ -220,14 +220,14 @@ def _check_word(draft: Draft, word: object, where: Where, called: str, point: Po
     elif not isinstance(word, str):
         form = "text" if point.form is Form.TEXT else "word"
         draft.tree.blame(where, f"{called} is a {form}, it never is {shown(word)}{_state_hint(point)}")
-    elif point.kind in STATE_WORDS and word not in STATE_WORDS[point.kind]:
-        words = listed(STATE_WORDS[point.kind], "or")
+    elif point.kind in WORDS and word not in WORDS[point.kind]:
+        words = listed(WORDS[point.kind], "or")
         draft.tree.blame(where, f"{called} is {words}, never {shown(word)}; {_nearest(word, point)}")
 
 
 def _nearest(word: str, point: Point) -> str:
-    close = suggestion(word, STATE_WORDS[point.kind])
-    return close if close.endswith("?") else f"write {STATE_WORDS[point.kind][1]}"
+    close = suggestion(word, WORDS[point.kind])
+    return close if close.endswith("?") else f"write {_usual_word(point)}"
 
 
 def _position_hint(draft: Draft) -> str:
@@ -246,4 +246,8 @@ def _state_hint(point: Point) -> str:
         return "; use inside or outside with a fence, or silent_for"
     if point.form is Form.TEXT:
         return '; compare it with a text, as in `equals: "LTE"`'
-    return f"; write `equals: {STATE_WORDS[point.kind][1]}`" if point.kind in STATE_WORDS else ""
+    return f"; write `equals: {_usual_word(point)}`" if point.kind in WORDS else ""
+
+
+def _usual_word(point: Point) -> str:
+    return STATE_WORDS[point.kind][1] if point.kind in STATE_WORDS else "alarm"

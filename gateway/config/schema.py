@@ -134,6 +134,8 @@ class Uplink:
                 "test_response",
                 "set_occupancy",
                 "test_mode",
+                "disable",
+                "enable",
                 "read_now",
                 "write_point",
                 "reload",

@@ -1,4 +1,8 @@
-"""The rules that devices bring along. One of the site on the same point, or with the same id, takes its place."""
+"""The rules that devices bring along. One of the site on the same point, or with the same id, takes its place.
+
+What tells of smoke or fire has rules on several words, which one of the site on another word does not replace. Every
+smoke point brings them, whatever its driver; where a fire zone is made of it, that judges what is an alarm.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ from collections.abc import Iterator
 
 from gateway.config.draft import Draft
 from gateway.config.schema import Rule
-from gateway.config.targets import targets
-from gateway.driver import UsualRule
+from gateway.config.targets import parts, targets
+from gateway.driver import Derived, UsualRule
+from gateway.model import Priority
+from gateway.units import FIRE_KINDS
 
 
 def add_usual_rules(draft: Draft) -> None:
@@ -16,14 +22,32 @@ def add_usual_rules(draft: Draft) -> None:
     for device, part in draft.devices.items():
         if device in draft.without_usual_rules:
             continue
-        for usual in part.built.usual_rules:
+        for usual in (*part.built.usual_rules, *_of_smoke(device, draft)):
             rule_id = f"{device}-{usual.name}"
-            if (device, usual.point) not in judged and rule_id not in draft.tree.section("rules"):
+            is_judged = (device, usual.point, "") in judged or (device, usual.point, usual.equals) in judged
+            if not is_judged and rule_id not in draft.tree.section("rules"):
                 draft.rules[rule_id] = _rule(device, usual)
 
 
-def _places(rule: Rule, draft: Draft) -> Iterator[tuple[str, str]]:
-    return ((device, point.name) for device, point in targets(rule, draft.devices))
+def _places(rule: Rule, draft: Draft) -> Iterator[tuple[str, str, object]]:
+    """The points that a rule of the site judges, and the word that it waits for; "": whichever."""
+    for term, _ in parts(rule, ()):
+        for device, point in targets(term, draft.devices):
+            if point.kind not in FIRE_KINDS:
+                yield device, point.name, ""
+            elif term is rule and rule.enabled and rule.during is None and rule.not_during is None:
+                yield device, point.name, term.equals
+
+
+def _of_smoke(device: str, draft: Draft) -> Iterator[UsualRule]:
+    points = [point.name for point in draft.devices[device].built.points if point.kind == "smoke"]
+    zones = (part.built for name, part in draft.devices.items() if isinstance(part.built, Derived))
+    in_zone = any(device in zone.sources for zone in zones if any(it.kind == "fire" for it in zone.points))
+    for point in points:
+        text = "the smoke detector is faulty: it may see no smoke"
+        yield UsualRule(f"{point}-fault", point, Priority.MEDIUM, text, equals="fault")
+        if not in_zone:
+            yield UsualRule(f"{point}-alarm", point, Priority.HIGH, "smoke", equals="alarm", latch=True)
 
 
 def _rule(device: str, usual: UsualRule) -> Rule:

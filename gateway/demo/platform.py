@@ -17,6 +17,8 @@ from gateway.demo.tally import Sample, Tally
 _REPEAT_S = 1.0
 _VALID_MS = 30_000
 _ISSUER = "operator@demo"
+WHY = "it was a pallet truck's battery, and is out"
+"""Why the operator resets an alarm."""
 
 
 class Answered(NamedTuple):
@@ -71,7 +73,8 @@ class Platform:
         """Send a command about an alarm at this monotonic time and UTC ms, or when those before it are answered."""
         self._number += 1
         id_ = f"demo-{self._number}"
-        command = {"id": id_, "name": name, "args": {"alarm": alarm}, "issuer": _ISSUER, "expires": ts + _VALID_MS}
+        args = {"alarm": alarm, "reason": WHY} if name == "reset" else {"alarm": alarm}
+        command = {"id": id_, "name": name, "args": args, "issuer": _ISSUER, "expires": ts + _VALID_MS}
         self._orders.append(_Order(id_, name, alarm, json.dumps(command).encode()))
         self.repeat(mono)
 

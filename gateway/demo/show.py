@@ -13,7 +13,7 @@ from typing import Protocol
 
 from gateway.demo.news import news
 from gateway.demo.pins_field import SirenAnswered
-from gateway.demo.platform import Answered, Platform
+from gateway.demo.platform import WHY, Answered, Platform
 from gateway.demo.site import Seen, Site
 from gateway.demo.story import Act, Broker, Operator, Scene, Story
 from gateway.demo.view import Happening, View
@@ -170,7 +170,7 @@ class Show:
             self._platform.order(name, alarm, time.monotonic(), time.time_ns() // 1_000_000)
             return
         try:
-            reply = self._gateway.command(name, {"alarm": alarm}, "operator")
+            reply = self._gateway.command(name, {"alarm": alarm, "reason": WHY}, "operator")
         except SitewardenError as error:
             self.tell(f"OPERATOR {name} {alarm}: {error}")
         else:

@@ -50,8 +50,11 @@ class Derivation(ABC):
     """What follows from the readings of one device, or of those that a derived device is made of."""
 
     remembers: ClassVar[bool] = False
-    """Whether it has something to store. Then it is told no reading before it was told what was stored, or that nobody
-    knows; those of the first seconds are told it afterwards, in their order."""
+    """Whether it has something to store."""
+
+    waits: ClassVar[bool] = True
+    """One that remembers: whether it is told no reading before it was told what was stored, or that nobody knows; those
+    of the first seconds are told it afterwards, in their order. Else, where people's safety hangs on it, at once."""
 
     commands: ClassVar[frozenset[str]] = frozenset()
     """The names of the commands that `act` takes."""

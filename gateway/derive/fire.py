@@ -40,8 +40,8 @@ FAULTY_AFTER_S = 10.0
 
 _NEVER_MS = 1e15  # no time that any clock of ours has shown
 
-REPEAT_S = 2.0
-"""What has not changed is said again after this."""
+REPEAT_S, AGAIN_S = 2.0, 4.0
+"""What has not changed is said again after the first, with a reading; after the second without one, if not normal."""
 
 
 class Mode(StrEnum):
@@ -112,6 +112,7 @@ class Fire(Derivation):
     _said_at: float = -inf
 
     remembers: ClassVar[bool] = True
+    waits: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Nothing is known yet."""
@@ -176,13 +177,15 @@ class Fire(Derivation):
         self._begun, self._wall_ms = min(self._begun, mono), now.ts - mono * 1000
         signals = any(it.signals for it in self._all)
         self._confirmed = (signals or self._is_waiting(mono)) and (self._confirmed or self._is_confirmed(mono))
-        self.wake = min(self._deadlines(mono), default=inf)
         changed = before != self._kept()
         values = self._values(mono)
-        if values is None or (values == self._said and mono < self._said_at + REPEAT_S):
-            return Outcome(changed=changed) if changed else NOTHING
-        self._said, self._said_at = values, mono
-        return Outcome(values, changed=changed)
+        is_news = values is not None and (values != self._said or mono >= self._said_at + REPEAT_S)
+        if is_news and values is not None:
+            self._said, self._said_at = values, mono
+        self.wake = min(self._deadlines(mono), default=inf)
+        if is_news:
+            return Outcome(self._said, changed=changed)
+        return Outcome(changed=True) if changed else NOTHING
 
     def _values(self, mono: float) -> dict[str, Value] | None:
         """What is so; None while that is not known."""
@@ -236,6 +239,9 @@ class Fire(Derivation):
         return detector.is_faulty(mono, self._begun) or detector.word in {"test", "disabled"}
 
     def _deadlines(self, mono: float) -> Iterator[float]:
+        again = self._said_at + AGAIN_S
+        if self._said.get(FIRE, "normal") != "normal" and again > mono:
+            yield again
         for it in self._all:
             ends = [it.heard + FAULTY_AFTER_S] if it.missing and it.word is not None else []
             ends += [self._begun + FAULTY_AFTER_S] if it.word is None else []

@@ -20,6 +20,7 @@ from gateway.hub.numbering import Numbering
 from gateway.hub.outputs import Call, Level, Outputs, Switch, writes_of
 from gateway.hub.own import Troubles
 from gateway.hub.plan import Plan
+from gateway.hub.recheck import Input
 from gateway.model import (
     AlarmLoad,
     AlarmsKnown,
@@ -27,6 +28,7 @@ from gateway.model import (
     Briefing,
     Command,
     Decision,
+    Json,
     Moment,
     Notice,
     Reading,
@@ -43,11 +45,18 @@ from gateway.rules.responses import RANKS, wants
 _SOUNDS_ANEW = frozenset({Change.RAISED, Change.RE_ALARMED})
 
 
+def _never(_zone: str, _alarm: str) -> bool:
+    return False
+
+
 class Alarming:
     """The alarms and outputs of one run. Owned and changed by the hub alone; `elapse` is due at `wake` (monotonic)."""
 
-    def __init__(self, plan: Plan, numbering: Numbering, now: Moment) -> None:
+    def __init__(
+        self, plan: Plan, numbering: Numbering, now: Moment, is_of_test: Callable[[str, str], bool] = _never
+    ) -> None:
         self._plan = plan
+        self._is_of_test = is_of_test
         self._numbering = numbering
         self._alarms = Alarms(plan.rules, plan.responses, now, plan.own, plan.boot)
         self._outputs = Outputs(plan.outputs, plan.boot, plan.paces, now.mono)
@@ -126,6 +135,19 @@ class Alarming:
             return (Decision(), several) if isinstance(several, str) else (self._changed(several, now), "")
         changed = done(self._alarms, self._following, command, now)
         return (Decision(), changed) if isinstance(changed, str) else (self._changed((changed,), now), "")
+
+    def inputs(self, alarm: Json | None) -> tuple[Input, ...]:
+        """The points to be looked at before a reset of an alarm."""
+        return self._alarms.inputs(alarm) if isinstance(alarm, str) and self._alarms.has(alarm) else ()
+
+    def signalled(self, zone: str, now: Moment) -> Decision:
+        """A detector in this zone has begun to signal: what was silenced for fire there sounds again."""
+        alarms = [alarm for alarm in self._alarms.of_fire(zone) if self._outputs.is_silenced(alarm)]
+        return self._changed([self._alarms.told(alarm, Change.RESOUNDED, NOBODY, now) for alarm in alarms], now)
+
+    def marked_anew(self, before: Mapping[str, AlarmView]) -> Decision:
+        """The views of standing alarms that are others than `before`, since a test has begun or ended."""
+        return Decision(notices=tuple(view for view in self.standing if before.get(view.alarm) != view))
 
     def tell(self, troubles: Troubles, now: Moment) -> Decision:
         """What this means for the gateway's own alarms."""
@@ -278,7 +300,8 @@ class Alarming:
 
     def _marked(self, view: AlarmView) -> AlarmView:
         """The view with what others know of its alarm."""
-        return replace(view, report=self._following.mark(view.alarm), silenced=self._outputs.is_silenced(view.alarm))
+        report, silenced = self._following.mark(view.alarm), self._outputs.is_silenced(view.alarm)
+        return replace(view, report=report, silenced=silenced, test=self._is_of_test(view.zone, view.alarm))
 
     def _respond(self, view: AlarmView, now: Moment, change: Change | None = None) -> list[Switch]:
         """What has to be switched because an alarm is as `view` says, since `change`."""

@@ -13,6 +13,7 @@ from math import inf
 from gateway.hub.alarm import Alarm, Changed, Group, OfDevice, Target, view_of
 from gateway.hub.alarm_text import restored, stored, trouble_of
 from gateway.hub.own import Trouble
+from gateway.hub.recheck import Input
 from gateway.hub.recovery import STATES, covered_since, happens_again, recover
 from gateway.model import AlarmState, AlarmView, Moment, Reading, StateChange, Value
 from gateway.rules.condition import AtLeast, Changes, Told
@@ -329,6 +330,25 @@ class Alarms:
     def has(self, alarm_id: str) -> bool:
         """Whether a rule of this configuration makes this alarm."""
         return alarm_id in self._alarms
+
+    def inputs(self, alarm_id: str) -> tuple[Input, ...]:
+        """The points to be looked at before a reset of an alarm; none where it is refused anyway."""
+        target, group = self._alarms[alarm_id].target, self._groups.get(alarm_id)
+        if self._alarms[alarm_id].life.state is not AlarmState.LATCHED_ACK:
+            return ()
+        if group is None:
+            return (Input(target.device, target.point, target.kind),) if target.device else ()
+        return tuple(Input(term.device, term.point, target.kind) for term in group.condition.terms)
+
+    def of_fire(self, zone: str) -> tuple[str, ...]:
+        """The standing alarms on fire in a zone, or in one around it."""
+        return tuple(
+            alarm.view.alarm
+            for alarm in self._alarms.values()
+            if alarm.target.kind == "fire"
+            and not alarm.view.at_rest
+            and (zone == alarm.target.zone or zone.startswith(alarm.target.zone + "/"))
+        )
 
     def standing(self) -> tuple[AlarmView, ...]:
         """The alarms that are not at rest."""

@@ -18,6 +18,7 @@ from gateway.hub.acts import ACTS, LOOKS, SILENCE, fits
 from gateway.hub.alarming import Alarming
 from gateway.hub.answered import ANOTHER, AnsweredCommands
 from gateway.hub.counters import Counters
+from gateway.hub.detectors import ABOUT_DETECTORS
 from gateway.hub.holding import HOLDS
 from gateway.hub.limits import Limits, Told
 from gateway.hub.numbering import Numbering
@@ -25,6 +26,7 @@ from gateway.hub.owed import Owed
 from gateway.hub.plan import Plan, Reconfigured
 from gateway.hub.points import Points
 from gateway.hub.reads import READ_NOW, Reads
+from gateway.hub.recheck import RESET, recheck
 from gateway.hub.reloads import RELOAD, Reloads
 from gateway.hub.writes import NOT_READY, WRITE_POINT, SettingPoint, Writes
 from gateway.model import (
@@ -58,10 +60,13 @@ class Commanding:
         points: Points,
         alarming: Alarming,
         derived: Callable[[Command, Moment], Decision | str],
+        of_detectors: Callable[[Command, Moment], Decision | str],
     ) -> None:
         self._numbering = numbering
         self._alarming = alarming
         self._derived = derived
+        self._of_detectors = of_detectors
+        self._points = points
         self._of_derived = _of_derived(plan)
         self._commands = AnsweredCommands()
         self._owed = Owed(plan.run)
@@ -160,12 +165,21 @@ class Commanding:
             return (Decision(), asked) if isinstance(asked, str) else (asked, "")
         if command.name in LOOKS and command.source == "local":
             return Decision(), ""
-        if command.name in self._of_derived:
-            followed = self._about_derived(command, now)
-            return (Decision(), followed) if isinstance(followed, str) else (followed, "")
-        known = (*ACTS, SILENCE, *sorted(HOLDS), *_ANSWERED_LATER, *sorted(self._of_derived))
+        known = (*ACTS, SILENCE, *sorted(HOLDS | ABOUT_DETECTORS), *_ANSWERED_LATER, *sorted(self._of_derived))
         if command.name not in known:
             return Decision(), f"unknown command {command.name!r}; known: {', '.join(known)}"
+        return self._about_site(command, now)
+
+    def _about_site(self, command: Command, now: Moment) -> tuple[Decision, str]:
+        """What a command about derived points, detectors, alarms or outputs leads to, or why it is refused."""
+        if command.name in self._of_derived or command.name in ABOUT_DETECTORS:
+            about = self._of_detectors if command.name in ABOUT_DETECTORS else self._about_derived
+            followed = about(command, now)
+            return (Decision(), followed) if isinstance(followed, str) else (followed, "")
+        if command.name == RESET:
+            refused = recheck(command, self._alarming.inputs(command.args.get("alarm")), self._points, now)
+            if refused:
+                return Decision(), refused
         return self._alarming.act(command, now)
 
     def _about_derived(self, command: Command, now: Moment) -> Decision | str:

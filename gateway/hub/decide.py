@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from gateway.errors import SitewardenError
 from gateway.hub.alarming import Alarming
 from gateway.hub.commanding import Commanding
 from gateway.hub.deriving import Consequence, Deriving
+from gateway.hub.detectors import Detectors, Turnover
 from gateway.hub.numbering import Numbering
 from gateway.hub.plan import Plan, Reconfigured
 from gateway.hub.points import Points
@@ -27,6 +28,7 @@ from gateway.hub.timesources import TimeSources
 from gateway.hub.unheard import Unheard
 from gateway.model import (
     Adjusted,
+    AlarmView,
     Answer,
     Answered,
     CertificatesRead,
@@ -82,7 +84,8 @@ class Hub:
         self._start = now
         self._numbering = Numbering(plan.run, plan.uplinks)
         self._points = Points(plan.about.devices, plan.every_s)
-        self._alarming = Alarming(plan, self._numbering, now)
+        self._detectors = Detectors(plan.about.devices, plan.every_s, plan.boot)
+        self._alarming = Alarming(plan, self._numbering, now, self._detectors.is_of_test)
         self._self_care = SelfCare(self._numbering, self._alarming)
         self._unheard = Unheard(plan.watched, now.mono)
         self._quality = {device: Quality(checks) for device, checks in plan.checks.items()}
@@ -90,7 +93,9 @@ class Hub:
         self._care = SensorCare(plan.about.devices, plan.stuck_after_s, plan.every_s)
         self.started = False  # whether the run's first event has been made
         self._reporting = Reporting(plan.run, self._numbering, now)
-        self._commanding = Commanding(plan, self._numbering, self._points, self._alarming, self._acted)
+        self._commanding = Commanding(
+            plan, self._numbering, self._points, self._alarming, self._acted, self._told_of_detectors
+        )
         self._health_due = now.mono + FIRST_HEALTH_S
         self._time = Timekeeper(plan.run, plan.boot, now)
         self._time_sources = TimeSources(plan.about.devices)
@@ -151,7 +156,7 @@ class Hub:
             decision = clock.then(decision)
         if decision.records and now.mono >= self._time.save_at:
             decision = decision._replace(state=decision.state + self._time.save(now))
-        wakes = (self._alarming, self._deriving, self._unheard, self._commanding)
+        wakes = (self._alarming, self._deriving, self._detectors, self._unheard, self._commanding)
         self.wake = min(self._health_due, *(each.wake for each in wakes))
         if not self.started:
             self.wake = min(self.wake, self._start.mono + RECOVERY_WAIT_S)
@@ -172,7 +177,10 @@ class Hub:
         if not isinstance(found, Reading):
             return self._commanding.read(fact, None, now)
         reading = self._believed(found)
-        return self._refined(reading, now).then(self._commanding.read(fact, reading, now))
+        decision = self._refined(reading, now)
+        if reading.device in self._detectors.devices:
+            reading, _ = self._detectors.shown(reading)
+        return decision.then(self._commanding.read(fact, reading, now))
 
     def _believed(self, reading: Reading) -> Reading:
         """With its values calibrated, or bad where they cannot be believed."""
@@ -181,9 +189,42 @@ class Hub:
         return reading if quality is None else quality.refined(reading)
 
     def _refined(self, reading: Reading, now: Moment) -> Decision:
+        return (
+            self._detected(reading, now) if reading.device in self._detectors.devices else self._derived(reading, now)
+        )
+
+    def _derived(self, reading: Reading, now: Moment) -> Decision:
         if reading.device in self._deriving.concerned:
             return self._followed(self._deriving.take(reading, now), now)
         return self._judged(reading, now)
+
+    def _detected(self, reading: Reading, now: Moment) -> Decision:
+        """What a smoke detector says, as it is shown; what was silenced sounds again with a new signal."""
+        shown, begun = self._detectors.shown(reading)
+        decision = self._derived(shown, now)
+        if not begun:
+            return decision
+        proofs = tuple(self._numbering.event(text, now) for text in self._detectors.proved(begun))
+        for detector in begun:
+            if shown.values.get(detector.point) == "alarm":
+                decision = decision.then(self._alarming.signalled(detector.zone, now))
+        return decision.then(Decision(proofs))
+
+    def _told_of_detectors(self, command: Command, now: Moment) -> Decision | str:
+        """What a command about detectors leads to, or why it is refused."""
+        before = {view.alarm: view for view in self._alarming.standing}
+        turned = self._detectors.act(command, now)
+        return turned if isinstance(turned, str) else self._turned(turned, before, now)
+
+    def _turned(self, turned: Turnover, before: Mapping[str, AlarmView], now: Moment) -> Decision:
+        """What detectors show from now on, judged; with the events, the state, and the marks of standing alarms."""
+        if turned == Turnover():
+            return Decision()
+        decision = Decision(tuple(self._numbering.event(text, now) for text in turned.told), turned.state)
+        for reading in turned.readings:
+            decision = decision.then(self._derived(reading, now))
+        decision = decision.then(self._alarming.tell(self._detectors.troubles, now))
+        return decision.then(self._alarming.marked_anew(before))
 
     def _followed(self, found: Consequence, now: Moment) -> Decision:
         """Readings with all that was derived from them, judged one after the other; with events and state."""
@@ -199,6 +240,8 @@ class Hub:
         return found if isinstance(found, str) else self._followed(found, now)
 
     def _judged(self, reading: Reading, now: Moment) -> Decision:
+        if reading.device in self._detectors.tested:
+            reading = reading._replace(test=True)
         watch = self._care.watches.get(reading.device)
         if watch is not None:
             watch.take(reading)
@@ -213,6 +256,9 @@ class Hub:
             decision = decision.then(self._followed(self._deriving.restore(None, now), now))
         if now.mono >= self._deriving.wake:
             decision = decision.then(self._followed(self._deriving.elapse(now), now))
+        if now.mono >= self._detectors.wake:
+            before = {view.alarm: view for view in self._alarming.standing}
+            decision = decision.then(self._turned(self._detectors.elapse(now), before, now))
         decision = decision.then(self._alarming.elapse(now)).then(self._commanding.elapse(now))
         if now.mono >= self._unheard.wake:
             decision = decision.then(self._alarming.tell(self._unheard.look(self._points, now.mono), now))
@@ -260,9 +306,11 @@ class Hub:
 
     def _recovered(self, fact: Recovered, now: Moment) -> Decision:
         decision = Decision() if self.started else Decision((self._started_event(fact, now),))
+        turned_before = self._detectors.restore(fact.state, now)  # first: what it marks is told of alarms
         fails = self._self_care.journal_fails
         decision = decision.then(self._alarming.restore(fact.state, now))
         failed = self._self_care.journal_fails and not fails
+        decision = decision.then(self._turned(turned_before, {}, now))
         decision = decision.then(self._followed(self._deriving.restore(fact.state, now), now))
         decision = decision.then(self._commanding.restore(fact.state, now))
         decision = decision.then(self._self_care.recovered(fact.aside, now, failed_before=failed))
@@ -304,9 +352,11 @@ class Hub:
         self._self_care.keep(plan.uplinks)
         self._numbering.serve(plan.uplinks)
         decision = self._commanding.reloaded(fact, before.about.config, now)
+        detectors = self._detectors.change(plan.about.devices, plan.every_s, now)
         changed = self._alarming.change(plan, anew, now)
         derived = self._deriving.change(plan.derivations, plan.sources, anew, now)
         decision = Decision(notices=(plan.about,)).then(decision).then(changed).then(self._followed(derived, now))
+        decision = decision.then(self._turned(detectors, {}, now))
         return decision.then(Decision(notices=self._alarming.briefing(fact.joined, self._time.floor_ts)))
 
     def _status_query(self, query: StatusQuery, now: Moment) -> Decision:

@@ -1,7 +1,7 @@
 """Derived points: each reading with what follows from it, and the readings of devices that are made of others.
 
 - What follows from a reading is judged in the same Decision: smoke -> fire zone -> siren.
-- A reading never waits for its derivation. One that remembers is told nothing before it knows what was stored, or that
+- A reading never waits for its derivation. One that waits is told nothing before it knows what was stored, or that
   nobody knows; the readings of that time, at most HELD_MOST of each device, are told it then, in their order.
 - What is stored leaves together with what it follows from.
 """
@@ -44,7 +44,7 @@ class Deriving:
         self._sources = sources
         self._made_of = _turned(sources)
         self._held: dict[str, deque[Reading]] | None = {  # None: it is known what was stored
-            device: deque(maxlen=HELD_MOST) for device, each in derivations.items() if each.remembers
+            device: deque(maxlen=HELD_MOST) for device, each in derivations.items() if each.remembers and each.waits
         }
         self.concerned = frozenset(derivations) | frozenset(self._made_of)
 
@@ -127,7 +127,7 @@ class Deriving:
             self._held = {
                 device: held.get(device) or deque(maxlen=HELD_MOST)
                 for device, each in self._derivations.items()
-                if each.remembers
+                if each.remembers and each.waits
             }
             return found
         for device, derivation in self._derivations.items():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from functools import partial
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from gateway import __version__
@@ -22,6 +22,7 @@ from gateway.driver import Adjustable, Derived, Output
 from gateway.hub import pointplan
 from gateway.hub import responseplan as respond
 from gateway.hub.alarm import Target
+from gateway.hub.detectors import alarms_of as alarms_of_detectors
 from gateway.hub.outputcare import output_failed
 from gateway.hub.own import OF_GATEWAY, alarms_of
 from gateway.hub.unheard import INTERVALS, PATIENCE_S, SATELLITE_PATIENCE_S, Watched
@@ -37,9 +38,10 @@ from gateway.rules.judge import Rule
 from gateway.rules.lifecycle import Change
 from gateway.rules.overlay import Suppression
 from gateway.rules.responses import OutputPoint, Pace, Response
-from gateway.units import SAFETY_KINDS, STEADY_KINDS, Form
+from gateway.units import FIRE_KINDS, SAFETY_KINDS, STEADY_KINDS, Form
 
 _WORDS = frozenset({Form.STATE, Form.TEXT})
+_C = TypeVar("_C", bound=Condition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ def _own(config: Config) -> Iterator[str]:
         yield from pointplan.alarms_of(name, device)
         if isinstance(device.built, Output) and device.built.safe:
             yield output_failed(name)
+    yield from alarms_of_detectors([name for name, device in config.devices.items() if _has(device, "smoke")])
 
 
 def _derivations(config: Config) -> Iterator[tuple[str, Derivation]]:
@@ -196,7 +199,7 @@ def _rule(rule_id: str, options: RuleOptions, config: Config) -> Rule:
         re_alarm_s=inf if options.re_alarm_after is None else options.re_alarm_after,
         suppression=_suppression(options.suppressed_while, config),
         id=rule_id,
-        condition=_group(options, config) or _condition(options, config.fences),
+        condition=_group(options, config) or _of_kind(_condition(options, config.fences), _kind_of(options, config)),
         on_delay_s=on_delay_s,
         off_delay_s=off_delay_s,
         priority=options.priority,
@@ -243,7 +246,7 @@ def _group(options: RuleOptions, config: Config) -> AtLeast | None:
     if made_of is None:
         return None
     terms = tuple(
-        Term(device, point.name, _limits_of(term, config.fences))
+        Term(device, point.name, _of_kind(_limits_of(term, config.fences), point.kind))
         for term in made_of.terms
         for device, point in targets(term, config.devices)
     )
@@ -273,6 +276,17 @@ def _limits_of(options: TermOptions, fences: Mapping[str, FencePart]) -> Above |
     return Equals(options.equals)
 
 
+def _kind_of(options: TermOptions, config: Config) -> str:
+    return next((point.kind for _, point in targets(options, config.devices)), "")
+
+
+def _of_kind(condition: _C, kind: str) -> _C:
+    """The condition on points of this kind: a faulty smoke detector does not tell whether there is smoke."""
+    if isinstance(condition, Equals) and kind == "smoke" and condition.value == "alarm":
+        return replace(condition, unknown="fault")
+    return condition
+
+
 def _or(given: float | None, otherwise: float) -> float:
     return otherwise if given is None else given
 
@@ -282,7 +296,7 @@ def _targets(rule_id: str, options: RuleOptions, devices: Mapping[str, Device]) 
     about = targets(options, devices)
     if group(options) is not None:  # one alarm, shown at the first of its points
         device_id, point = about[0]
-        kind = "smoke" if any(each.kind == "smoke" for _, each in about) else point.kind
+        kind = next((each.kind for _, each in about if each.kind in FIRE_KINDS), point.kind)
         patience_s = max(_patience_s(devices[device]) for device, _ in about)
         yield Target(rule_id, device_id, point.name, devices[device_id].zone, kind, patience_s)
         return

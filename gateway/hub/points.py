@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from math import inf
 
 from gateway.model import DeviceAbout, PointStatus, Reading, Reason, Value
+from gateway.units import FIRE_KINDS
 
 _STALE_AFTER = 3.0  # intervals without a good value
 
@@ -67,6 +68,10 @@ class Points:
         reading = self._known[device].good(point) if self.has(device, point) else None
         return None if reading is None else reading.values.get(point)
 
+    def every_s(self, device: str) -> float:
+        """Seconds between the readings of a device."""
+        return self._every_s[device]
+
     def heard(self, device: str, point: str) -> float:
         """When (monotonic s) a point had its last good value; minus infinity if it never had one."""
         reading = self._known[device].good(point)
@@ -85,6 +90,8 @@ class Points:
         reading = known.good(name)
         value = reading.values[name] if reading is not None else None
         age = max(0.0, mono - reading.mono) if reading is not None else None
+        if kind in FIRE_KINDS and name in known.bad:  # what it said before is no word for what it is now
+            value = "fault"
         quality: str = known.bad.get(name, "waiting")
         if name not in known.bad and age is not None:
             quality = "stale" if age > _STALE_AFTER * self._every_s[device.device] else "good"

@@ -68,7 +68,7 @@ class Trial:
         alarms, repeats, missing, trust = self._alarms, self.repeats, self._missing, heard.trust
         held, silent, devices = repeats.devices, self.silent, self._devices
         for reading in heard.readings:
-            device, mono, _, values, _ = reading
+            device, mono, _, values, *_ = reading
             if mono >= alarms.wake or mono >= repeats.wake or mono >= missing.wake:
                 self._pass(Moment(mono, reading.ts, trust))
             if device in held:

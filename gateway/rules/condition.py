@@ -83,13 +83,14 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Equals:
-    """True while the value is `value`."""
+    """True while the value is `value`. What is `unknown` does not tell: a faulty detector is not without smoke."""
 
     value: Value
+    unknown: Value | None = None
 
     def holds(self, value: Value, standing: bool) -> bool | None:  # noqa: ARG002 - a word has no way back
-        """Whether the alarm should stand."""
-        return value == self.value
+        """Whether the alarm should stand; None where the value does not tell."""
+        return None if self.unknown is not None and value == self.unknown else value == self.value
 
     def calm(self, standing: bool) -> tuple[float, float]:  # noqa: ARG002 - a word is no number
         """None."""

@@ -19,14 +19,13 @@ from typing import NamedTuple
 from gateway.model import Hidden, Hiding, Moment, Priority
 from gateway.rules.condition import Term
 from gateway.rules.lifecycle import Change
+from gateway.units import FIRE_KINDS
 
 LONGEST_S: Mapping[Priority, float] = {Priority.HIGH: 3600.0, Priority.MEDIUM: 28_800.0, Priority.LOW: 28_800.0}
 """For how many seconds an alarm can be shelved."""
 
 LONGEST_EXPLAINED_S = 14_400.0
 """For how many seconds at most the plant can explain an alarm: no defrost takes longer."""
-
-_NEVER_SHELVED = frozenset({"smoke"})
 
 
 class Note(NamedTuple):
@@ -118,7 +117,7 @@ def _shelf(act: Act, now: Moment) -> Shelf:
 
 
 def _shelf_refusal(kind: str, priority: Priority, for_s: float) -> str:
-    if kind in _NEVER_SHELVED:
+    if kind in FIRE_KINDS:
         return f"an alarm on {kind} is never shelved; while its detector is worked on, take it out of service"
     longest_s = LONGEST_S[priority]
     if not 0 < for_s <= longest_s:

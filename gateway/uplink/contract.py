@@ -29,6 +29,7 @@ from gateway.model import (
     Trust,
     UplinkHealth,
 )
+from gateway.notice import NOTICE
 from gateway.records import encode, marks, subject
 
 MAX_RECORDS = 100
@@ -204,6 +205,7 @@ def about(gateway: About, uplink: str) -> bytes:
         "uplink": uplink,
         "zones": gateway.zones,
         "devices": [device.device for device in gateway.devices],
+        "notice": NOTICE,
     }
     return _bytes(encode(fields))
 
