@@ -189,3 +189,50 @@ def test_a_reload_is_asked_for_once_and_each_who_asks_is_answered() -> None:
     again = hub.tell(command)
     assert again.reloads == ()
     assert [reply.result for _, reply in again.replies] == ["refused"], "a repeated one is answered"
+
+
+def reload(id_: str, replies: list[Reply], source: str = "platform", issuer: str = "ada") -> Command:
+    return Command(id_, "reload", {}, issuer, source, None, replies.append)
+
+
+def taken_over(hub: Desk, command: Command) -> Decision:
+    decision = hub.tell(Reconfigured(plan(), command, ("site changed",), frozenset(), frozenset({"bus1", "gpio"})))
+    for answer, reply in decision.replies:
+        answer(reply)
+    return decision
+
+
+def test_who_asks_while_one_is_under_way_waits_for_one_more_and_all_are_answered_with_its_result() -> None:
+    hub, replies = Desk(), list[Reply]()
+    first = reload("c0", replies)
+    assert hub.tell(first).reloads == (first,)
+    for number in range(1, 5):
+        assert hub.tell(reload(f"c{number}", replies)).reloads == ()
+    following = taken_over(hub, first)
+    assert [reply.id for reply in replies] == ["c0"], "the file may have changed after that one had read it"
+    assert [command.id for command in following.reloads] == ["c1"]
+    last = hub.tell(ReloadRefused(following.reloads[0], "site.yaml:1:1: no"))
+    assert last.reloads == ()
+    assert [(reply.id, reply.result) for _, reply in last.replies] == [(f"c{n}", "refused") for n in range(1, 5)]
+    assert [event["id"] for event in events(last, "command")] == ["c1", "c2", "c3", "c4"], "each is on record"
+
+
+def test_a_storm_of_hangups_is_one_that_runs_and_one_that_waits() -> None:
+    hub, replies = Desk(), list[Reply]()
+    asked = [reload(f"s{number}", replies, "local", "SIGHUP") for number in range(1000)]
+    assert [command.id for one in asked for command in hub.tell(one).reloads] == ["s0"]
+    assert [command.id for command in taken_over(hub, asked[0]).reloads] == ["s1"]
+    last = taken_over(hub, asked[1])
+    assert last.reloads == ()
+    assert len(last.replies) == 32, "no more answers are kept in mind"
+    assert [event["event"] for event in hub.events()].count("configured") == 2
+
+
+def test_so_many_platforms_wait_and_no_more() -> None:
+    hub, replies = Desk(), list[Reply]()
+    for number in range(30):
+        decision = hub.tell(reload(f"c{number}", replies, issuer=f"platform-{number}"))
+        for answer, reply in decision.replies:
+            answer(reply)
+    assert [reply.id for reply in replies] == [f"c{number}" for number in range(17, 30)]
+    assert {reply.detail.partition(" wait")[0] for reply in replies} == {"too many"}

@@ -218,6 +218,16 @@ def test_a_hangup_has_it_read_again_and_a_platform_may_ask_for_that(scene: Scene
     assert scene.status()["about"]["site_name"] == "Small hall"
 
 
+def test_a_storm_of_hangups_is_over_with_a_few_and_the_last_is_not_lost(scene: Scene, broker: Broker) -> None:
+    with Consumer(broker.port) as consumer:
+        for number in range(200):
+            scene.write(name=f"Hall {number}")
+            os.kill(scene.daemon.pid, signal.SIGHUP)
+        wait_for(lambda: scene.status()["about"]["site_name"] == "Hall 199", "what was written last is in use")
+        configured = [event for event in consumer.events if event["event"] == "configured"]
+        assert len(configured) < 40, "one runs, and one waits"
+
+
 def test_twenty_times_under_load_no_record_is_lost_or_doubled_and_no_poll_is_late(scene: Scene, broker: Broker) -> None:
     for unit in (1, 2):
         scene.meters[unit] = ("io", "200ms")
