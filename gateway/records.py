@@ -112,8 +112,11 @@ def subject(view: AlarmView) -> dict[str, Json]:
     return {"rule": view.rule, "device": view.device, "point": view.point, "zone": view.zone}
 
 
-def alarm(view: AlarmView, change: str, by: str = "", why: str = "") -> str:
-    """An alarm's transition: raised, cleared, or what a person has done about it (then `by` names who)."""
+def alarm(view: AlarmView, change: str, by: str = "", why: str = "", *, batched: bool = False) -> str:
+    """An alarm's transition: raised, cleared, or what a person has done about it (then `by` names who).
+
+    `batched`: people are told of it with others.
+    """
     fields: dict[str, Json] = {
         "alarm": view.alarm,
         "change": change,
@@ -129,6 +132,8 @@ def alarm(view: AlarmView, change: str, by: str = "", why: str = "") -> str:
         fields["by"] = by
     if why:
         fields["why"] = why
+    if batched:
+        fields["batched"] = True
     return event("alarm", **fields, **marks(view))
 
 

@@ -137,6 +137,9 @@ def event_texts() -> Iterator[str]:
     yield records.event("position_lost", device="truck")
     yield records.event("position_back", device="truck", position=place)
     yield records.event("alarm_removed", alarm="room-1-warm")
+    for change in ("began", "ended"):
+        yield records.event("flood", change=change, last_10_min=11)
+    yield records.event("alarms_batched", alarms=["room-1-warm", "any-smoke@smoke-1.smoke"], events=3)
     for era in (Era("aa11", Trust.UNSYNCED, -5, 1, 1), Era("aa11", Trust.RTC, 5, 1, 1, 7, 0)):
         yield Settled(era, 3_600_000, 12_345).text("5b3a2f90-1c1e-4f0e-9d51-0c7a3f6d2e11")
     for fact in (

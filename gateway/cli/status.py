@@ -147,7 +147,7 @@ def _alarm_load(load: dict[str, Any] | None) -> Iterable[str]:
     if load is None:
         return
     if load["flood"]:
-        yield f"a flood: {load['last_10_min']} new alarms in the last 10 minutes"
+        yield f"a flood: {load['last_10_min']} new alarms in the last 10 minutes; low ones are told together"
     if load["stale"]:
         yield f"stale, active for more than a day: {', '.join(load['stale'])}"
     if load["most_in_a_day"]:

@@ -11,9 +11,9 @@ from dataclasses import replace
 from gateway import records
 from gateway.hub.acts import SILENCE, done, silenced
 from gateway.hub.alarm import Changed
-from gateway.hub.alarmload import AlarmCounter
 from gateway.hub.alarms import STATE_PREFIX, Alarms
 from gateway.hub.early import Early, Happened
+from gateway.hub.flooding import Flooding, Summed
 from gateway.hub.following import Following
 from gateway.hub.holding import HOLDS, Held, Holding
 from gateway.hub.numbering import Numbering
@@ -61,7 +61,7 @@ class Alarming:
         self._alarms = Alarms(plan.rules, plan.responses, now, plan.own, plan.boot)
         self._outputs = Outputs(plan.outputs, plan.boot, plan.paces, now.mono)
         self._holding = Holding(self._outputs, plan.outputs, plan.responses, plan.boot)
-        self._counter = AlarmCounter()
+        self._flooding = Flooding()
         self._early: Early | None = Early()  # until what the run before had stored is known, or is not waited for
         self._following = Following(plan.times, plan.boot)
         self._are_known = False  # whether those of the run before are merged
@@ -79,7 +79,8 @@ class Alarming:
     @property
     def wake(self) -> float:
         """When (monotonic) `elapse` may lead to something."""
-        return min(self._alarms.wake, self._outputs.wake, self._following.wake, self._holding.wake)
+        parts = (self._alarms, self._outputs, self._following, self._holding, self._flooding)
+        return min(part.wake for part in parts)
 
     @property
     def standing(self) -> tuple[AlarmView, ...]:
@@ -93,7 +94,7 @@ class Alarming:
 
     def load(self, now: Moment) -> AlarmLoad:
         """How many alarms people have and get."""
-        return self._counter.figures(self.standing, now.mono, now.ts)
+        return self._flooding.counter.figures(self.standing, now.mono, now.ts)
 
     def take(self, reading: Reading, heard: Callable[[str, str], float], now: Moment) -> Decision:
         """What of a reading is recorded, and what follows from it; `heard`: when a point had its last good value."""
@@ -121,6 +122,8 @@ class Alarming:
         for alarm, step in self._following.elapse(now.mono):
             changes.append(self._alarms.told(alarm, step, NOBODY, now))
         decision = self._changed(changes, now).then(self._held(self._holding.elapse(now), now))
+        if now.mono >= self._flooding.wake:
+            decision = decision.then(self._summed(self._flooding.elapse(now.mono), now))
         decision = decision.then(self._switched(self._outputs.elapse(now.mono), now))
         decision = decision.then(self._tell_known(self._outputs.troubles(self._outputs.failing_devices, now.mono), now))
         return decision.then(Decision(writes=self._outputs.due_retries(now.mono)))
@@ -162,6 +165,7 @@ class Alarming:
         """The alarms of the run before are merged, and what has happened meanwhile happens to them."""
         early, self._early = self._early, None
         decision = self._held(self._holding.restore(stored, now), now)
+        decision = decision.then(self._summed(self._flooding.restore(stored), now))
         self._outputs.recall(stored, now)
         merged = list(self._alarms.restore(stored, now))
         known = {view.alarm: view for view in self._alarms.standing()}
@@ -181,6 +185,10 @@ class Alarming:
         """The journal is not waited for any more: what has happened is told."""
         early, self._early = self._early, None
         return Decision() if early is None else self._told(early.all(self._alarms.has), now)
+
+    def stop(self, now: Moment) -> Decision:
+        """What is still to be told."""
+        return self.go_ahead(now).then(self._summed(self._flooding.summary(), now))
 
     def _again(self, early: Early, restored: Collection[str]) -> Iterator[Happened]:
         """What has happened before the journal's answer, as far as it is new."""
@@ -275,27 +283,34 @@ class Alarming:
         for changed, at, switched, _ in happened:
             then = now if at is None else Moment(*at, now.trust)
             if changed is not None:
-                if changed.change is Change.RAISED and changed.view.hidden is None:
-                    self._counter.raised(changed.view.alarm, changed.mono)
                 state += self._following.note(changed.view, changed.change, then)
                 if at is None:
                     switched = tuple(self._respond(changed.view, now, changed.change))  # noqa: PLW2901 - by now
                     writes += writes_of(switched)
                 view = self._marked(changed.view)
-                event = self._event(view, changed, now)
+                batched = self._flooding.batches(view, changed.change)
+                event = self._event(view, changed, now, batched=batched)
                 since = event.ts if view.since == changed.ts else view.since
                 view = replace(view, since=since, seq=event.seq, run=self._plan.run)
                 made.append(event)
                 state.append(self._alarms.numbered(view, now))
                 notices.append(view)
+                state += self._flooding.batched(view.alarm, now.mono) if batched else ()
+                if changed.change is Change.RAISED and view.hidden is None:
+                    begun = self._flooding.raised(view.alarm, changed.mono)
+                    made += (self._numbering.event(text, now) for text in begun)
             made += self._output_events(switched, then)
         if not made:
             return Decision()
         state += self._outputs.unsaved()
         return Decision(tuple(made), tuple(state), tuple(writes), tuple(notices))
 
-    def _event(self, view: AlarmView, changed: Changed, now: Moment) -> Record:
-        text = records.alarm(view, changed.change, *changed.note)
+    def _summed(self, summed: Summed, now: Moment) -> Decision:
+        """What is told of alarms together."""
+        return Decision(tuple(self._numbering.event(text, now) for text in summed.told), summed.state)
+
+    def _event(self, view: AlarmView, changed: Changed, now: Moment, *, batched: bool) -> Record:
+        text = records.alarm(view, changed.change, *changed.note, batched=batched)
         return self._numbering.event(text, now, (changed.mono, changed.ts))
 
     def _marked(self, view: AlarmView) -> AlarmView:

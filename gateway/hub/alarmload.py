@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable
+from math import inf, nextafter
 
 from gateway.model import AlarmLoad, AlarmView, Hiding
 from gateway.rules.lifecycle import ACTIVE, UNSEEN
@@ -22,18 +23,36 @@ class AlarmCounter:
 
     def __init__(self) -> None:
         self._raised: deque[tuple[float, str]] = deque(maxlen=_KEPT)
-        self._flood = False
+        self._lately: deque[float] = deque(maxlen=_KEPT)  # when those of the last ten minutes came
+        self.flood = False
+
+    @property
+    def last_10_min(self) -> int:
+        """How many came lately."""
+        return len(self._lately)
+
+    @property
+    def calm_at(self) -> float:
+        """When (monotonic s) a flood is over, if none comes until then."""
+        return nextafter(self._lately[-CALM] + WINDOW_S, inf) if len(self._lately) >= CALM else -inf
 
     def raised(self, alarm: str, mono: float) -> None:
         """One alarm more."""
         self._raised.append((mono, alarm))
+        self._lately.append(mono)
+        self.look(mono)
+
+    def look(self, mono: float) -> None:
+        """It is `mono` now."""
+        while self._lately and mono - self._lately[0] > WINDOW_S:
+            self._lately.popleft()
+        self.flood = self.last_10_min > FLOOD or (self.flood and self.last_10_min >= CALM)
 
     def figures(self, views: Iterable[AlarmView], mono: float, ts: int) -> AlarmLoad:
         """The figures at this moment; `views`: the alarms that are not at rest."""
         while self._raised and mono - self._raised[0][0] > DAY_S:
             self._raised.popleft()
-        lately = sum(1 for at, _ in self._raised if mono - at <= WINDOW_S)
-        self._flood = lately > FLOOD or (self._flood and lately >= CALM)
+        self.look(mono)
         views = tuple(views)
         calling = [view for view in views if view.hidden is None]
         active = [view for view in calling if view.state in ACTIVE]
@@ -45,7 +64,7 @@ class AlarmCounter:
             chattering=tuple(sorted(view.alarm for view in calling if view.chattering)),
             shelved=hidden[Hiding.SHELVED],
             out_of_service=hidden[Hiding.OUT_OF_SERVICE],
-            last_10_min=lately,
-            flood=self._flood,
+            last_10_min=self.last_10_min,
+            flood=self.flood,
             most_in_a_day=tuple(Counter(alarm for _, alarm in self._raised).most_common(MOST)),
         )

@@ -407,7 +407,7 @@ class Hub:
 
     def _stopping(self, fact: Stopping, now: Moment) -> Decision:
         made = [] if self.started else [self._started_event(Recovered("unknown", None, {}), now)]
-        ahead = self._alarming.go_ahead(now)
+        ahead = self._alarming.stop(now)
         made += (*ahead.records, *self._numbering.open_gaps(now))
         text = records.event("stopped", why=fact.why, telemetry=self._numbering.last[Lane.TELEMETRY])
         last = self._numbering.event(text, now)
