@@ -44,3 +44,13 @@ def test_others_are_not(tmp_path: Path, pin: int, port: str) -> None:
 def test_the_pins_of_the_memory_chip_are_refused(tmp_path: Path, pin: int) -> None:
     with pytest.raises(ConfigError, match="pins 0 and 1 are for the memory chip"):
         notes(tmp_path, pin, "/dev/ttyUSB0")
+
+
+@pytest.mark.parametrize(("pin", "told"), [(4, 1), (5, 0)])
+def test_the_pin_of_the_1_wire_bus_is_worth_a_look_beside_a_sensor_on_it(tmp_path: Path, pin: int, told: int) -> None:
+    path = tmp_path / "site.yaml"
+    sensor = "  t: {driver: ds18b20, link: kernel, id: 28-0316a4c1e9ff, zone: hall}\n"
+    text = SITE.format(pin=pin, port="/dev/ttyUSB0") + sensor
+    path.write_text(text.replace("devices:", "  kernel: {type: files}\ndevices:"), encoding="utf-8")
+    what = "pin 4 is the 1-wire bus of t, unless its overlay names another pin: only one of them works; use another"
+    assert list(read_config(path).notes) == [f"{path}:9:39: devices.door.pin: {what}"] * told

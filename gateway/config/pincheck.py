@@ -18,12 +18,14 @@ RESERVED = frozenset({0, 1})
 UART_PINS = frozenset({14, 15})
 UART_PORTS = frozenset({"/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0"})
 
+ONEWIRE_PIN, ONEWIRE_DRIVERS = 4, frozenset({"ds18b20"})
+"""Where the kernel's 1-wire bus is, unless its overlay (w1-gpio) is told another pin."""
+
 
 def check_pins(draft: Draft) -> None:
     """Note every pin that cannot be used as the draft says, or that something else in it may use."""
     owners: dict[int, str] = {}
-    uarts = {part.port: name for name, part in draft.links.items() if isinstance(part, SerialLink) and part.enabled}
-    on_header = next((name for port, name in uarts.items() if port in UART_PORTS), None)
+    works = dict(_other_works(draft))
     for device, use in _uses(draft):
         pin = use.pin
         where = _where(draft, device, pin)
@@ -39,12 +41,18 @@ def check_pins(draft: Draft) -> None:
         elif draft.devices[owner].link != draft.devices[device].link:
             line = draft.tree.key_place(("devices", owner))
             draft.tree.blame(where, f"pin {pin} is {owner}'s already, on another link ({line}); a header has it once")
-        elif pin in UART_PINS and on_header is not None:
-            port = draft.tree.get(("links", on_header, "port"))
-            draft.tree.note_key(
-                where,
-                f"pin {pin} is a wire of {port}, which link {on_header} uses: only one of them works; use another",
-            )
+        elif pin in works:
+            draft.tree.note_key(where, f"pin {pin} is {works[pin]}: only one of them works; use another")
+
+
+def _other_works(draft: Draft) -> Iterator[tuple[int, str]]:
+    """What pins may be used for besides, as far as the draft uses that."""
+    for name, part in draft.links.items():
+        if isinstance(part, SerialLink) and part.enabled and part.port in UART_PORTS:
+            yield from ((pin, f"a wire of {part.port}, which link {name} uses") for pin in UART_PINS)
+    for name, device in draft.devices.items():
+        if device.driver in ONEWIRE_DRIVERS and not draft.is_off(name):
+            yield ONEWIRE_PIN, f"the 1-wire bus of {name}, unless its overlay names another pin"
 
 
 def _is_on_spi(draft: Draft, device: str, pin: int) -> bool:
