@@ -15,7 +15,9 @@ from test_clock_end_to_end import Board, Platform
 from gateway.app import Gateway
 from gateway.config.installed import read_config
 from gateway.demo.broker import Broker
-from gateway.model import Trust
+from gateway.hub.plan import TIME_EVERY_S, plan_of
+from gateway.model import Reading, Trust
+from gateway.refine.exception import Reporter
 
 CONFIG = """
 site: {{id: truck}}
@@ -50,6 +52,19 @@ def driving(folder: Path, line: Line, clock: Board, *, time_source: bool = True)
 def trusts(platform: Platform) -> list[str]:
     """Those of the readings, in their order."""
     return [told for (_, lane, _), (told, _) in sorted(platform.times.items()) if lane == "telemetry"]
+
+
+def test_the_time_that_a_receiver_tells_is_recorded_once_an_hour(tmp_path: Path) -> None:
+    config = tmp_path / "site.yaml"
+    config.write_text(CONFIG.format(port=1883, line="/dev/ttyACM0", time_source="true"))
+    reporter = Reporter(plan_of(read_config(config), "run").limits["gps-1"], 2.0)
+    readings = [
+        Reading("gps-1", mono, 0, {"time": mono * 1000, "speed": 1.0}, {})
+        for mono in range(0, 2 * round(TIME_EVERY_S), 2)
+    ]
+    recorded = [sent for reading in readings if (sent := reporter.worth(reading).sent) is not None]
+    assert len(recorded) == TIME_EVERY_S
+    assert sum("time" in reading.values for reading in recorded) == 2
 
 
 def test_a_receiver_confirms_a_clock_of_which_nobody_else_says_anything(tmp_path: Path) -> None:

@@ -40,6 +40,9 @@ from gateway.rules.overlay import Suppression
 from gateway.rules.responses import OutputPoint, Pace, Response
 from gateway.units import FIRE_KINDS, SAFETY_KINDS, STEADY_KINDS, Form
 
+TIME_EVERY_S = 3600.0
+"""How often a time that a device tells is recorded: it is never the same, and beside the reading's own says little."""
+
 _WORDS = frozenset({Form.STATE, Form.TEXT})
 _C = TypeVar("_C", bound=Condition)
 
@@ -178,6 +181,8 @@ def _limits(device: Device, by_kind: Mapping[str, Report]) -> dict[str, Limit]:
 def _limit(point: Point, report: Report | None) -> Limit | None:
     if report is not None:
         return Limit(report.deadband, report.max_every, _sending(report))
+    if point.kind == "time":
+        return Limit(inf, TIME_EVERY_S)
     return Limit() if point.form in _WORDS or point.kind in STEADY_KINDS else None
 
 
