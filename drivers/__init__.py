@@ -31,6 +31,7 @@ OURS: Final[Mapping[str, str]] = {
     "mcp3008": "drivers.mcp3008:Mcp3008",
     "meter": "drivers.meter:Meter",
     "modbus": "drivers.modbus_table:ModbusTable",
+    "occupancy": "drivers.occupancy:OccupancyOf",
     "people_counter": "drivers.people_counter:PeopleCounter",
     "pulses": "drivers.pulses:Pulses",
     "relay": "drivers.relay:Relay",

@@ -55,6 +55,8 @@ KINDS: dict[str, Kind] = {
     "exits": Kind(Form.COUNTER, "people"),
     "people_flow": Kind(Form.GAUGE, "people/min"),  # in the last minute
     "occupancy": Kind(Form.GAUGE, "people"),  # in a zone, from all of its doors
+    "passed_today": Kind(Form.GAUGE, "people"),  # one way through all doors of a zone
+    "miscounted": Kind(Form.GAUGE, "people"),  # who left without having come, as far as was noticed
     "capacity": Kind(Form.GAUGE, "people"),  # how many it may hold
     "fullness": Kind(Form.GAUGE, "%"),  # of that
     "crowding": Kind(Form.GAUGE, "%"),  # of a door: of what it lets through

@@ -81,6 +81,9 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 SHELVED = Hidden(Hiding.SHELVED, "maria", "defrosting", TS)
 
 
+BY_MARIA: dict[str, Any] = {"issuer": "maria", "reason": "counted"}
+
+
 def event_texts() -> Iterator[str]:
     view = alarm(AlarmState.UNACK_ACTIVE)
     asked = Command("c-1", "acknowledge", {"alarm": "room-1-warm"}, "maria", "platform", TS, print)
@@ -136,6 +139,8 @@ def event_texts() -> Iterator[str]:
     yield records.event("position_lost", device="truck", position=place, age_s=30.1)
     yield records.event("position_lost", device="truck")
     yield records.event("position_back", device="truck", position=place)
+    for why, more in (("below_zero", {}), ("daily_reset", {"late": True}), ("closed", {}), ("set", BY_MARIA)):
+        yield records.event("occupancy_corrected", device="shop", why=why, was=-3, now=0, **more)
     yield records.event("alarm_removed", alarm="room-1-warm")
     for change in ("began", "ended"):
         yield records.event("flood", change=change, last_10_min=11)

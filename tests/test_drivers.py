@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 import drivers
+from drivers.occupancy import DoorOptions
 from drivers.people_counter import crc8
 from drivers.template import Template
 from gateway.config.profiles import Profiles
@@ -44,6 +45,7 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
     "climate": {"of": "cold-1"},
     "track": {"of": "gps-1"},
     "contact": {"pin": 17},
+    "occupancy": {"doors": {"door-1": DoorOptions()}, "capacity": 150},
     "ds18b20": {"id": "28-0316a4c1e9ff"},
     "gateway_health": {},
     "mcp3008": {"inputs": {"gas": {"channel": 0}}},

@@ -88,7 +88,8 @@ class Totals(Derivation):
     def elapse(self, now: Moment) -> Outcome:
         """The flows, which are less by now."""
         flows = [(each.flow, self._counts[each.point]) for each in self._countings if each.flow]
-        values = {name: count.flow.at(now.mono) for name, count in flows if _is_known(count)}
+        fallen = [(name, count, count.flow.at(now.mono)) for name, count in flows]
+        values = {name: flow for name, count, flow in fallen if _is_known(count)}
         self._plan(now.mono)
         return Outcome(values)
 
