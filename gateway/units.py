@@ -93,7 +93,7 @@ KINDS: dict[str, Kind] = {
 SAFETY_KINDS = frozenset({"smoke", "fire", "door", "contact", "output"})
 """Kinds whose readings the hub takes first and whose polls are never held back."""
 
-STEADY_KINDS = frozenset({"openings", "open_time", "open_for"})
+STEADY_KINDS = frozenset({"openings", "open_time", "open_for", "pulse_rate", "volume", "flow"})
 """Numbers that stay as they are until something happens: recorded when they change, as a state is."""
 
 METER_KINDS = frozenset(

@@ -192,6 +192,22 @@ def test_a_bad_counter_has_a_bad_total() -> None:
     assert outcome.bad == {"total": Reason.SILENT, "rate": Reason.SILENT}
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+COUNTS = st.fixed_dictionaries(dict.fromkeys(("total", "raw", "ts"), JSON | st.just(10**400)))
+
+
+@given(JSON | st.fixed_dictionaries({"pulses": COUNTS}), st.booleans())
+def test_whatever_was_stored_nothing_raises(content: Any, ours: bool) -> None:
+    metering = Metering("pulses", "energy", 0.001, 0.0, Range(65536, 5.0), ours=ours)
+    metering.restore(content, at(0.0))
+    values = says(metering, 1.0, 7)
+    assert values["total"] >= 0
+    json.dumps(metering.stored())
+
+
 # -- the configuration
 
 SITE = """\
