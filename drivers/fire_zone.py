@@ -38,9 +38,10 @@ class FireZoneOptions:
     """What confirms a signal."""
 
     mode: Annotated[Literal["single", "verify", "coincidence"], Doc("What makes an alarm of a signal")] = "single"
-    within: Annotated[
-        Seconds | None, Doc("The window for the second signal; usually 60s with verify, 120s with coincidence")
-    ] = None
+    within: (
+        Annotated[Seconds, Doc("The window for the second signal; usually 60s with verify, 120s with coincidence")]
+        | None
+    ) = None
     detectors: Annotated[int, Doc("With coincidence: how many detectors")] = 2
 
     def __post_init__(self) -> None:

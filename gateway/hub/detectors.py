@@ -1,5 +1,7 @@
 """What people have said of smoke detectors, zones under test and detectors taken out, and what each shows then.
 
+- What a driver calls a sensor fault (an open or shorted loop, a contact that chatters) is a detector's word `fault`.
+  Where nothing comes from it at all its point stays bad: that is for no-data@DEVICE (unheard.py).
 - While its zone is under test a detector that signals shows `test`, and every message of the zone is marked. That ends
   by itself; a detector that signals then is an alarm at once.
 - A detector that is taken out shows `disabled`, whatever it says. A person does that, with a reason and an end.
@@ -19,7 +21,7 @@ from gateway import records
 from gateway.hub.acts import fits
 from gateway.hub.detector_text import OUT, TEST, Hold, hold_for, kept_of, parts, told_of, written
 from gateway.hub.own import Trouble
-from gateway.model import Command, DeviceAbout, Json, Moment, Priority, Reading, StateChange, Value
+from gateway.model import Command, DeviceAbout, Json, Moment, Priority, Reading, Reason, StateChange, Value
 from gateway.records import MAX_REASON
 from gateway.rules.overlay import NOBODY, Note
 
@@ -106,9 +108,14 @@ class Detectors:
 
     def shown(self, reading: Reading) -> tuple[Reading, tuple[Detector, ...]]:
         """The reading of a device with detectors as it is shown, and those that have begun to signal with it."""
-        begun, words, bad = [], {}, dict(reading.bad)
+        begun: list[Detector] = []
+        words: dict[str, Value] = {}
+        bad = dict(reading.bad)
         for it in self._all[reading.device]:
             word, before = reading.values.get(it.point), self._said.get(str(it))
+            if bad.get(it.point) is Reason.SENSOR_FAULT:
+                word = words[it.point] = "fault"
+                del bad[it.point]
             if word is not None:
                 self._said[str(it)] = _Said(word, reading.mono)
                 if word == "alarm" and (before is None or before.word != "alarm"):

@@ -25,7 +25,7 @@ from gateway.hub.alarm import Target
 from gateway.hub.detectors import alarms_of as alarms_of_detectors
 from gateway.hub.outputcare import output_failed
 from gateway.hub.own import OF_GATEWAY, alarms_of
-from gateway.hub.unheard import INTERVALS, PATIENCE_S, SATELLITE_PATIENCE_S, Watched
+from gateway.hub.unheard import INTERVALS, PATIENCE_S, SATELLITE_PATIENCE_S, SMOKE_PATIENCE_S, Watched
 from gateway.hub.unheard import alarms_of as alarms_of_watched
 from gateway.hub.writes import Setting, SettingPoint
 from gateway.model import About, Command, DeviceAbout, Point, RuleAbout, Value
@@ -319,7 +319,7 @@ def _watched(config: Config, rules: tuple[tuple[Rule, tuple[Target, ...]], ...])
         points = {name for own, name in judged - silent if own == device_id}
         if points:
             patience_s = max(_patience_s(device), SATELLITE_PATIENCE_S if _has(device, "position") else 0.0)
-            yield device_id, Watched(device.link, tuple(sorted(points)), patience_s, _has(device, "smoke"))
+            yield device_id, Watched(device.link, tuple(sorted(points)), patience_s, _tells_of_fire(device))
 
 
 def _told(rule: Rule, responses: Mapping[str, Response]) -> tuple[str, ...]:
@@ -333,7 +333,11 @@ def _places(rule: Rule, on: tuple[Target, ...]) -> Iterator[tuple[str, str]]:
 
 
 def _patience_s(device: Device) -> float:
-    return max(PATIENCE_S, INTERVALS * device.every)
+    return max(SMOKE_PATIENCE_S if _tells_of_fire(device) else PATIENCE_S, INTERVALS * device.every)
+
+
+def _tells_of_fire(device: Device) -> bool:
+    return any(_has(device, kind) for kind in FIRE_KINDS)
 
 
 def _has(device: Device, kind: str) -> bool:

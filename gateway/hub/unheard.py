@@ -4,6 +4,7 @@
   for half a minute at least; for ten minutes where positions come from satellites, which a hall or tunnel hides.
   What is bad or missing is unknown, never normal: the rules' own alarms stay as they are.
 - While its link is down a device says nothing of its own: there is `link-down@LINK`, after half a minute.
+- Where smoke is looked at both are told within half a minute, with the time between two looks: its patience is 15 s.
 - A rule on silence says the same in its own words; its point is left to it.
 """
 
@@ -19,6 +20,8 @@ from gateway.model import LinkBack, LinkLost, Priority
 
 PATIENCE_S, INTERVALS, SATELLITE_PATIENCE_S = 30.0, 3, 600.0
 """How long values may be missing: so many seconds at least, and so many intervals; and how long positions may."""
+
+SMOKE_PATIENCE_S = 15.0
 
 LOOK_EVERY_S = 10.0
 
@@ -38,6 +41,7 @@ class Unheard:
     def __init__(self, watched: Mapping[str, Watched], mono: float) -> None:
         self._watched = watched
         self._links = frozenset(each.link for each in watched.values() if each.link)
+        self._patience_s = _by_link(watched)
         self._start = mono
         self._down: dict[str, tuple[float, LinkLost]] = {}
         self._up: dict[str, float] = {}  # since when
@@ -52,6 +56,7 @@ class Unheard:
         self._begun = {device: at for device, at in self._begun.items() if device in watched} | begun
         self._watched = watched
         self._links = frozenset(each.link for each in watched.values() if each.link)
+        self._patience_s = _by_link(watched)
         self._down = {link: how for link, how in self._down.items() if link in links}
         self._up = {link: at for link, at in self._up.items() if link in links}
         self.wake = min(self.wake, mono + LOOK_EVERY_S) if watched else inf
@@ -74,7 +79,7 @@ class Unheard:
     def _of_links(self, mono: float) -> Iterator[tuple[str, Trouble | None]]:
         for link in self._links:
             since, lost = self._down.get(link, (inf, None))
-            if lost is not None and mono - since >= PATIENCE_S:
+            if lost is not None and mono - since >= self._patience_s[link]:
                 text = f"link {link} is down, and with it all that it reads: {lost.what}"
                 yield link_down(link), Trouble(Priority.HIGH, text, lost.hint)
             elif link in self._up:
@@ -84,7 +89,7 @@ class Unheard:
         for device, watched in self._watched.items():
             since, _ = self._down.get(watched.link, (inf, None))
             heard = min(points.heard(device, name) for name in watched.points)
-            if mono - heard < watched.patience_s or mono - since >= PATIENCE_S:
+            if mono - heard < watched.patience_s or mono - since >= self._patience_s.get(watched.link, PATIENCE_S):
                 yield no_data(device), None
             elif mono - max(heard, self._awaited(device, watched.link)) >= watched.patience_s and since == inf:
                 yield no_data(device), _missing(device, watched)
@@ -92,6 +97,15 @@ class Unheard:
     def _awaited(self, device: str, link: str) -> float:
         """Since when something could have been heard of a device."""
         return max(self._up.get(link, self._start), self._begun.get(device, -inf))
+
+
+def _by_link(watched: Mapping[str, Watched]) -> dict[str, float]:
+    """How long each link may be down: as long as a smoke detector on it may be silent, or longer without one."""
+    found = {each.link: PATIENCE_S for each in watched.values()}
+    for each in watched.values():
+        if each.smoke:
+            found[each.link] = min(found[each.link], each.patience_s)
+    return found
 
 
 def no_data(device: str) -> str:
