@@ -3,7 +3,8 @@
 Why: whether a position can be relied on is said by another sentence (satellites, dilution) than the one with the speed.
 
 - A fix is complete, and told at once, with the second of the two. They belong together when their times are less than
-  half a second apart: Quectel stamps GGA 200 ms later than the RMC of the same epoch.
+  half a second apart, since Quectel stamps GGA 200 ms later than the RMC of the same epoch; and of a receiver that is
+  faster than once a second, less than half the time between its epochs, which it shows with the second one.
 - Which comes first depends on the receiver. One that waits for its other half when the next of its own type comes was
   left alone by a damaged sentence: it is old, and dropped, never told late.
 - A receiver that says one of the two three times in a row does not send the other: then each is a fix by itself.
@@ -22,6 +23,7 @@ from drivers.gps_fix import THREE_D, TWO_D, Fix, ts_of, unrolled
 from drivers.nmea import ESTIMATED, MANUAL, MEASURED, NONE, SIMULATED, Gga, Gsa, Rmc, Zda
 
 _SAME_MS: Final = 500
+_INTERVALS = 8
 _ALONE_AFTER = 2  # repeats without the other half
 _GSA_LASTS = 3  # epochs
 _ZDA_LASTS = 2
@@ -36,6 +38,8 @@ class Epochs:
     def __init__(self) -> None:
         self._waiting: Rmc | Gga | None = None  # for its other half
         self._last: type[Rmc | Gga] | None = None
+        self._times: dict[type[Rmc | Gga], int] = {}
+        self._intervals_ms: tuple[int, ...] = ()  # between the last ones of a type
         self._repeats = 0
         self._epoch = 0
         self._dimensions = (0, -_GSA_LASTS)  # of the last GSA, and in which epoch it came
@@ -49,7 +53,8 @@ class Epochs:
     def told(self, sentence: Rmc | Gga) -> Fix | None:
         """The fix that `sentence` completes."""
         other, self._waiting = self._waiting, None
-        if other is not None and type(other) is not type(sentence) and _is_same_moment(other, sentence):
+        self._measure(sentence)
+        if other is not None and type(other) is not type(sentence) and self._is_same_moment(other, sentence):
             self._last, self._repeats = type(sentence), 0
             return self._fix(*_ordered(other, sentence))
         self._repeats = self._repeats + 1 if type(sentence) is self._last else 0
@@ -68,6 +73,23 @@ class Epochs:
         ts = _ts(zda.date, zda.time_ms)
         if ts is not None:
             self._zda = ts, self._epoch
+
+    def _measure(self, sentence: Rmc | Gga) -> None:
+        """How far apart the epochs are: the least of the last ones, since a sentence may be lost."""
+        before = self._times.get(type(sentence))
+        if sentence.time_ms is None:
+            return
+        self._times[type(sentence)] = sentence.time_ms
+        if before is not None and before != sentence.time_ms:
+            interval_ms = (sentence.time_ms - before) % _DAY_MS
+            self._intervals_ms = (*self._intervals_ms[1 - _INTERVALS :], interval_ms)
+
+    def _is_same_moment(self, one: Rmc | Gga, other: Rmc | Gga) -> bool:
+        """Whether they can be of one epoch, which those without a time can."""
+        if one.time_ms is None or other.time_ms is None:
+            return True
+        apart = abs(one.time_ms - other.time_ms)
+        return min(apart, _DAY_MS - apart) < min(_SAME_MS, min(self._intervals_ms, default=2 * _SAME_MS) / 2)
 
     def _fix(self, rmc: Rmc | None, gga: Gga | None) -> Fix:
         self._epoch += 1
@@ -112,14 +134,6 @@ def _ordered(one: Rmc | Gga, other: Rmc | Gga | None) -> tuple[Rmc | None, Gga |
     rmc = next((it for it in both if isinstance(it, Rmc)), None)
     gga = next((it for it in both if isinstance(it, Gga)), None)
     return rmc, gga
-
-
-def _is_same_moment(one: Rmc | Gga, other: Rmc | Gga) -> bool:
-    """Whether they can be of one epoch, which those without a time can."""
-    if one.time_ms is None or other.time_ms is None:
-        return True
-    apart = abs(one.time_ms - other.time_ms)
-    return min(apart, _DAY_MS - apart) < _SAME_MS
 
 
 def _ts(day: date | None, time_ms: int | None) -> int | None:

@@ -23,7 +23,7 @@ from gateway.model import Json
 from gateway.untrusted import MAX_BYTES, parsed
 
 PROTOCOL: Final = 3
-"""The `proto_major` that is understood: that of every gpsd since 2010."""
+"""The `proto_major` that is understood: it changes when a program as this one would be misled."""
 
 _DIMENSIONS = {2: "2d", 3: "3d"}
 _NOT_MEASURED = {5: ESTIMATED, 7: MANUAL, 8: SIMULATED}  # by `status`: dead reckoning alone, surveyed, simulated

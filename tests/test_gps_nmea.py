@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import pytest
 from gps_scene import PLACE, SHANGHAI, framed
+from hypothesis import given
+from hypothesis import strategies as st
 from test_nmea import VECTORS
 
 from drivers.gps_fix import unrolled
@@ -102,6 +104,39 @@ def test_gsa_tells_whether_a_fix_has_three_dimensions() -> None:
     assert [values["fix"] for values in said(gsa(2), *later)] == ["2d", "2d", "2d", "3d", "3d"]
     low = framed(f"GNGGA,120000.00,{PLACE},1,08,0.9,,M,,M,,")
     assert said(rmc(), low)[0]["fix"] == "2d", "a fix without an altitude has two"
+
+
+_LOSSES = st.lists(st.sampled_from(["", "", "", "rmc", "gga", "both"]), max_size=40)
+_WHOLE = ["", ""]
+
+
+@given(st.builds(_WHOLE.__add__, _LOSSES), st.booleans(), st.sampled_from([1, 2, 5, 10]))
+def test_whatever_is_lost_no_position_has_the_satellites_of_another_moment(
+    losses: list[str], gga_first: bool, per_second: int
+) -> None:
+    """Each moment has a latitude and a number of satellites of its own; nothing is told twice, nor out of order."""
+    lines: list[bytes] = []
+    for number, lost in enumerate(losses):
+        time = f"1200{number // per_second:02}.{number % per_second * 100 // per_second:02}"
+        place = f"31{number:02}.0000,N,12128.4220,E"
+        pair = [
+            b"" if lost in (which, "both") else line
+            for which, line in (
+                ("rmc", rmc(time, place=place)),
+                ("gga", gga(time, place=place, satellites=f"{number:02}")),
+            )
+        ]
+        lines += [line for line in (reversed(pair) if gga_first else pair) if line]
+    told = []
+    for values in said(*lines):
+        position = values["position"]
+        assert isinstance(position, tuple)
+        number = round((position[0] - 31) * 60)
+        assert values.get("satellites", number) == number
+        told.append(number)
+    assert told == sorted(set(told))
+    whole_ones = [number for number, lost in enumerate(losses) if not lost]
+    assert set(whole_ones) <= set(told), "a moment of which nothing was lost is told"
 
 
 # ---------------------------------------------------------------- no fix, or not one to be used

@@ -27,7 +27,7 @@ def moment(second: int, satellites: int) -> bytes:
 
 
 def ubx(kind: int, payload: bytes) -> bytes:
-    """A frame of u-blox's binary protocol. Source: u-blox M8 protocol description, section 32.3 and 32.4."""
+    """A frame of u-blox's binary protocol. Source: u-blox M8 receiver description, frame structure and checksum."""
     body = bytes([0x01, kind]) + len(payload).to_bytes(2, "little") + payload
     first = second = 0
     for byte in body:
