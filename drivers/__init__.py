@@ -23,6 +23,7 @@ OURS: Final[Mapping[str, str]] = {
     "changeover": "drivers.changeover:Changeover",
     "climate": "drivers.climate:ClimateOf",
     "contact": "drivers.contact:Contact",
+    "door_openings": "drivers.door_openings:DoorOpenings",
     "ds18b20": "drivers.ds18b20:Ds18b20",
     "fire_zone": "drivers.fire_zone:FireZone",
     "gateway_health": "drivers.gateway_health:GatewayHealth",

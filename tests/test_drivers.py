@@ -45,6 +45,7 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
     "climate": {"of": "cold-1"},
     "track": {"of": "gps-1"},
     "contact": {"pin": 17},
+    "door_openings": {"of": "io.di1"},
     "occupancy": {"doors": {"door-1": DoorOptions()}, "capacity": 150},
     "ds18b20": {"id": "28-0316a4c1e9ff"},
     "gateway_health": {},

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.contact import Contact, ContactOptions
+from gateway.config.installed import read_config
+from gateway.config.schema import Config
 from gateway.derive.openings import KEEP_S, STEP_S, Openings
+from gateway.errors import ConfigError
 from gateway.model import Json, Moment, Reading, Reason, Trust
 
 DAYS = [0.0, 2.0, 7.0, 61.0, 4000.0]
@@ -170,3 +174,51 @@ def test_the_driver_of_a_door_says_these_points_and_that_of_another_contact_does
     assert isinstance(door.derivation(UTC), Openings)
     assert [point.name for point in button.points] == ["contact"]
     assert button.derivation(UTC) is None
+
+
+# -- a door on another device
+
+SITE = """\
+site: {id: s, timezone: UTC}
+gateway: {id: g}
+links: {bus1: {type: serial, port: /dev/ttyUSB0, baudrate: 9600}}
+devices:
+  io: {driver: modbus, link: bus1, unit: 2, profile: waveshare-io8, accept_beta: true,
+       kinds: {in1: door, in2: door}, every: 2s, zone: z}
+  air: {driver: modbus, link: bus1, unit: 3, profile: xy-md02, zone: z}
+  dock: {driver: door_openings, zone: z, of: DOOR}
+"""
+
+
+def config(folder: Path, door: str) -> Config:
+    file = folder / "site.yaml"
+    file.write_text(SITE.replace("DOOR", door), encoding="utf-8")
+    return read_config(file)
+
+
+def test_a_door_on_another_device_is_counted_with_the_pace_of_that_device(tmp_path: Path) -> None:
+    device = config(tmp_path, "io.in2").devices["dock"]
+    assert device.every == 2.0
+    door = device.built.derivation(UTC)
+    assert isinstance(door, Openings)
+    words = [("io", "closed"), ("io", "open"), ("other", "closed"), ("io", "open")]
+    told = [
+        door.take(Reading(name, float(second), second, {"in2": word}, {}), at(float(second))).values
+        for second, (name, word) in enumerate(words)
+    ]
+    assert [dict(values).get("openings") for values in told] == [0, 1, None, 1]
+
+
+@pytest.mark.parametrize(
+    ("door", "told"),
+    [
+        ("i", "of: there is no device 'i'; there are io, air"),
+        ("io", "of: write one of in1, in2 as device.point"),
+        ("io.in3", "of: io has no door 'in3'; write one of in1, in2 as device.point"),
+        ("air.temperature", "of: air has no door 'temperature'; it has no door"),
+    ],
+)
+def test_what_is_no_door_is_told_with_its_place(tmp_path: Path, door: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config(tmp_path, door)
+    assert list(caught.value.problems) == [f"{tmp_path}/site.yaml:8:46: devices.dock.{told}"]

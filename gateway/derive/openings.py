@@ -34,12 +34,13 @@ class _Stored(NamedTuple):
 
 
 class Openings(Derivation):
-    """The openings of one door; `point` says whether it is open."""
+    """The openings of one door; `point` says whether it is open, of `source` where that is another device."""
 
     remembers: ClassVar[bool] = True
 
-    def __init__(self, point: str = "door") -> None:
+    def __init__(self, point: str = "door", source: str = "") -> None:
         self._point = point
+        self._source = source
         self._openings = 0
         self._before_s = 0.0  # open time without the opening that goes on
         self._for_s = 0.0
@@ -53,6 +54,8 @@ class Openings(Derivation):
     def take(self, reading: Reading, now: Moment) -> Outcome:
         """The counts by now; bad where the door's state is."""
         del now
+        if self._source not in {"", reading.device}:
+            return NOTHING
         word = reading.values.get(self._point)
         if word is None:
             return self._unknown(reading)
