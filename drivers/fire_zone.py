@@ -38,18 +38,17 @@ class FireZoneOptions:
     """What confirms a signal."""
 
     mode: Annotated[Literal["single", "verify", "coincidence"], Doc("What makes an alarm of a signal")] = "single"
-    within: (
-        Annotated[Seconds, Doc("The window for the second signal; usually 60s with verify, 120s with coincidence")]
-        | None
-    ) = None
+    within: Annotated[Seconds, Doc("The window for the second signal; 0s: 60s with verify, 120s with coincidence")] = (
+        0.0
+    )
     detectors: Annotated[int, Doc("With coincidence: how many detectors")] = 2
 
     def __post_init__(self) -> None:
         """Refuse windows and numbers that confirm nothing."""
         _, least, most = _WITHIN_S[Mode(self.mode)]
-        if self.within is not None and self.mode == "single":
+        if self.within and self.mode == "single":
             raise ValueError("within: single needs no second signal; leave it out, or write mode: coincidence")
-        if self.within is not None and not least <= self.within <= most:
+        if self.within and not least <= self.within <= most:
             raise ValueError(f"within: from {least:g}s to {most:g}s with {self.mode}, not {self.within:g}s")
         if not 2 <= self.detectors <= 64:
             raise ValueError(f"detectors: from 2 to 64, not {self.detectors}")
@@ -64,7 +63,7 @@ class FireZone(Derived):
 
     def __init__(self, options: FireZoneOptions) -> None:
         mode = Mode(options.mode)
-        within_s = _WITHIN_S[mode][0] if options.within is None else options.within
+        within_s = options.within or _WITHIN_S[mode][0]
         self._confirmation = Confirmation(mode, within_s, options.detectors)
         self._made_of: tuple[Source, ...] = ()
 

@@ -405,6 +405,18 @@ def test_what_passes_the_check_validates_against_the_schema(fields: dict[str, An
 # ---------------------------------------------------------------- every payload of every test
 
 
+def test_the_gateway_says_what_it_is_not_wherever_it_describes_itself() -> None:
+    told = check("about", contract.about(ABOUT, "platform"))["notice"]
+    for words in (
+        "no fire alarm control unit",
+        "EN 54",
+        "must not be the only means",
+        "certified system",
+        "Local fire",
+    ):
+        assert words in told
+
+
 @pytest.mark.promise("schemas")
 def test_a_payload_that_breaks_the_contract_is_noticed_wherever_it_is_built(payloads: Payloads) -> None:
     contract.event(RUN, Record(Lane.EVENT, 1, TS, Trust.SYNCED, 0, '{"event":"no_such_event"}'), False)

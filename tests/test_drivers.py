@@ -26,7 +26,7 @@ from gateway.links.modbus import Exchange
 from gateway.links.port import Pace
 from gateway.links.replay import Capture, Item, Level, Passed, Received, ReplayedFiles, ReplayedPins, Sent, Text, parse
 from gateway.model import Bad, Reason, Value, Values
-from gateway.units import KINDS, STATE_WORDS, Form
+from gateway.units import KINDS, WORDS, Form
 
 HERE = Path(__file__).parent
 CAPTURES = sorted((HERE / "drivers").glob("*/*.capture"))
@@ -233,7 +233,7 @@ def test_values_are_points_of_the_driver_in_the_form_of_their_kind(path: Path) -
 def fits(kind: str, value: Value) -> bool:
     match KINDS[kind].form:
         case Form.STATE:
-            return value in STATE_WORDS[kind]
+            return value in WORDS[kind]
         case Form.TEXT:
             return isinstance(value, str) and (value.isprintable() or not value)
         case Form.POSITION:

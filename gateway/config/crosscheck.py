@@ -14,6 +14,7 @@ from gateway.config.buscheck import check_buses
 from gateway.config.derivedcheck import meet_sources
 from gateway.config.draft import Draft
 from gateway.config.fences import check_fences
+from gateway.config.firelink import check_fire_linkage
 from gateway.config.pincheck import check_pins
 from gateway.config.pointcheck import check_points
 from gateway.config.problems import Where, listed, shown, suggestion
@@ -58,6 +59,7 @@ def check(draft: Draft) -> None:
     check_responses(draft)
     check_reports(draft)
     check_points(draft)
+    check_fire_linkage(draft)
 
 
 def _check_timezone(draft: Draft, name: str) -> None:

@@ -185,6 +185,8 @@ def _add_device(draft: Draft, name: str, find_driver: FindDriver, profiles: Prof
         built=made[0],
         report=keys.report,
         points=keys.points,
+        acts_on=keys.acts_on,
+        allow_fire_linkage=keys.allow_fire_linkage,
     )
     draft.options[name] = made[1]
     if not keys.enabled:

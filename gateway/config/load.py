@@ -19,6 +19,7 @@ from pydantic_core import to_jsonable_python
 from gateway.config.bykind import taken, whole
 from gateway.config.crosscheck import check
 from gateway.config.draft import Draft, drafted
+from gateway.config.firelink import linked
 from gateway.config.options import FindDriver
 from gateway.config.points import believed
 from gateway.config.problems import refusal
@@ -130,6 +131,7 @@ def _notes(devices: Mapping[str, Device]) -> Iterator[str]:
     """What the drivers have to say of themselves, in words."""
     for name, device in devices.items():
         yield from (f"device {name}: {note}" for note in device.built.notes)
+    yield from linked(devices)
 
 
 def _digest(config: Config, draft: Draft) -> str:

@@ -50,6 +50,9 @@ class GatewayPart:
     """This gateway."""
 
     id: Annotated[Id, Doc("This gateway's name in topics, unique at its site")]
+    allow_fire_linkage: Annotated[
+        bool, Doc("true: devices that say so, too, may act on a certified fire system (acts_on: fire_system)")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,6 +284,13 @@ class DeviceKeys:
         dict[str, PointPart],
         Doc("By point: what can be believed of it, beside what is said of its kind, and its calibration"),
     ] = field(default_factory=dict)
+    acts_on: Annotated[
+        Literal["site", "fire_system"] | None,
+        Doc("What its outputs act on; fire_system (sprinklers, extinguishing, a panel) has to be allowed, too"),
+    ] = None
+    allow_fire_linkage: Annotated[
+        bool, Doc("true, here and at the gateway: its outputs may act on a certified fire system")
+    ] = False
     usual_rules: Annotated[
         bool, Doc("false: without the rules that its driver brings along where the site has none on the same point")
     ] = True
@@ -298,6 +308,8 @@ class Device:
     built: Driver
     report: dict[str, Report] = field(default_factory=dict)  # by point
     points: dict[str, PointPart] = field(default_factory=dict)  # those of which something is said
+    acts_on: str | None = None  # what its outputs act on: "site" or "fire_system"
+    allow_fire_linkage: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
