@@ -13,6 +13,9 @@
 A door also has `openings`, `open_time` and `open_for`: how often it was opened, for how long in all, and for how long
 now (gateway/derive/openings.py).
 
+A detector base with four wires has a second relay for its faults: `fault_pin`, closed while all is well unless
+`fault_normally: open`. Its point is then `alarm` if it signals, else `fault` while that relay says so.
+
 `normally` is the state of the loop while all is well. Choose `closed` for smoke where the detector offers it: then a
 cut wire is an alarm. With `open` a cut wire looks like "no smoke" for ever.
 
@@ -46,6 +49,10 @@ class ContactOptions:
         Literal["open", "closed"] | None, Doc("The circuit at rest; left out: closed for a door, else open")
     ] = None
     hold: Annotated[Seconds, Doc("How long a change must last to count")] = 0.02
+    fault_pin: Annotated[int | None, Doc("BCM number, with kind smoke: the detector's own fault contact")] = None
+    fault_normally: Annotated[
+        Literal["open", "closed"], Doc("The circuit of the fault contact while the detector is in order")
+    ] = "closed"
 
     def __post_init__(self) -> None:
         """Refuse what no header has."""
@@ -53,6 +60,12 @@ class ContactOptions:
             raise ValueError(f"pin: a BCM number from 0 to 27, not {self.pin}")
         if not 0 <= self.hold <= 10:
             raise ValueError(f"hold: from 0s to 10s, not {self.hold}s")
+        if self.fault_pin is not None and self.kind != "smoke":
+            raise ValueError(f"fault_pin: is of smoke detectors; leave it out with kind {self.kind}")
+        if self.fault_pin is not None and not 0 <= self.fault_pin <= 27:
+            raise ValueError(f"fault_pin: a BCM number from 0 to 27, not {self.fault_pin}")
+        if self.fault_pin == self.pin:
+            raise ValueError("fault_pin: must be another pin than pin")
 
 
 class Contact(Pushed):
@@ -67,6 +80,8 @@ class Contact(Pushed):
         closed_when_high = options.pull == "down"
         normally_closed = (options.normally or ("closed" if options.kind == "door" else "open")) == "closed"
         self._high_at_rest = closed_when_high == normally_closed
+        self._fault_high_at_rest = closed_when_high == (options.fault_normally == "closed")
+        self._word, self._faulty = "", False  # what the two contacts said last; nothing yet
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -77,13 +92,15 @@ class Contact(Pushed):
 
     @property
     def claims(self) -> tuple[str, ...]:
-        """The pin."""
-        return (f"pin {self._options.pin}",)
+        """The pin, or both."""
+        return tuple(f"pin {use.pin}" for use in self.pins)
 
     @property
     def pins(self) -> tuple[PinUse, ...]:
         """An input, tied as the options say."""
-        return (PinUse(self._options.pin, pull=Pull(self._options.pull), hold_s=self._options.hold),)
+        options = self._options
+        pins = (options.pin,) if options.fault_pin is None else (options.pin, options.fault_pin)
+        return tuple(PinUse(pin, pull=Pull(options.pull), hold_s=options.hold) for pin in pins)
 
     def derivation(self, timezone: tzinfo) -> Openings | None:
         """The openings of a door."""
@@ -92,10 +109,26 @@ class Contact(Pushed):
 
     def hear(self, heard: Heard) -> Iterable[Values]:
         """The state that the level means, a fault if it chatters; nothing for other pins."""
-        edge = heard.data
+        edge, kind = heard.data, self._options.kind
+        if isinstance(edge, Edge) and edge.pin == self._options.fault_pin:
+            return self._fault_heard(edge)
         if not isinstance(edge, Edge) or edge.pin != self._options.pin:
             return ()
-        kind = self._options.kind
         if edge.chatters:
+            self._word = ""
             return ({kind: Bad(Reason.SENSOR_FAULT)},)
-        return ({kind: STATE_WORDS[kind][edge.high != self._high_at_rest]},)
+        self._word = STATE_WORDS[kind][edge.high != self._high_at_rest]
+        return ({kind: self._told},)
+
+    def opened(self) -> None:
+        """What the contacts said before does not count."""
+        self._word, self._faulty = "", False
+
+    @property
+    def _told(self) -> str:
+        return "fault" if self._faulty and self._word != STATE_WORDS["smoke"][1] else self._word
+
+    def _fault_heard(self, edge: Edge) -> Iterable[Values]:
+        """What the fault contact makes of the detector; nothing where it is not known yet whether that signals."""
+        self._faulty = edge.chatters or edge.high != self._fault_high_at_rest
+        return ({"smoke": self._told},) if self._word or self._faulty else ()

@@ -45,6 +45,45 @@ TRUTH = [
 ]
 
 
+@pytest.mark.parametrize("fault_normally", ["closed", "open"])
+@pytest.mark.parametrize(
+    ("alarm", "fault", "told"),
+    [(False, False, "normal"), (False, True, "fault"), (True, False, "alarm"), (True, True, "alarm")],
+)
+def test_an_alarm_goes_before_the_detectors_own_fault(
+    fault_normally: Literal["open", "closed"], alarm: bool, fault: bool, told: str
+) -> None:
+    driver = Contact(ContactOptions(17, "smoke", fault_pin=18, fault_normally=fault_normally))
+    assert [use.pin for use in driver.pins] == [17, 18]
+    edges = [Edge(17, not alarm), Edge(18, fault == (fault_normally == "closed"))]
+    for order in (edges, edges[::-1]):
+        driver.opened()
+        said = [values for edge in order for values in driver.hear(Heard(edge, 0.0))]
+        assert said[-1] == {"smoke": told}
+
+
+def test_a_fault_contact_that_says_nothing_is_wrong_does_not_say_that_there_is_no_smoke() -> None:
+    driver = Contact(ContactOptions(17, "smoke", fault_pin=18))
+    assert list(driver.hear(Heard(Edge(18, False), 0.0))) == []
+    assert list(driver.hear(Heard(Edge(18, True), 0.0))) == [{"smoke": "fault"}]
+    driver.hear(Heard(Edge(17, True), 0.0))
+    assert list(driver.hear(Heard(Edge(17, True, chatters=True), 0.0))) == [{"smoke": Bad(Reason.SENSOR_FAULT)}]
+    assert list(driver.hear(Heard(Edge(18, False), 0.0))) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"kind": "door", "fault_pin": 18}, "fault_pin: is of smoke detectors"),
+        ({"kind": "smoke", "fault_pin": 28}, "fault_pin: a BCM number from 0 to 27, not 28"),
+        ({"kind": "smoke", "fault_pin": 17}, "fault_pin: must be another pin than pin"),
+    ],
+)
+def test_a_fault_contact_that_cannot_be_is_refused(options: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        ContactOptions(17, **options)
+
+
 @pytest.mark.parametrize(("kind", "normally", "closed", "opened"), TRUTH)
 @pytest.mark.parametrize(("pull", "closed_is_high"), [("up", False), ("none", False), ("down", True)])
 def test_a_level_means_what_the_wiring_says(
