@@ -26,7 +26,7 @@ from gateway.errors import LinkDown
 from gateway.links.choice import link as chosen
 from gateway.links.debounce import CALM_S, CHATTER_EDGES
 from gateway.links.framing import Read
-from gateway.links.gpio import GpioHeader, mock_pin
+from gateway.links.gpio import AT_ONCE, MOST_WAITING, GpioHeader, mock_pin
 from gateway.links.port import Link, Wire
 from gateway.links.request import Requests
 from gateway.links.serial import pace, rs485
@@ -555,6 +555,29 @@ def test_an_input_that_chatters_is_said_to_and_is_believed_again_when_it_is_calm
     heard = collect(link, 0.1)
     assert {each.data for each in heard} == {Edge(17, high=True, chatters=True)}
     assert collect(link, CALM_S + 0.05)[-1].data == Edge(17, high=True)
+    link.close()
+
+
+@pytest.mark.usefixtures("factory")
+def test_a_pin_with_edges_without_end_fills_no_memory_and_keeps_no_other_pin_waiting() -> None:
+    wild, calm = mock_pin(17), mock_pin(18)
+    link = header((PinUse(17, pull=Pull.UP), 0.05), (PinUse(18, pull=Pull.UP, hold_s=0.01), 0.05))
+    link.open()
+    link.wait(0.0)
+    for _ in range(MOST_WAITING):
+        wild.wire(high=False)
+        wild.wire(high=True)
+    calm.wire(high=False)  # dropped: but it is read again
+    heard: list[Heard] = []
+    until, most = time.monotonic() + 5, 0
+    while (False not in levels(heard, 18) or most == 0) and time.monotonic() < until:
+        part = link.wait(time.monotonic() + 0.2)
+        most = max(most, len(part))
+        heard += part
+    assert False in levels(heard, 18)
+    assert len(levels(heard, 17)) <= MOST_WAITING + 200
+    assert most <= AT_ONCE + 10
+    assert levels(collect(link, 0.2), 17)[-1:] == [True]
     link.close()
 
 

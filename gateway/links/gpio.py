@@ -4,6 +4,8 @@
 - Debouncing is ours and alike on every machine; gpiozero's `bounce_time` is not used. A change is as old as its edge.
 - Every input is read again each `every`, so that a level is never stale and an edge that was missed is made good. While
   an edge has to last yet nothing is told, so that the readings of a pin are in the order of their times.
+- A pin that gives more edges than can be taken in costs neither memory nor the other pins their turn: edges beyond
+  `MOST_WAITING` are dropped, and the level is read again as ever.
 - An output is at its first level when the link opens and when it closes.
 """
 
@@ -38,6 +40,9 @@ from gateway.errors import LinkDown
 from gateway.links.debounce import Change, Debounce
 
 _SELECTS = {8: 0, 7: 1}  # the chip selects of the header's SPI bus, as the kernel numbers them
+MOST_WAITING, AT_ONCE = 10_000, 1_000
+"""Edges that wait to be taken in, and that are taken in before anything else is done."""
+
 _PULL_UP = {Pull.UP: True, Pull.DOWN: False, Pull.NONE: None}
 
 
@@ -168,15 +173,17 @@ class GpioHeader:
         timeout_s = until - time.monotonic()
         try:
             item = self._inbox.get(timeout=timeout_s) if timeout_s > 0 else self._inbox.get_nowait()
-            while True:
+            for left in reversed(range(AT_ONCE)):
                 if item is None:
                     woken = True
                 elif item.pin in self._inputs:  # an edge may be older than the last opening
                     changes = self._inputs[item.pin].debounce.edge(item.high, item.mono)
                     heard += _heard(item.pin, changes)
-                item = self._inbox.get_nowait()
+                if left:
+                    item = self._inbox.get_nowait()
         except Empty:
-            return woken, heard
+            pass
+        return woken, heard
 
     def _next_timer(self) -> float:
         return min(
@@ -235,7 +242,8 @@ def _faults() -> tuple[type[Exception], ...]:
 def _notice(inbox: SimpleQueue[_Edge | None], pin: int, ticks: float, state: float) -> None:
     """An edge, in gpiozero's thread. `ticks` are of another clock on each factory."""
     del ticks
-    inbox.put(_Edge(pin, bool(state), time.monotonic()))
+    if inbox.qsize() < MOST_WAITING:
+        inbox.put(_Edge(pin, bool(state), time.monotonic()))
 
 
 def _when(heard: Heard) -> float:
