@@ -12,10 +12,20 @@ TOP = Path(__file__).parent.parent
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text())
 RUNTIME = [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["build"]]
 EXTRAS = PROJECT["project"]["optional-dependencies"]
+
+
+def of_extra(name: str) -> list[str]:
+    """What an extra asks for, with that of the extras in it."""
+    parts = map(Requirement, EXTRAS[name])
+    others = [other for part in parts if part.name == "sitewarden" for other in part.extras]
+    own = [part for part in EXTRAS[name] if Requirement(part).name != "sitewarden"]
+    return [*own, *(part for other in others for part in of_extra(other))]
+
+
 WANTED = {
     "requirements.lock": RUNTIME,
-    "requirements-test.lock": [*RUNTIME, *EXTRAS["test"]],
-    "requirements-check.lock": [*RUNTIME, *EXTRAS["test"], *(r for r in EXTRAS["check"] if r != "sitewarden[test]")],
+    "requirements-test.lock": [*RUNTIME, *of_extra("test")],
+    "requirements-check.lock": [*RUNTIME, *of_extra("check")],
 }
 
 

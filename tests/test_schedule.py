@@ -325,7 +325,7 @@ def test_a_level_counts_exactly_if_it_lasted(hold_s: float, steps: list[tuple[fl
     for at, high in [*edges, (now + 10, not edges[-1][1] if edges else True)]:
         if raw != level and at >= since + hold_s:
             level = raw
-            expected.append(Change(level, since + hold_s))
+            expected.append(Change(level, since))
         if high != raw:
             raw, since = high, at
     if hold_s == 0 and edges:
