@@ -25,6 +25,7 @@ os.environ["PATH"] += (
 
 SLOW_FILES = frozenset(
     {
+        "test_audit.py",
         "test_cli_capture.py",
         "test_cli_journal.py",
         "test_cli_probe.py",

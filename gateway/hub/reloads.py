@@ -48,8 +48,8 @@ class Reloads:
 
     def request(self, command: Command) -> Decision | str:
         """The decision that passes it on, or has it wait; or why it is refused."""
-        if command.args:
-            return "reload takes no args: it reads the configuration that the daemon was started with"
+        if command.args.keys() - {"reason"}:
+            return "reload takes no args but a reason: it reads the configuration that the daemon was started with"
         if not self._running:
             self._running = [_Asked(command, [command.answer])]
             return Decision(reloads=(command,))
