@@ -37,6 +37,7 @@ SLOW_FILES = frozenset(
         "test_demo.py",
         "test_demo_field.py",
         "test_counts_end_to_end.py",
+        "test_crowd.py",
         "test_dev_script.py",
         "test_end_to_end.py",
         "test_example_consumer.py",

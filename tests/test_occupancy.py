@@ -41,6 +41,7 @@ class Zone:
         self.trust = Trust.SYNCED
         self.said: dict[str, Value] = {}
         self.events: list[dict[str, Json]] = []
+        self.kept: Json = None  # as the journal has it
         self.derivation = Occupancy(self.setup)
         self.start(None)
 
@@ -55,11 +56,13 @@ class Zone:
         self.note(self.derivation.restore(stored, self.moment))
 
     def restart(self, *, off_s: float = 60.0) -> None:
-        self.start(json.loads(json.dumps(self.derivation.stored())), off_s=off_s)
+        self.start(self.kept, off_s=off_s)
 
     def note(self, outcome: Outcome | str) -> None:
         assert isinstance(outcome, Outcome), outcome
         self.said |= outcome.values
+        if outcome.changed:
+            self.kept = json.loads(json.dumps(self.derivation.stored()))
         self.events += [{"event": each.name, **each.fields} for each in outcome.events]
 
     def wait(self, for_s: float) -> None:
@@ -343,6 +346,30 @@ def test_a_restart_keeps_the_count_with_those_who_passed_meanwhile(zone: Zone) -
     assert (zone.said["entries_today"], zone.said["exits_today"], zone.said["entries_1min"]) == (43, 3, 0)
 
 
+def test_a_kill_in_the_second_of_a_correction_keeps_it(zone: Zone) -> None:
+    """Nobody is told it in that second, but what follows from it is stored."""
+    zone.passed("a", 1)
+    zone.hear("a")
+    zone.passed("a", 0, 4)
+    zone.hear("a")
+    zone.passed("b", 5)
+    zone.restart()
+    zone.open_doors()
+    assert zone.counted == (5, 3, "drifting")
+
+
+def test_a_kill_while_a_door_is_silent_makes_the_zone_no_smaller(zone: Zone) -> None:
+    zone.people("a", 80)
+    zone.hear("b", Reason.NO_REPLY)
+    zone.wait(2)
+    zone.people("a", 0, 30)
+    zone.restart()
+    assert zone.counted == (80, 0, "uncertain")
+    zone.hear("a")
+    zone.people("b", 1)
+    assert zone.counted == (51, 0, "good")
+
+
 def test_what_was_stored_may_come_late(zone: Zone) -> None:
     """What was counted since is added; what was put right meanwhile is counted again."""
     zone.people("a", 40)
@@ -430,12 +457,10 @@ def test_nobody_knows_how_many_are_inside_when_the_first_run_begins() -> None:
     )
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEPT), inner),
-    )
-)
+JUNK = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.lists(st.integers() | st.text(max_size=3))
+
+
+@given(JUNK | st.dictionaries(st.sampled_from(KEPT), JUNK | st.dictionaries(st.sampled_from(["a", "b"]), JUNK)))
 def test_what_cannot_have_been_stored_is_passed_over(stored: Any) -> None:
     zone = Zone()
     zone.start(stored)

@@ -98,6 +98,7 @@ class Occupancy(Derivation):
         self._passed_at = self._told_at = self._clamps_told_at = -inf
         self._clamped = 0  # how many were put right and not told yet
         self._said: Mapping[str, Value] = {}
+        self._bent = False  # whether the totals of the doors no longer lead from what is stored to what is told
 
     def take(self, reading: Reading, now: Moment) -> Outcome:
         """What follows from a reading of a door."""
@@ -162,7 +163,7 @@ class Occupancy(Derivation):
         """The passages that a reading of a door tells of; or that it is silent."""
         door, head = watched.door, self._head
         came, left = reading.values.get(door.came), reading.values.get(door.left)
-        whole = came is not None and left is not None
+        whole, was_silent = came is not None and left is not None, bool(head.silent)
         if door.came in reading.bad or door.left in reading.bad:
             head.silent.add(door.device)
         elif whole and door.device in head.silent:
@@ -171,7 +172,9 @@ class Occupancy(Derivation):
                 self._doubt(f"{door.device} was silent for a time")
         passed_in = watched.came.take(came) if isinstance(came, int) else 0
         passed_out = watched.left.take(left) if isinstance(left, int) else 0
-        self._clamped += head.count(passed_in, passed_out)
+        corrected = head.count(passed_in, passed_out)
+        self._clamped += corrected
+        self._bent |= bool(corrected or head.silent or was_silent)
         if whole:
             self._flowed(watched, passed_in, passed_out, reading.mono)
 
@@ -250,8 +253,9 @@ class Occupancy(Derivation):
         due = self._told_at + (TOLD_EVERY_S if values != self._said else AGAIN_S)
         if not (events or at_once or mono >= due):
             self.wake = min(due, max(self._falls, self._told_at + FLOW_EVERY_S))
-            return NOTHING
-        self._said, self._told_at = values, mono
+            bent, self._bent = self._bent, False
+            return Outcome(changed=True) if bent else NOTHING
+        self._said, self._told_at, self._bent = values, mono, False
         self.wake = min(mono + AGAIN_S, max(self._falls, mono + FLOW_EVERY_S))
         return Outcome(values, events=tuple(events), changed=True)
 
