@@ -21,6 +21,7 @@ class Gpsd:
         self.port = free_port()
         self.receivers = [f"udp://127.0.0.1:{free_port()}" for _ in range(receivers)]
         self._log = folder / "gpsd.log"
+        self._control = folder / "gpsd.sock"
         self._process: subprocess.Popen[bytes] | None = None
         self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
@@ -28,7 +29,9 @@ class Gpsd:
         """Until it takes connections."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["gpsd", "-N", "-n", "-b", "-S", str(self.port), *self.receivers], stdout=log, stderr=log
+                ["gpsd", "-N", "-n", "-b", "-S", str(self.port), "-F", str(self._control), *self.receivers],
+                stdout=log,
+                stderr=log,
             )
         until = time.monotonic() + STARTS_WITHIN_S
         while time.monotonic() < until and self._process.poll() is None:
@@ -45,6 +48,13 @@ class Gpsd:
         _, _, port = self.receivers[receiver].rpartition(":")
         for sentence in sentences:
             self._sender.sendto(sentence + b"\r\n", ("127.0.0.1", int(port)))
+
+    def unplug(self, receiver: int) -> None:
+        """A receiver goes, as udev tells gpsd of one on USB."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.connect(str(self._control))
+            control.sendall(f"-{self.receivers[receiver]}\r\n".encode())
+            assert control.recv(16).strip() == b"OK"
 
     def kill(self) -> None:
         if self._process is not None:

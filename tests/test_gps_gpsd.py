@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from gps_scene import PLACE, burst, framed, talking
+from gps_scene import PLACE, SHANGHAI, burst, framed, talking
 from gpsd import Gpsd
 from link_scene import Told, device, polling
 
@@ -210,20 +211,38 @@ def test_a_real_gpsd_without_a_fix_gives_no_position(tmp_path: Path) -> None:
     assert set(reading.bad) == {"position", "speed", "course", "altitude", "hdop"}
 
 
-@pytest.mark.gpsd
-def test_two_receivers_of_one_real_gpsd_are_two_devices_on_one_link(tmp_path: Path) -> None:
-    elsewhere = PLACE.replace("3113", "4013").encode()
+def both_say(gpsd: Gpsd) -> Callable[[datetime], None]:
+    """Two receivers talk, nine degrees apart."""
 
     def say(at: datetime) -> None:
         gpsd.say(*burst(at))
-        there = [framed(line[1:-3].replace(PLACE.encode(), elsewhere).decode()) for line in burst(at)]
-        gpsd.say(*there, receiver=1)
+        there = [line[1:-3].decode().replace(PLACE, PLACE.replace("3113", "4013")) for line in burst(at)]
+        gpsd.say(*map(framed, there), receiver=1)
 
-    with Gpsd(tmp_path, receivers=2) as gpsd, talking(say, SECOND):
+    return say
+
+
+@pytest.mark.gpsd
+def test_two_receivers_of_one_real_gpsd_are_two_devices_on_one_link(tmp_path: Path) -> None:
+    with Gpsd(tmp_path, receivers=2) as gpsd, talking(both_say(gpsd), SECOND):
         devices = [device(f"gps-{n}", GpsGpsd(GpsdOptions(device=path)), 10.0) for n, path in enumerate(gpsd.receivers)]
         with polling(tcp_link(gpsd.port), *devices) as told:
             places = [whole(told, f"gps-{n}").values["position"] for n in range(2)]
-    assert places == [(31.2304, 121.4737), (40.2304, 121.4737)]
+    assert places == [SHANGHAI, (40.2304, 121.4737)]
+
+
+@pytest.mark.gpsd
+def test_where_a_real_gpsd_loses_its_receiver_the_next_one_is_followed(tmp_path: Path) -> None:
+    with (
+        Gpsd(tmp_path, receivers=2) as gpsd,
+        talking(both_say(gpsd), SECOND),
+        polling(tcp_link(gpsd.port), device("gps-1", GpsGpsd(GpsdOptions()), 10.0)) as told,
+    ):
+        first = whole(told, "gps-1").values["position"]
+        gpsd.unplug(0 if first == SHANGHAI else 1)
+        moved = told.first(lambda it: isinstance(it, Reading) and it.values.get("position", first) != first, 10)
+    assert isinstance(moved, Reading)
+    assert {first, moved.values["position"]} == {SHANGHAI, (40.2304, 121.4737)}
 
 
 @pytest.mark.gpsd
