@@ -48,6 +48,7 @@ SLOW_FILES = frozenset(
         "test_journal_budget.py",
         "test_journal_local.py",
         "test_journal_machine.py",
+        "test_life_machine.py",
         "test_lost_devices.py",
         "test_modbus_faults.py",
         "test_modbus_independent.py",

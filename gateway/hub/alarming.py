@@ -175,8 +175,10 @@ class Alarming:
             decision = decision.then(self._told(list(self._again(early, restored)), now))
         for each in merged:
             decision = decision.then(self._merged(each, now))
+        decision = decision.then(self._changed(list(self._alarms.elapse(now)), now))  # hours that have ended meanwhile
         for reading in () if early is None else early.readings:
             decision = decision.then(self._changed(self._alarms.take(reading), now))
+        decision = decision.then(Decision(state=self._alarms.unsaved(now)))
         self._outputs.recalled_all()
         self._are_known = True
         return decision.then(Decision(state=self._outputs.unsaved(), notices=(AlarmsKnown(),)))
