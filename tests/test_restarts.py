@@ -139,7 +139,7 @@ def test_what_came_and_went_before_the_answer_is_told_in_its_order() -> None:
     assert hub.read("smoke-1", smoke="alarm").writes == (ON,)
     hub.read("smoke-1", 0.1, smoke="normal")
     hub.command("acknowledge", alarm=SMOKE)
-    assert hub.command("reset", alarm=SMOKE).result == "done"
+    assert hub.command("reset", alarm=SMOKE, reason="looked").result == "done"
     assert hub.tell(Recovered("new", None, {})).writes == ()
     assert changes(hub) == ["raised", "cleared", "acknowledged", "reset"]
     assert view(hub) is None
