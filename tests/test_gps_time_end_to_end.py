@@ -15,7 +15,8 @@ from test_clock_end_to_end import Board, Platform
 from gateway.app import Gateway
 from gateway.config.installed import read_config
 from gateway.demo.broker import Broker
-from gateway.hub.plan import TIME_EVERY_S, plan_of
+from gateway.hub.plan import plan_of
+from gateway.hub.reportplan import TIME_EVERY_S
 from gateway.model import Reading, Trust
 from gateway.refine.exception import Reporter
 

@@ -28,6 +28,7 @@ from gateway.model import (
     Decision,
     HealthReport,
     Json,
+    Lane,
     Moment,
     PreviousRun,
     Reading,
@@ -69,7 +70,7 @@ class Lorry:
         self.mono = 1000.0
         self.state: dict[str, str] = dict(stored or {})
         self.events: list[dict[str, Any]] = []
-        self.last: dict[str, Any] = {}
+        self.telemetry: list[tuple[Lane, dict[str, Any]]] = []
         self.hub = Hub(plan_of(config, "run2"), self.now)
         self.tell(Recovered("kept", BEFORE, self.state))
 
@@ -87,6 +88,8 @@ class Lorry:
             said = json.loads(record.text)
             if "event" in said:
                 self.events.append(said)
+            else:
+                self.telemetry.append((record.lane, said))
         return decision
 
     def at(self, place: Position | Reason, speed: float = 0.0, seconds: float = 1.0, **more: Value) -> None:

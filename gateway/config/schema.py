@@ -29,6 +29,9 @@ from gateway.config.written import (
 from gateway.driver import Doc, Driver
 from gateway.model import Priority
 
+_Degrees: TypeAlias = Annotated[float, Within(ge=1, le=180)]
+_Every: TypeAlias = Annotated[Duration, Within(gt=0, le=86400)]
+_Metres: TypeAlias = Annotated[float, Within(ge=0, le=1_000_000)]
 _Place: TypeAlias = tuple[float, float]
 _Pulse: TypeAlias = Annotated[Duration, Within(ge=0.2, le=3600)]
 
@@ -244,6 +247,9 @@ class Send:
         Annotated[Duration, Within(gt=0, le=86400)] | None,
         Doc("Sent after this time at the latest, changed or not; default: that of recording"),
     ] = None
+    distance: Annotated[_Metres | None, Doc("As in report; default: that of recording")] = None
+    turn: Annotated[_Degrees | None, Doc("As in report; default: that of recording")] = None
+    at_rest_every: Annotated[_Every | None, Doc("As in report; default: that of recording")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,8 +260,18 @@ class Report:
         float, Within(ge=0), Doc("Recorded when it has moved by more than this, in the point's unit; numbers only")
     ] = 0.0
     max_every: Annotated[
-        Duration, Within(gt=0, le=86400), Doc("Recorded after this time at the latest, changed or not")
-    ] = 60.0
+        _Every | None,
+        Doc("Recorded after this time at the latest, changed or not; default: 60s, for a position that moves 30s"),
+    ] = None
+    distance: Annotated[
+        _Metres | None, Doc("Of a position: recorded when it is so far from the last one, in metres; default: 200")
+    ] = None
+    turn: Annotated[
+        _Degrees | None, Doc("Of a position: recorded when its course has changed by so many degrees; default: 10")
+    ] = None
+    at_rest_every: Annotated[
+        _Every | None, Doc("Of a position: recorded after this time where it has not moved by 30 m; default: 5m")
+    ] = None
     send: Annotated[
         Send | None, Doc("When it is sent, where that is less often; without it all that is recorded is")
     ] = None

@@ -37,7 +37,7 @@ from gateway.model import (
     TimePassed,
     Write,
 )
-from gateway.refine.exception import Reporter
+from gateway.refine.thinning import TrackReporter, reporter_of
 from gateway.rules.lifecycle import Change
 from gateway.rules.overlay import NOBODY
 from gateway.rules.responses import RANKS, wants
@@ -65,7 +65,7 @@ class Alarming:
         self._early: Early | None = Early()  # until what the run before had stored is known, or is not waited for
         self._following = Following(plan.times, plan.boot)
         self._are_known = False  # whether those of the run before are merged
-        self._reporters = {device: Reporter(limits, plan.every_s[device]) for device, limits in plan.limits.items()}
+        self._reporters = {device: reporter_of(limits, plan.every_s[device]) for device, limits in plan.limits.items()}
 
     def briefing(self, uplinks: frozenset[str], floor_ts: int) -> tuple[Briefing, ...]:
         """What uplinks that have joined must know; no time before `floor_ts` (UTC ms) is right."""
@@ -222,7 +222,7 @@ class Alarming:
         self._reporters = {
             device: self._reporters[device]
             if device in self._reporters and device not in anew and _reports_as(before, plan, device)
-            else Reporter(limits, plan.every_s[device])
+            else reporter_of(limits, plan.every_s[device])
             for device, limits in plan.limits.items()
         }
         standing = {view.alarm: view for view in self.standing}
@@ -253,11 +253,18 @@ class Alarming:
         return Decision(writes=self._outputs.reopened(link, mono))
 
     def _urge(self, changes: Iterable[Changed]) -> None:
-        """The value that an alarm was raised or cleared by is sent; where time alone has done that, the next one."""
-        for changed in changes:
-            reporter = self._reporters.get(changed.view.device)
-            if reporter is not None and changed.change in {Change.RAISED, Change.CLEARED}:
-                reporter.urge(changed.view.point)
+        """The value that an alarm was raised or cleared by is sent; where time alone has done that, the next one.
+
+        So is the next position of each track: where the vehicle was at that time.
+        """
+        urgent = [changed.view for changed in changes if changed.change in {Change.RAISED, Change.CLEARED}]
+        for view in urgent:
+            reporter = self._reporters.get(view.device)
+            if reporter is not None:
+                reporter.urge(view.point)
+        for reporter in self._reporters.values() if urgent else ():
+            if isinstance(reporter, TrackReporter):
+                reporter.urge_position()
 
     def _resounded(self, now: Moment) -> list[Changed]:
         """Alarms that were silenced, and of which a further detector has come: they sound again."""

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from gateway import __version__
 from gateway.config.fences import fence_of
-from gateway.config.schema import Config, Device, FencePart, Report, Reporting
+from gateway.config.schema import Config, Device, FencePart, Reporting
 from gateway.config.schema import Rule as RuleOptions
 from gateway.config.schema import Suppression as SuppressionOptions
 from gateway.config.schema import Term as TermOptions
@@ -25,11 +25,12 @@ from gateway.hub.alarm import Target
 from gateway.hub.detectors import alarms_of as alarms_of_detectors
 from gateway.hub.outputcare import output_failed
 from gateway.hub.own import OF_GATEWAY, alarms_of
+from gateway.hub.reportplan import limits
 from gateway.hub.unheard import INTERVALS, PATIENCE_S, SATELLITE_PATIENCE_S, SMOKE_PATIENCE_S, Watched
 from gateway.hub.unheard import alarms_of as alarms_of_watched
 from gateway.hub.writes import Setting, SettingPoint
-from gateway.model import About, Command, DeviceAbout, Point, RuleAbout, Value
-from gateway.refine.exception import Limit, Sending
+from gateway.model import About, Command, DeviceAbout, RuleAbout, Value
+from gateway.refine.exception import Limit
 from gateway.refine.quality import Check
 from gateway.rules.condition import Above, AtFence, AtLeast, Below, Changes, Condition, Equals, Outside, SilentFor, Term
 from gateway.rules.following import UNCONFIRMED_NEVER, Times
@@ -38,12 +39,8 @@ from gateway.rules.judge import Rule
 from gateway.rules.lifecycle import Change
 from gateway.rules.overlay import Suppression
 from gateway.rules.responses import OutputPoint, Pace, Response
-from gateway.units import FIRE_KINDS, SAFETY_KINDS, STEADY_KINDS, Form
+from gateway.units import FIRE_KINDS, SAFETY_KINDS
 
-TIME_EVERY_S = 3600.0
-"""How often a time that a device tells is recorded: it is never the same, and beside the reading's own says little."""
-
-_WORDS = frozenset({Form.STATE, Form.TEXT})
 _C = TypeVar("_C", bound=Condition)
 
 
@@ -115,7 +112,7 @@ def plan_of(config: Config, run: str, boot: str = "") -> Plan:
         safety_devices=frozenset(device_id for device_id, device in config.devices.items() if is_safety(device)),
         version=__version__,
         run=run,
-        limits={device_id: _limits(device, config.report) for device_id, device in config.devices.items()},
+        limits={device_id: limits(device, config.report) for device_id, device in config.devices.items()},
         own=(*_own(config), *alarms_of_watched(watched)),
         watched=watched,
         times=_times(config),
@@ -167,32 +164,6 @@ def _settings(devices: Mapping[str, Device]) -> Iterator[tuple[SettingPoint, Set
         if isinstance(device.built, Adjustable):
             for point in device.built.settings:
                 yield SettingPoint(device_id, point), Setting(device.link, partial(device.built.refusal, point))
-
-
-def _limits(device: Device, by_kind: Mapping[str, Report]) -> dict[str, Limit]:
-    """A point's own report, else that of its kind; what stays as it is, as a state or text, when it changes."""
-    found = {
-        point.name: _limit(point, device.report.get(point.name, by_kind.get(point.kind)))
-        for point in device.built.points
-    }
-    return {name: limit for name, limit in found.items() if limit is not None}
-
-
-def _limit(point: Point, report: Report | None) -> Limit | None:
-    if report is not None:
-        return Limit(report.deadband, report.max_every, _sending(report))
-    if point.kind == "time":
-        return Limit(inf, TIME_EVERY_S)
-    return Limit() if point.form in _WORDS or point.kind in STEADY_KINDS else None
-
-
-def _sending(report: Report) -> Sending | None:
-    """What is not said of sending is as for recording."""
-    send = report.send
-    if send is None:
-        return None
-    deadband = report.deadband if send.deadband is None else send.deadband
-    return Sending(deadband, report.max_every if send.max_every is None else send.max_every)
 
 
 def _rule(rule_id: str, options: RuleOptions, config: Config) -> Rule:

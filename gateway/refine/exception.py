@@ -29,6 +29,20 @@ _NO_STEP = 1.000001  # 4.2 - 4.0 is a little more than 0.2 in binary, and 0.2 to
 _NUMBER = (float, int)  # by itself, since `float | int` would be made anew for each value
 
 
+class Thinning(NamedTuple):
+    """When a position is a record, in place of a deadband (thinning.py): metres, degrees, seconds.
+
+    `speed` and `course`: the points beside it that tell how it moves; "" where there are none.
+    """
+
+    distance_m: float = 200.0
+    turn: float = 10.0
+    moving_every_s: float = 30.0
+    resting_every_s: float = 300.0
+    speed: str = ""
+    course: str = ""
+
+
 class Sending(NamedTuple):
     """As Limit, for what of it is sent."""
 
@@ -42,6 +56,9 @@ class Limit(NamedTuple):
     deadband: float = 0.0
     max_every_s: float = REPEAT_S
     sending: Sending | None = None  # None: all that is recorded is sent
+    thinning: Thinning | None = None  # of a position
+    sent_thinning: Thinning | None = None  # of what of it is sent; None: all that is recorded is
+    follows: bool = False  # it is recorded with a position that has a Thinning
 
 
 class Worth(NamedTuple):
@@ -87,6 +104,10 @@ class Reporter:
         """An alarm on this point has changed: its next value is recorded and sent, moved or not."""
         if point in self._limits:
             self._urgent.add(point)
+
+    def was_bad(self, point: str) -> bool:
+        """Whether the point was bad in its last record; from now on it counts as good."""
+        return self._bad.pop(point, None) is not None
 
     def worth(self, reading: Reading) -> Worth:
         """The points that are worth a record now, which count as recorded, those that are sent as sent."""
