@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import UTC
 from itertools import chain
 from math import isfinite
+from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from modbus_responder import crc
 from test_drivers import CAPTURES, OPTIONS, built, capture_of
 
 import drivers
+from gateway.config.installed import read_config
 from gateway.derive.derivation import Derivation
 from gateway.driver import Derived, Driver, Edge, Family, Heard, Polled, Pushed, Space, Table
 from gateway.errors import LinkDown, NoReply, Refused, SitewardenError
@@ -30,10 +32,11 @@ from gateway.links.port import Pace
 from gateway.links.refusal import accepted
 from gateway.links.replay import Received, Text
 from gateway.links.request import Request, Requests, whole
-from gateway.model import Bad, Moment, Reading, Trust, Values
+from gateway.model import Bad, Moment, Point, Reading, Reason, Trust, Values
 from gateway.units import KINDS, Form
 from gateway.untrusted import parsed
 
+TOP = Path(__file__).parent.parent
 MOST_KEPT = 65_536
 """Bytes of memory that a decoder may take beyond what it takes when it is new."""
 MOST_COUNT = 2**53
@@ -104,6 +107,7 @@ def held(thing: object) -> int:
 def decoders() -> dict[str, tuple[Decoder, ...]]:
     """All there are, by driver or what else they belong to."""
     found = {name: tuple(_of_driver(name)) for name in drivers.OURS}
+    found["derived points"] = tuple(_examples())
     found["modbus frames"] = (_frames("rtu"), _frames("tcp"))
     found["commands"] = (Decoder("commands", _command, None),)
     return {name: each for name, each in found.items() if each}
@@ -131,7 +135,7 @@ def _of_driver(name: str) -> Iterator[Decoder]:
         yield Decoder(label, checked(driver, _feeding(name, driver, items)), driver)
         derivation = driver.derivation(UTC)
         if derivation is not None:
-            yield Decoder(f"{label}, derived", _derived(driver, derivation), derivation)
+            yield Decoder(f"{label}, derived", _derived({"device": driver.points}, derivation), derivation)
 
 
 def _feeding(name: str, driver: Driver, items: Sequence[object]) -> Callable[[Random], Sequence[Values]]:
@@ -240,16 +244,31 @@ def _fits(form: Form, value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
-def _derived(driver: Driver, derivation: Derivation) -> Feed:
+def _examples() -> Iterator[Decoder]:
+    """What the devices of the example configurations derive, from their own readings or those of others."""
+    for path in sorted((TOP / "config").glob("*.yaml")):
+        devices = read_config(path).devices
+        for name, device in devices.items():
+            derivation = device.built.derivation(UTC)
+            if derivation is None:
+                continue
+            sources = device.built.sources if isinstance(device.built, Derived) else (name,)
+            points = {source: devices[source].built.points for source in sources}
+            yield Decoder(f"{path.stem}: {name}", _derived(points, derivation), derivation)
+
+
+def _derived(points: Mapping[str, Sequence[Point]], derivation: Derivation) -> Feed:
     """Readings of any values, stored things of any form, and time that passes."""
-    names = [point.name for point in driver.points]
-    clock = [0.0]
+    clock, sources = [0.0], list(points)
 
     def feed(chance: Random) -> None:
         clock[0] += chance.choice(PAUSES_S)
         now = Moment(clock[0], chance.randrange(2**42), Trust.SYNCED)
-        values: dict[str, Any] = {it: _value(chance) for it in names if chance.random() < 0.7}
-        derivation.take(Reading("device", now.mono, now.ts, values, {}), now)
+        source = chance.choice(sources)
+        there = [it for it in points[source] if chance.random() < 0.7]
+        values: dict[str, Any] = {it.name: _value(chance, it.form) for it in there}
+        bad = {it.name: Reason.NO_REPLY for it in points[source] if it.name not in values and chance.random() < 0.5}
+        derivation.take(Reading(source, now.mono, now.ts, values, bad), now)
         if derivation.wake <= now.mono:
             derivation.elapse(now)
         if chance.random() < 0.02:
@@ -260,8 +279,10 @@ def _derived(driver: Driver, derivation: Derivation) -> Feed:
     return feed
 
 
-def _value(chance: Random) -> object:
-    """What a driver may say: a number that can be counted with, or a word."""
+def _value(chance: Random, form: Form) -> object:
+    """What a driver may say of a point: mostly a place or a number that can be counted with, else anything."""
+    if form is Form.POSITION:
+        return chance.random() * 180 - 90, chance.random() * 360 - 180
     found = thing(chance, 0)
     too_big = isinstance(found, int | float) and abs(found) > MOST_COUNT
     return 7 if found is None or too_big else found

@@ -1,8 +1,9 @@
 """Everything that decodes what comes from outside, fed with what nobody meant: python tests/bench/fuzz.py.
 
 Random bytes, damaged captures, and arbitrary fields behind right checksums, for every driver of the registry, for
-Modbus frames and for commands. Goal: no exception but the errors of ours, no value that its kind cannot have, and
-bounded memory. `--inputs` are shared out evenly among the drivers; `--only` takes one; a seed gives the same inputs.
+Modbus frames and for commands; and any readings for what the example configurations derive. Goal: no exception but the
+errors of ours, no value that its kind cannot have, and bounded memory. `--inputs` are shared out evenly among the
+drivers; `--only` takes one; a seed gives the same inputs.
 """
 
 from __future__ import annotations
