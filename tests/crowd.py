@@ -147,7 +147,7 @@ class Crowd:
         return found
 
     def forget(self) -> None:
-        """Go on from here with a short history that tells the same, unless a door is silent: it was right up to here."""
+        """Go on from here with a short history that tells the same, unless a door is silent: it was right so far."""
         if any(door.silent_until > self._now for door in self._doors.values()):
             return
         true = recount(self._history)
