@@ -21,8 +21,8 @@ from gateway.links.device import Attended, LinkDevice
 from gateway.links.schedule import Urgency
 from gateway.model import Bad, Value
 
-LONGEST_S = 15.0
-"""For all of it; half of what the unit leaves for stopping."""
+LONGEST_S = 6.0
+"""For all of it: the service manager starts no daemon before that, and nobody watches the site meanwhile."""
 
 ATTEMPTS = 3
 NEVER_S = 3600.0  # nothing here is asked again
