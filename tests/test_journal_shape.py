@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from sqlite_utils import Database
 
 from gateway.journal import inspection, migrations, shaping
 from gateway.journal.ledger import row_id
-from gateway.journal.shape import Shape, packed, unpacked, values_of
+from gateway.journal.shape import Shape, arrays_of, packed, unpacked, values_in, values_of
 from gateway.journal.store import Store
 from gateway.model import Acked, Lane, Reading, Reason, Record
 from gateway.records import Telemetry
@@ -110,6 +111,38 @@ def test_values_that_have_not_their_shape_are_damaged(text: str) -> None:
 )
 def test_an_empty_place_is_no_value(text: str, values: dict[str, float]) -> None:
     assert values_of(Shape("d", ("a", "b")), text) == values
+
+
+PLACES = st.sampled_from(["", "1", "-2.5", "1e-07", "true"])
+TEXTS = st.one_of(
+    st.lists(PLACES, min_size=1, max_size=3).map(lambda places: f"[{','.join(places)}]"),
+    st.text("01.,-e[]tru", max_size=7),
+)
+
+
+def told(values: Callable[[], dict[str, float]]) -> dict[str, float] | None:
+    """None where there are none."""
+    try:
+        return values()
+    except ValueError:
+        return None
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=6), st.integers(1, 3))
+def test_values_that_are_decoded_at_once_are_those_of_each_by_itself(texts: list[str], width: int) -> None:
+    shape = Shape("d", ("a", "b", "c")[:width])
+    arrays = arrays_of([text.encode() for text in texts])
+    each = [told(partial(values_of, shape, text)) for text in texts]
+    if arrays is None:
+        assert None in each or any("[" in text[1:] for text in texts), "one of them is damaged"
+    else:
+        assert [told(partial(values_in, shape, array)) for array in arrays] == each
+
+
+def test_many_sound_values_are_decoded_at_once() -> None:
+    texts = [b"[1,2.5,true]", b"[,2,]", b"[,,3]", b"[-1e-07,,]"]
+    assert arrays_of(texts) == [[1, 2.5, True], [None, 2, None], [None, None, 3], [-1e-07, None, None]]
+    assert arrays_of([b"[1],[2", b"3]"]) is None, "no value of one row is another's"
 
 
 def test_names_are_stored_once_and_people_see_them_with_every_value(path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 from operator import ge, le
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from gateway.model import AlarmState, AlarmView, Moment, Reading, Reason, Value
 from gateway.rules.condition import EVERYWHERE, NOWHERE, AtLeast
@@ -162,10 +162,13 @@ class _Calm(NamedTuple):
     lows: tuple[float, ...]
     highs: tuple[float, ...]
 
-    def holds(self, values: Mapping[str, Value]) -> bool:
+    def holds(self, values: Mapping[str, float]) -> bool:
         """Whether all of these points are there, and are such numbers."""
         try:
-            numbers = cast("tuple[float, ...]", tuple(map(values.__getitem__, self.names)))
+            if len(self.names) == 1:
+                number = values[self.names[0]]
+                return (not self.lows or self.lows[0] <= number) and (not self.highs or number <= self.highs[0])
+            numbers = tuple(map(values.__getitem__, self.names))
             return all(map(le, self.lows, numbers)) and all(map(ge, self.highs, numbers))
         except (KeyError, TypeError):  # it is bad, or no number
             return False
@@ -191,7 +194,8 @@ class OfDevice:
     def concerned(self, values: Mapping[str, Value]) -> Mapping[str, list[Alarm]]:
         """The alarms, by point, for which these values may change something."""
         self.calm = self.calm or self._calm()
-        return self.restless if self.calm.holds(values) else self.all
+        is_calm = self.calm.holds(values)  # type: ignore[arg-type]  # what is no number is no calm one
+        return self.restless if is_calm else self.all
 
     def _calm(self) -> _Calm:
         lows = [max(alarm.low for alarm in alarms) for alarms in self.limited.values()]

@@ -24,8 +24,9 @@ class _Known:
         values = reading.values
         if values.keys() >= self.names:
             self.whole = reading
-            self.since.clear()
-            self.bad.clear()
+            if self.since or self.bad:
+                self.since.clear()
+                self.bad.clear()
             return
         for name in values.keys() & self.names:
             self.since[name] = reading

@@ -15,7 +15,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 _BEFORE, _BETWEEN = ["{", "device", ":"], [",", "values", ":{"]
 _DECODE = json.JSONDecoder().raw_decode  # half the time of json.loads, which looks for white space first
@@ -79,6 +79,37 @@ def values_of(shape: Shape, text: str) -> dict[str, float]:
     if end != len(text) or text[0] != "[" or not values:
         raise ValueError(f"{text!r} has not the shape {shape}")
     return dict(zip(there, values, strict=True))
+
+
+def arrays_of(texts: Sequence[bytes]) -> list[list[float | None]] | None:
+    """What many packed texts say, decoded at once in a third of the time; None stands in an empty place.
+
+    None at all where one of them is no such text: which one it is, each by itself tells.
+    """
+    joined = b",".join(texts)
+    # Each begins with its only "[", and before each but the first there is "],": so each ends with its only "]".
+    if not all(text[:1] == b"[" for text in texts) or joined[-1:] != b"]":
+        return None
+    if not joined.count(b"[") == joined.count(b"]") == joined.count(b"],[") + 1 == len(texts):
+        return None
+    if b"[," in joined or b",," in joined or b",]" in joined:
+        joined = joined.replace(b"[,", b"[null,").replace(b",]", b",null]")
+        joined = joined.replace(b",,", b",null,").replace(b",,", b",null,")
+    try:
+        arrays: list[list[float | None]] = json.loads(b"[%b]" % joined)
+    except ValueError:
+        return None
+    return arrays
+
+
+def values_in(shape: Shape, array: Sequence[float | None]) -> dict[str, float]:
+    """The values of one of these arrays, by point. Raises ValueError where it has not this shape."""
+    found = dict(zip(shape.points, array, strict=True))
+    if None in array:
+        found = {point: value for point, value in found.items() if value is not None}
+    if not found:
+        raise ValueError(f"nothing of the shape {shape}")
+    return cast("dict[str, float]", found)
 
 
 class Order:

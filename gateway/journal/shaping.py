@@ -86,12 +86,17 @@ class Shapes:
 
 
 class KnownShapes:
-    """The shapes of all runs in a file, read as they are needed; `own` knows those of the run that writes it."""
+    """The shapes of all runs in a file, read as they are needed; `own` knows those of the run that writes it.
 
-    def __init__(self, db: sqlite3.Connection, own: Shapes | None = None) -> None:
+    `known`: those that an earlier connection has read.
+    """
+
+    def __init__(
+        self, db: sqlite3.Connection, own: Shapes | None = None, known: dict[int, Shape | None] | None = None
+    ) -> None:
         self._db = db
         self._own = own or Shapes()
-        self._known: dict[int, Shape | None] = {}
+        self._known: dict[int, Shape | None] = {} if known is None else known
 
     def find(self, number: int) -> Shape | None:
         """A shape, whichever run has met it; None where the file has no such one, or a damaged one."""

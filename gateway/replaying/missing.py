@@ -54,7 +54,7 @@ class Missing:
                 del of_device[name]
             if not of_device:
                 del self._bad[reading.device]
-        for name, reason in reading.bad.items():
+        for name, reason in reading.bad.items() if reading.bad else ():
             patience_s = self._patience_s.get((reading.device, name))
             if patience_s is not None and name not in self._bad.get(reading.device, ()):
                 heard = self._heard_before(name, reading)

@@ -2,7 +2,7 @@
 
 A journal as the daemon writes it: 50 devices, each point with a rule with delays; some alarms come and go. Once with
 readings of ten values, once of two (temperature and humidity), once of one, as points that are recorded when they move
-have. Goal: 200,000 values a second for readings of ten; for what is below, the profile shows where the time goes.
+have. Goal: 200,000 values a second for each; for what is below, the profile shows where the time goes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PROFILE = "model: Bench\nmaker: tests\nsources: [made up]\nconfidence: high\npoi
 
 
 def main() -> int:
-    """Print values a second for each kind of reading; 1 if ten values a reading miss the goal."""
+    """Print values a second for each kind of reading; 1 if one of them misses the goal."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 60_000
     speeds = {}
     with tempfile.TemporaryDirectory() as name:
@@ -50,7 +50,7 @@ def main() -> int:
             elif width == 10:
                 print(f"  with a plot of each: {replayed(folder / 'journal.db', config, plots=True):,.0f} values/s")
     print(f"goal: {GOAL:,} values/s")
-    return int(speeds[10] < GOAL)
+    return int(min(speeds.values()) < GOAL)
 
 
 def written(folder: Path, width: int) -> Config:
