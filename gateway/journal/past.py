@@ -18,7 +18,7 @@ from gateway.journal.inspection import Line
 from gateway.journal.ledger import last_of_run, run_of, seq_of
 from gateway.journal.shape import Shape, arrays_of, values_in, values_of
 from gateway.journal.shaping import KnownShapes
-from gateway.model import Lane, Reading, Trust
+from gateway.model import Lane, Reading, Trust, Value
 from gateway.replaying.heard import Heard, reading_of, woven
 
 _SELECT = {
@@ -33,7 +33,7 @@ _SKIP = {
     f"FROM (SELECT id, ts, trust FROM {lane} WHERE id > ? AND id <= ? ORDER BY id LIMIT ?)"
     for lane in _SELECT
 }
-_SLICE_ROWS = 4_000  # which takes a few milliseconds, as little as the opening before it
+_SLICE_ROWS = 5_000  # which takes a few milliseconds, as little as the opening before it
 _SKIP_ROWS = 20_000  # which takes no longer
 _TOP = {lane: f"SELECT max(id) FROM {lane}" for lane in _SELECT}  # noqa: S608 - as above
 _TRUSTS = {trust.value.encode(): trust for trust in Trust}
@@ -99,6 +99,7 @@ class Past:
                 return
             last = rows[-1][0]
             self.rows += len(rows)
+            del rows  # one form of them is enough
             yield from heard
 
     def _skipped(self, lane: Lane, last: int, top: int) -> int:
@@ -117,7 +118,7 @@ class Past:
         heard = Heard(-1, "", Trust.SYNCED, [])
         trust_text, append, upto = b"", heard.readings.append, -1
         decoded = arrays_of([text for *_, shape, text in rows if shape is not None and text is not None])
-        arrays = None if decoded is None else iter(decoded)
+        arrays, find = None if decoded is None else iter(decoded), shapes.find
         for id_, ts, trust, mono_ms, shape, text in rows:
             if text is None:
                 continue
@@ -134,6 +135,11 @@ class Past:
                 if not self._from_ts <= ts < self._to_ts:
                     self.undated += trust_text == _UNSYNCED and ts < self._from_ts
                     continue
+            known = None if array is None or shape is None else find(shape)
+            if array is not None and known is not None and len(array) == len(known.points) and None not in array:
+                values: dict[str, Value] = dict(zip(known.points, array, strict=True))  # type: ignore[arg-type]
+                append(Reading(known.device, mono_ms / 1000, ts, values, {}))
+                continue
             reading = _reading(mono_ms / 1000, ts, shape, array, text, shapes)
             if reading is None:
                 self.damaged += 1
