@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from gateway.cli import OK, default_state_dir
-from gateway.cli.status import alarm_table
-from gateway.control import ask
+from gateway.cli.alarm_list import alarm_lines
+from gateway.cli.status import asked
+from gateway.cli.table import screen_width
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,13 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask the daemon and print its answer."""
-    alarms = ask(args.state or default_state_dir(), {"ask": "status"})["alarms"]
-    print(json.dumps(alarms, indent=2, ensure_ascii=False) if args.json else "\n".join(_lines(alarms)))
+    status = asked(args.state or default_state_dir())
+    alarms = status["alarms"]
+    if args.json:
+        print(json.dumps(alarms, indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(alarm_lines(alarms, status["ts"], screen_width())))
     return OK
-
-
-def _lines(alarms: list[dict[str, Any]]) -> Iterable[str]:
-    yield from alarm_table(alarms)
-    for alarm in alarms:
-        if alarm["say"] and alarm["hidden"] is None:
-            yield f"{alarm['alarm']}: {alarm['say']}" + (f" (tell {', '.join(alarm['tell'])})" if alarm["tell"] else "")

@@ -18,7 +18,7 @@ from gateway import __version__
 from gateway.cli import FAILED, OK, default_config
 from gateway.cli.direct import Direct
 from gateway.cli.reach import Reach, reach
-from gateway.cli.status import duration
+from gateway.cli.table import duration
 from gateway.cli.talking import Lost
 from gateway.cli.wire import Wire, add_wire_arguments, chosen_wire
 from gateway.commissioning.recording import Recording, stamp

@@ -18,7 +18,8 @@ from gateway.cli.journal_export import Wanted, export
 from gateway.cli.journal_tail import follow, gaps, tail, time_text
 from gateway.cli.moments import TIME_HINT, moment
 from gateway.cli.progress import Bar
-from gateway.cli.status import duration, known, table
+from gateway.cli.status import known
+from gateway.cli.table import duration, table
 from gateway.config.schema import Storage
 from gateway.errors import CannotCreate, SitewardenError
 from gateway.journal import copies, inspection

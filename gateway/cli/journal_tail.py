@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.cli.status import table
+from gateway.cli.table import table
 from gateway.errors import JournalDown
 from gateway.journal import inspection
 from gateway.journal.inspection import Line

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from gateway.cli import OK, add_config_arguments, default_config
 from gateway.cli.check import link_text
-from gateway.cli.status import table
+from gateway.cli.table import table
 from gateway.config.installed import read_config
 from gateway.config.schema import Config, Link, TcpLink
 from gateway.config.sources import read_settings

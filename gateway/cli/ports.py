@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from gateway.cli import OK
 from gateway.cli.held import Attended, attended
-from gateway.cli.status import table
+from gateway.cli.table import table
 from gateway.cli.wire import Wire
 from gateway.config.schema import SerialLink
 from gateway.links.access import Guarded, User

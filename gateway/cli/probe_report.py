@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.cli.status import table, value_text
+from gateway.cli.table import table, value_text
 from gateway.commissioning.decodings import Decoding, decodings
 from gateway.commissioning.matching import Match, Verdict, alike
 from gateway.commissioning.ranges import Range

@@ -18,7 +18,8 @@ from typing import Any
 from gateway.cli import FAILED, OK, default_config, default_state_dir
 from gateway.cli.direct import Direct, opened, reading
 from gateway.cli.reach import Reach, reach
-from gateway.cli.status import asked, duration, known, table, value_text
+from gateway.cli.status import asked, known
+from gateway.cli.table import duration, table, value_text
 from gateway.cli.talking import talking
 from gateway.cli.wire import Wire
 from gateway.commissioning.exchanges import Exchanged, exchanges, spaced

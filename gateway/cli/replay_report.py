@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gateway.cli.journal_tail import printable
 from gateway.cli.replay_notes import notes
-from gateway.cli.status import duration, table
+from gateway.cli.table import duration, table
 from gateway.journal.past import Past
 from gateway.model import Json
 from gateway.replaying.comparing import Comparison, Pair, Verdict, compared

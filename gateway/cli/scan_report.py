@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.cli.status import duration, table, value_text
+from gateway.cli.table import duration, table, value_text
 from gateway.commissioning.matching import Match, alike
 from gateway.commissioning.scanning import Found, Garbled, Results, Scope, where
 from gateway.commissioning.survey import Settings, Sign, words

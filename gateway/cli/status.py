@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from gateway.cli import OK, default_state_dir
+from gateway.cli.alarm_list import alarm_lines
+from gateway.cli.table import clock, duration, screen_width, table, value_text
 from gateway.control import ask
 from gateway.errors import SitewardenError
 from gateway.model import Trust
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(status, indent=2, ensure_ascii=False))
     else:
-        print("\n".join(lines(status)))
+        print("\n".join(lines(status, screen_width())))
     return OK
 
 
@@ -44,15 +45,15 @@ def known(state_dir: Path) -> dict[str, Any] | None:
         return None
 
 
-def lines(status: dict[str, Any]) -> Iterable[str]:
-    """The whole status as text."""
+def lines(status: dict[str, Any], width: int | None = None) -> Iterable[str]:
+    """The whole status as text; what is told in words is folded at `width` characters."""
     about, health = status["about"], status["health"]
     yield (
         f"{about['site_name'] or about['site']} / {about['gateway']}   up {duration(status['uptime_s'])}   "
         f"{clock(status['ts'])} UTC ({status['trust']})   run {status['run']}"
     )
     yield ""
-    yield from alarm_table(status["alarms"])
+    yield from alarm_lines(status["alarms"], status["ts"], width)
     yield from _alarm_load(health["alarms"])
     yield ""
     yield from table(("POINT", "VALUE", "AGE", "QUALITY", "ZONE"), map(_point_row, status["points"]), "no points")
@@ -96,52 +97,6 @@ def link_tables(links: Sequence[dict[str, Any]]) -> Iterable[str]:
     yield from table(head, _device_rows(links), "no devices yet")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> Iterable[str]:
-    """Rows under their head, each column as wide as its widest cell; `empty` where there are none."""
-    cells = [head, *([str(cell) for cell in row] for row in rows)]
-    if len(cells) == 1:
-        yield empty
-        return
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    for row in cells:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds in the two largest units that matter; "-" for None."""
-    if seconds is None:
-        return "-"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
-
-
-def clock(ts: int) -> str:
-    """UTC milliseconds as a date and time."""
-    return datetime.fromtimestamp(ts / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def value_text(value: object, unit: str) -> str:
-    """A point's value with its unit; positions with five decimals (about a metre)."""
-    if value is None:
-        return "-"
-    if isinstance(value, list | tuple):
-        return f"{value[0]:.5f}, {value[1]:.5f}"
-    return f"{value} {unit}".rstrip()
-
-
-def alarm_table(alarms: Iterable[dict[str, Any]]) -> Iterable[str]:
-    """The alarms that stand, or are hidden."""
-    return table(("ALARM", "STATE", "PRIORITY", "SINCE", "WHAT"), map(_alarm_row, alarms), "no alarms")
-
-
 def _alarm_load(load: dict[str, Any] | None) -> Iterable[str]:
     """What of the load of alarms is worth a line."""
     if load is None:
@@ -152,17 +107,6 @@ def _alarm_load(load: dict[str, Any] | None) -> Iterable[str]:
         yield f"stale, active for more than a day: {', '.join(load['stale'])}"
     if load["most_in_a_day"]:
         yield "most often in a day: " + ", ".join(f"{alarm} {count} x" for alarm, count in load["most_in_a_day"])
-
-
-def _alarm_row(alarm: dict[str, Any]) -> tuple[object, ...]:
-    hidden, what = alarm["hidden"], alarm["text"]
-    if hidden is not None:
-        how = hidden["how"].replace("_", " ")
-        until = "" if hidden["until"] is None else f" until {clock(hidden['until'])}"
-        what = f"{what} [{how}{until} by {hidden['by']}: {hidden['why']}]"
-    if alarm["silenced"]:
-        what = f"{what} [silenced]"
-    return alarm["alarm"], alarm["state"], alarm["priority"], clock(alarm["since"]), what
 
 
 def _point_row(point: dict[str, Any]) -> tuple[object, ...]:
