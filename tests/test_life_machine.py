@@ -103,7 +103,17 @@ class Life:
             return AlarmState.LATCHED_ACK if self.seen else AlarmState.LATCHED_UNACK
         return AlarmState.NORMAL if self.seen else AlarmState.RTN_UNACK
 
+    greater: Life | None = None  # on the same point, which says more
+
     def is_hidden(self, now: int) -> bool:
+        return self.is_hidden_itself(now) or (
+            self.greater is not None
+            and self.greater.active
+            and not self.greater.is_hidden(now)
+            and self.state is not AlarmState.NORMAL
+        )
+
+    def is_hidden_itself(self, now: int) -> bool:
         explained = self.explained_since is not None and now < self.explained_since + DEFROST_S
         return explained or self.out_of_service or now < self.shelved_until
 
@@ -136,6 +146,9 @@ class Model:
     """All alarms, second by second."""
 
     lives: dict[str, Life] = field(default_factory=lambda: {each.id: Life(each) for each in RULES})
+
+    def __post_init__(self) -> None:
+        self.lives["warm"].greater = self.lives["hot"]
 
     def applies(self, life: Life, now: int) -> bool:
         return life.rule.hours is None or life.rule.hours.hold(NIGHT + now // 60 * 60_000)

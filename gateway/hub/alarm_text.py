@@ -45,6 +45,8 @@ def stored(view: AlarmView, overlay: Overlay, life: Life, now: Moment, boot: str
     for name, part in (("shelf", overlay.shelf), ("plant", overlay.plant)):
         if part is not None:
             kept[name] = [*part.note, part.until_ts, part.until, boot]
+    if overlay.greater is not None:
+        kept["greater"] = list(overlay.greater)
     if explained:
         kept["explained"] = True
     if view.chattering:
@@ -86,12 +88,16 @@ def trouble_of(view: AlarmView) -> Trouble:
 
 
 def _overlay(kept: Mapping[str, Any], priority: Priority, boot: str, now: Moment) -> Overlay:
-    service = kept.get("service")
     return Overlay(
-        None if service is None else Note(str(service[0]), str(service[1])),
+        _note(kept.get("service")),
         _shelf(kept.get("plant"), LONGEST_EXPLAINED_S, boot, now),
         _shelf(kept.get("shelf"), LONGEST_S[priority], boot, now),
+        _note(kept.get("greater")),
     )
+
+
+def _note(kept: Sequence[Any] | None) -> Note | None:
+    return None if kept is None else Note(str(kept[0]), str(kept[1]))
 
 
 def _shelf(kept: Sequence[Any] | None, most_s: float, boot: str, now: Moment) -> Shelf | None:

@@ -178,6 +178,7 @@ class Alarming:
         decision = decision.then(self._changed(list(self._alarms.elapse(now)), now))  # hours that have ended meanwhile
         for reading in () if early is None else early.readings:
             decision = decision.then(self._changed(self._alarms.take(reading), now))
+        decision = decision.then(self._changed(self._alarms.stories(now), now))
         decision = decision.then(Decision(state=self._alarms.unsaved(now)))
         self._outputs.recalled_all()
         self._are_known = True
@@ -186,7 +187,10 @@ class Alarming:
     def go_ahead(self, now: Moment) -> Decision:
         """The journal is not waited for any more: what has happened is told."""
         early, self._early = self._early, None
-        return Decision() if early is None else self._told(early.all(self._alarms.has), now)
+        if early is None:
+            return Decision()
+        told = self._told(early.all(self._alarms.has), now)
+        return told.then(self._changed(self._alarms.stories(now), now))
 
     def stop(self, now: Moment) -> Decision:
         """What is still to be told."""
@@ -236,7 +240,8 @@ class Alarming:
         switches = self._outputs.respond_anew(self._wanted(standing.values()), now)
         notices = tuple(self._marked(view) for view in others if view.seq)  # others have not been told of yet
         unsaved = self._outputs.unsaved()
-        return decision.then(Decision(state=unsaved, notices=notices)).then(self._switched(switches, now))
+        decision = decision.then(Decision(state=unsaved, notices=notices)).then(self._switched(switches, now))
+        return decision.then(self._changed(self._alarms.stories(now), now)) if self._early is None else decision
 
     def _wanted(self, views: Iterable[AlarmView]) -> dict[str, Call]:
         """Which responses are wanted now, by whom."""
@@ -275,7 +280,7 @@ class Alarming:
     def _changed(self, changes: Iterable[Changed], now: Moment) -> Decision:
         """What follows from changes of alarms: outputs at once, and what is told, now or later."""
         if self._early is None:
-            return self._told((Happened(changed) for changed in changes), now)
+            return self._told((Happened(changed) for changed in self._alarms.one_story(changes)), now)
         writes: list[Write] = []
         for changed in changes:
             switched = self._respond(changed.view, now, changed.change)

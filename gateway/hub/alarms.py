@@ -6,7 +6,8 @@ it raises nothing again and never undoes what has happened since the start (reco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import inf
 
@@ -15,6 +16,7 @@ from gateway.hub.alarm_text import restored, stored, trouble_of
 from gateway.hub.own import Trouble
 from gateway.hub.recheck import Input
 from gateway.hub.recovery import STATES, covered_since, happens_again, recover
+from gateway.hub.story import Stories, by_priority
 from gateway.model import AlarmState, AlarmView, Moment, Reading, StateChange, Value
 from gateway.rules.condition import AtLeast, Changes, Told
 from gateway.rules.judge import Rule, acknowledged, elapse, fresh, judge, set_aside, settle, taken_up, unknown
@@ -67,6 +69,7 @@ class Alarms:
         self._turn = _next_minute(now) if self._by_hours else inf
         self.further: set[str] = set()  # the standing alarms of which a reading has made another term come true
         self.changed_silently: set[str] = set()
+        self._stories = Stories(self._alarms.values())
         self.wake = self._next_deadline()
 
     def take(self, reading: Reading, heard: Callable[[str, str], float] = _never) -> list[Changed]:
@@ -290,6 +293,23 @@ class Alarms:
             chattering=changed.mono < alarm.life.held,
         )
         return changed._replace(view=alarm.view)
+
+    def one_story(self, changes: Iterable[Changed]) -> Iterator[Changed]:
+        """The changes, with those of alarms that explain each other (story.py)."""
+        changes = list(changes)
+        coming = Counter(changed.view.alarm for changed in changes)
+        for changed in changes:
+            alarm = self._alarms[changed.view.alarm]
+            coming[changed.view.alarm] -= 1
+            own = list(self._stories.of(alarm))
+            yield changed._replace(view=replace(changed.view, hidden=alarm.overlay.shows)) if own else changed
+            for each in (*own, *self._stories.by(alarm, coming)):
+                yield self._covered(*each, changed.mono, changed.ts)
+
+    def stories(self, now: Moment) -> tuple[Changed, ...]:
+        """What is explained otherwise than was told."""
+        found = (each for alarm in by_priority(self._alarms.values()) for each in self._stories.of(alarm))
+        return tuple(self._covered(*each, now.mono, now.ts) for each in found)
 
     def view(self, alarm_id: str) -> AlarmView:
         """What people see of an alarm."""

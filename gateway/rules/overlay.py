@@ -6,6 +6,7 @@ condition has made of it meanwhile, and calls again if it stands.
 
 - What the plant does explains an alarm for a time: a defrost, an open dock door. It hides none that is high or on
   smoke, and ends with what explains it or when its time is over; what is unknown explains nothing.
+- So does an alarm on the same point that says more (hub/story.py), as long as it stands.
 - A shelf ends by itself, after an hour at most for a high alarm and eight for others; an alarm on smoke takes none.
 - Out of service ends by a person alone.
 """
@@ -52,6 +53,7 @@ class Overlay(NamedTuple):
     service: Note | None = None  # it is out of service
     plant: Shelf | None = None  # what the plant does explains it
     shelf: Shelf | None = None
+    greater: Note | None = None  # an alarm on the same point says more, and explains it
 
     @property
     def until(self) -> float:
@@ -76,6 +78,8 @@ class Overlay(NamedTuple):
             return Hidden(Hiding.SUPPRESSED, *self.plant.note, self.plant.until_ts)
         if self.shelf is not None:
             return Hidden(Hiding.SHELVED, *self.shelf.note, self.shelf.until_ts)
+        if self.greater is not None:
+            return Hidden(Hiding.SUPPRESSED, *self.greater)
         return None
 
 
