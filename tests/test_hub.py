@@ -73,7 +73,7 @@ def plan() -> Plan:
         DeviceAbout("siren", "", "relay", "gpio", "sorting", (point("output", "output", writable=True),), ()),
     )
     about = About("site", "Site", "gw1", "0", "abc", ("cold-store", "sorting"), devices)
-    smoke = Rule("any-smoke", Equals("alarm"), priority=Priority.HIGH, latch=True, response="evacuate")
+    smoke = Rule("any-smoke", Equals("alarm", "fault"), priority=Priority.HIGH, latch=True, response="evacuate")
     return Plan(
         about=about,
         rules=(
