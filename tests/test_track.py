@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from test_motion import HOME, away
 
 import drivers
+from gateway.cli.status import lines
 from gateway.config.load import load
 from gateway.config.schema import Config
 from gateway.derive.derivation import Outcome
@@ -180,6 +182,11 @@ def test_what_is_not_believed_is_bad_with_its_reason_and_counted(tmp_path: Path)
     ):
         lorry.at(place, 20.0, **more)
         assert lorry.points()["position"] == (away(1000), reason)
+    answers: list[Status] = []
+    lorry.tell(StatusQuery(answers.append))
+    assert "lorry   satellites 1, hdop 1, speed 1, no_fix 1" in "\n".join(
+        lines(json.loads(json.dumps(asdict(answers[0]))))
+    )
     lorry.mono += 60
     reports = [it for it in lorry.tell(Tick()).notices if isinstance(it, HealthReport)]
     assert reports[0].doubted == {"lorry": {"satellites": 1, "hdop": 1, "speed": 1, "no_fix": 1}}
@@ -257,6 +264,12 @@ def test_a_lorry_that_left_while_the_gateway_was_off_has_left_a_fence(tmp_path: 
     assert after.points()["odometer"][0] == 0, "nobody knows its way"
 
 
+def test_in_which_fence_it_is_at_first_is_stored_too(tmp_path: Path) -> None:
+    before = Lorry(site(tmp_path))
+    before.stand(0, 3)
+    assert json.loads(before.state["derived/lorry"])["fences"] == {"depot": True}
+
+
 def test_other_fences_are_known_after_a_reload_and_nothing_is_forgotten(tmp_path: Path) -> None:
     lorry = Lorry(site(tmp_path))
     lorry.stand(0, 10)
@@ -296,6 +309,15 @@ def test_a_router_over_modbus_has_a_track_without_telling_its_speed(tmp_path: Pa
     assert found["speed"][0] == pytest.approx(15, abs=0.1)
     assert found["motion"][0] == "moving"
     assert found["odometer"][0] == pytest.approx(150 * 39, abs=200)
+
+
+def test_a_receiver_that_does_not_tell_its_speed_has_that_of_its_positions(tmp_path: Path) -> None:
+    lorry = Lorry(site(tmp_path))
+    for second in range(60):
+        lorry.mono += 1
+        lorry.tell(Reading("gps-1", lorry.mono, lorry.now.ts, {"position": away(12.0 * second)}, {}))
+    assert lorry.points()["motion"][0] == "moving"
+    assert lorry.points()["speed"][0] == pytest.approx(12, abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ LOST_MOVING_S, LOST_STANDING_S = 30.0, 300.0
 
 HOLDS_S = 15.0
 SPEED_OVER_S = 10.0
-"""Of a device that does not tell its speed, it is that between positions which are so far apart in time, at least."""
+"""Where its speed is not told, it is that between positions which are so far apart in time, at least."""
 
 STORE_EVERY_M = 100.0
 
@@ -72,6 +72,7 @@ class Track(Derivation):
         self._last: tuple[float, int] | None = None  # when (mono, ts) a position was believed
         self._lost = False
         self._stored_m = 0.0
+        self._stored_known: dict[str, bool] = {}
         self._is_first = True
 
     @property
@@ -137,9 +138,10 @@ class Track(Derivation):
         self._watch(reading.mono)
         found = self._points(fix, speed, reading)
         is_far = abs(self._trips.odometer_m - self._stored_m) >= STORE_EVERY_M
-        changed = moved or bool(crossings) or is_far or before is None
+        known = self._presence.known
+        changed = moved or known != self._stored_known or is_far or before is None
         if changed:
-            self._stored_m = self._trips.odometer_m
+            self._stored_m, self._stored_known = self._trips.odometer_m, known
         return Outcome(found, events=tuple(events), changed=changed)
 
     def _now(self, name: str, reading: Reading) -> float | None:
@@ -149,8 +151,9 @@ class Track(Derivation):
 
     def _speed(self, fix: Fix, reading: Reading) -> float | None:
         """How fast it is (m/s), as the receiver says or as its positions do; None: not known yet."""
-        if self._receiver.speed:
-            return self._now(self._receiver.speed, reading)
+        told = self._now(self._receiver.speed, reading)
+        if told is not None:
+            return told
         if self._pace is None or self._fixes.jumped:
             self._pace = fix
             return None
