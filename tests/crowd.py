@@ -31,7 +31,7 @@ READ_EVERY_S = 1.0
 NIGHT = round(datetime(2026, 3, 10, 3, 0, tzinfo=UTC).timestamp() * 1000)  # the day begins an hour later
 FOUR_S = 3600.0
 LOW, HIGH = 500, 1500  # restarts of a device are told from steps and roll-overs where its counter is not near its ends
-CROWDED = 300
+CROWDED_S = 40  # as many as pass in so many seconds cannot have left before a late journal has come
 
 
 class Happening(NamedTuple):
@@ -130,7 +130,8 @@ class Crowd:
         while self._late is not None or self._now < FOUR_S <= self._now + 300:
             self._second(0)
         self._second(0, calm=True)
-        self._second(0, calm=True)
+        self._now += READ_EVERY_S  # a door may have been heard again just now: what is held back is told
+        self._take(self._deriving.elapse(self._moment))
 
     def differences(self) -> list[str]:
         """Where the gateway says something else than the slow model; nothing if all is right."""
@@ -196,7 +197,7 @@ class Crowd:
     def _kill(self, *, late: bool) -> None:
         """The gateway dies, people go on passing, another run begins."""
         is_silent = any(door.silent_until > self._now for door in self._doors.values())
-        late = late and not is_silent and recount(self._history).told > CROWDED
+        late = late and not is_silent and recount(self._history).told > CROWDED_S * self._per_s
         self.happened["late journals" if late else "restarts of ours"] += 1
         off_s = self.random.randint(1, 60)
         for _ in range(off_s * self._per_s):
