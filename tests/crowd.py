@@ -50,6 +50,7 @@ class Recount(NamedTuple):
     entries: int
     exits: int
     clamped: int
+    silent: int = 0  # doors
 
 
 def recount(history: Iterable[Happening]) -> Recount:
@@ -74,7 +75,7 @@ def recount(history: Iterable[Happening]) -> Recount:
         else:
             clamped += max(0, -inside)
             inside = told = max(0, inside)
-    return Recount(told, entries, exits, clamped)
+    return Recount(told, entries, exits, clamped, len(silent))
 
 
 @dataclass(slots=True)
@@ -136,7 +137,7 @@ class Crowd:
     def differences(self) -> list[str]:
         """Where the gateway says something else than the slow model; nothing if all is right."""
         self.settle()
-        zone, true = self.said["zone"], recount(self._history)
+        zone, true = self.said["zone"], recount(self._history)._replace(silent=0)
         said = Recount(
             *(int(str(zone[it])) for it in ("occupancy", "entries_today", "exits_today", "drift_clamped_today"))
         )
@@ -149,9 +150,9 @@ class Crowd:
 
     def forget(self) -> None:
         """Go on from here with a short history that tells the same, unless a door is silent: it was right so far."""
-        if any(door.silent_until > self._now for door in self._doors.values()):
-            return
         true = recount(self._history)
+        if true.silent:
+            return
         self._history = [
             Happening("passed", ways="+" * true.entries),
             Happening("put", people=true.exits - true.clamped),
