@@ -42,6 +42,7 @@ NUMBERS = st.builds(
     st.just(NOW),
     st.dictionaries(IDS, st.one_of(FLOATS, st.integers(), st.booleans()), min_size=1, max_size=6),
     st.just({}),
+    st.just(False),  # under test it says so, and is kept as it is
 )
 
 
