@@ -30,7 +30,7 @@ from gateway.replaying.heard import Heard
 LONG_AGO = "2026-01-01"
 SVG = "{http://www.w3.org/2000/svg}"
 TABLE_SAME = """\
-2026-11-21 22:28:20 to 2026-11-21 23:28:20 UTC: 1380 values in 695 readings of 1 runs
+2026-11-21 22:28:20 to 2026-11-21 23:28:20 UTC: 1,380 values in 695 readings of 1 run
 Tried: configuration CONFIG, beside what happened, under CONFIG.
 
 ALARM           HAPPENED  TRIED  SAME  MOVED  NEW  GONE  STOOD (HAPPENED)  STOOD (TRIED)
@@ -373,7 +373,9 @@ def test_the_page_shows_each_alarm_by_itself_and_needs_nothing_else(
     assert [len(it) for it in bands.values()] == [3, 3]
     for was, would in zip(bands["happened"], bands["tried"], strict=True):  # a minute later of an hour, on 890 wide
         assert float(would.get("x", 0)) - float(was.get("x", 0)) == pytest.approx(890 / 60, abs=0.2)
-    assert [it.get("class") for it in warm.iter("line")] == ["limit", "clear", "axis"]
+    assert [it.get("class") for it in warm.iter("line")] == [*["grid"] * 5, "limit", "clear", "axis"]
+    height = float(warm.get("viewBox", "").split()[3])
+    assert all(float(it.get("y", 0)) < height - 4 for it in warm.iter("text")), "nothing is cut off"
     (line,) = warm.iter("polyline")
     places = [tuple(map(float, place.split(","))) for place in line.get("points", "").split()]
     assert all(one[0] <= other[0] for one, other in pairwise(places))
@@ -538,4 +540,4 @@ def test_ctrl_c_shows_what_was_judged_until_then(state: Path, site: Path) -> Non
     assert (found["interrupted"], found["readings"]) == (True, 200)
     text = "\n".join(lines(report))
     assert "It was interrupted: everything here is of the time until then." in text
-    assert "2026-11-21 22:28:20 to 2026-11-21 22:44:50 UTC: 400 values in 200 readings of 1 runs" in text
+    assert "2026-11-21 22:28:20 to 2026-11-21 22:44:50 UTC: 400 values in 200 readings of 1 run" in text

@@ -88,6 +88,7 @@ def page(report: Report) -> Page:
         title=f"Rules tried on the past: {about.site_name or about.site} / {about.gateway}",
         intro=tuple(_intro(report)),
         beside="what happened" if report.other is None else "the configuration compared with",
+        band="happened" if report.other is None else "compared",
         from_ts=report.source.from_ts,
         to_ts=report.tried.last_ts,
         tables=(
@@ -127,7 +128,8 @@ def as_json(report: Report) -> dict[str, Json]:
 def _intro(report: Report) -> Iterator[str]:
     tried = report.tried
     span = f"{time_text(report.source.from_ts)} to {time_text(tried.last_ts)} UTC"
-    yield f"{span}: {tried.values} values in {tried.readings} readings of {tried.runs} runs"
+    runs = "1 run" if tried.runs == 1 else f"{tried.runs} runs"
+    yield f"{span}: {tried.values:,} values in {tried.readings:,} readings of {runs}"
     if report.other is not None:
         yield f"Tried: configuration {tried.plan.about.config}, beside {report.other.plan.about.config}."
     elif report.source.has_events:

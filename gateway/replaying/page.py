@@ -20,13 +20,18 @@ from gateway.rules.condition import Above, Below, Condition, Equals, Outside
 _WIDTH, _HEIGHT, _LEFT, _BAND = 960, 150, 70, 12
 _PLOT = _WIDTH - _LEFT
 _STYLE = """
-body{font:14px/1.4 sans-serif;margin:2em auto;max-width:1000px;padding:0 1em;color:#222}
-table{border-collapse:collapse;margin:1em 0}
-th,td{text-align:left;padding:.2em .8em .2em 0;border-bottom:1px solid #ddd}
-svg{width:100%;height:auto;font:11px sans-serif}h2{font-size:1.05em;margin:1.6em 0 .2em}.note{color:#555}
-.value{fill:none;stroke:#246;stroke-width:1}
+body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:1000px;padding:0 1em;color:#222}
+h1{font-size:1.5em;line-height:1.25}h2{font-size:1.15em;margin:2em 0 .2em}p{margin:.4em 0}.note{color:#555}
+.wide{overflow-x:auto}
+table{border-collapse:collapse;margin:.6em 0;font-size:.93em}
+th,td{text-align:left;white-space:nowrap;padding:.3em 1.4em .3em 0;border-bottom:1px solid #ddd}
+th{font-weight:600;font-size:.8em;color:#555;border-bottom-color:#999}
+.number{text-align:right;font-variant-numeric:tabular-nums}
+svg{width:100%;min-width:640px;height:auto;font:11px system-ui,sans-serif}text{fill:#444}
+.value{fill:none;stroke:#246;stroke-width:1.2}.grid{stroke:#eee}
 .limit{stroke:#c33;stroke-dasharray:5 3}.clear{stroke:#c93;stroke-dasharray:2 3}
 .happened{fill:#888}.tried{fill:#c33}.axis{stroke:#ccc}
+@media print{h2,svg{break-inside:avoid;break-after:avoid}svg{min-width:0}}
 """
 
 
@@ -58,11 +63,15 @@ class Plot(NamedTuple):
 
 
 class Page(NamedTuple):
-    """All that is shown, from `from_ts` to `to_ts` (UTC ms); `beside` is what the first band of a plot is called."""
+    """All that is shown, from `from_ts` to `to_ts` (UTC ms); `band` is what the first band of a plot is called.
+
+    `beside`: what that shows.
+    """
 
     title: str
     intro: Sequence[str]
     beside: str
+    band: str
     from_ts: int
     to_ts: int
     tables: Sequence[Table]
@@ -73,12 +82,14 @@ class Page(NamedTuple):
 def html(page: Page) -> Iterator[str]:
     """The page, piece by piece."""
     title = escape(page.title)
-    yield f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+    yield '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+    yield f'<meta name="viewport" content="width=device-width"><title>{title}</title>'
     yield f"<style>{_STYLE}</style></head><body>\n<h1>{title}</h1>\n"
     yield from (f"<p>{escape(line)}</p>\n" for line in page.intro)
     for table in page.tables:
         yield from _table(table)
-    yield f"<p>In each plot: grey, when it stood ({escape(page.beside)}); red, when it would have; times in UTC.</p>\n"
+    yield f"<p>In each plot: grey, when it stood ({escape(page.beside)}); red, when it would have; dashed, the limits "
+    yield "that are tried: red where it comes, orange where it ends. Times are in UTC.</p>\n"
     for plot in page.plots:
         yield from _plot(plot, page)
     yield "<h2>What this can tell, and what not</h2>\n<ul>"
@@ -87,27 +98,42 @@ def html(page: Page) -> Iterator[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield f"<h2>{escape(table.title)}</h2>\n<table><thead><tr>"
-    yield "".join(f"<th>{escape(name)}</th>" for name in table.head)
+    kinds = [_kind(column) for column in zip(*table.rows, strict=True)] or [""] * len(table.head)
+    yield f'<h2>{escape(table.title)}</h2>\n<div class="wide"><table><thead><tr>'
+    yield "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in zip(table.head, kinds, strict=True))
     yield "</tr></thead><tbody>\n"
     for row in table.rows:
-        yield f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>\n"
-    yield "</tbody></table>\n"
+        cells = zip(row, kinds, strict=True)
+        yield f"<tr>{''.join(f'<td{kind}>{escape(str(cell))}</td>' for cell, kind in cells)}</tr>\n"
+    yield "</tbody></table></div>\n"
+
+
+def _kind(column: Sequence[object]) -> str:
+    """Numbers stand below one another."""
+    are_numbers = all(isinstance(cell, int | float) or str(cell).replace(".", "").isdecimal() for cell in column)
+    return ' class="number"' if are_numbers else ""
 
 
 def _plot(plot: Plot, page: Page) -> Iterator[str]:
     yield f'<h2 id="{escape(plot.alarm)}">{escape(plot.alarm)}</h2>\n<p class="note">{escape(plot.rule)}</p>\n'
-    height = len(plot.lines) * (_HEIGHT + 20) + 2 * (_BAND + 4) + 22
-    yield f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(plot.alarm)}">\n'
+    height = len(plot.lines) * (_HEIGHT + 20) + 2 * (_BAND + 4) + 32
+    yield f'<div class="wide"><svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(plot.alarm)}">\n'
+    yield from _grid(height - 22)
     top = 10
     for line in plot.lines:
         yield from _values(line, page, top)
         top += _HEIGHT + 20
-    for name, course in (("happened", plot.happened), ("tried", plot.tried)):
-        yield from _band(name, course, page, top)
+    for name, label, course in (("happened", page.band, plot.happened), ("tried", "tried", plot.tried)):
+        yield from _band(name, label, course, page, top)
         top += _BAND + 4
     yield from _axis(page, top)
-    yield "</svg>\n"
+    yield "</svg></div>\n"
+
+
+def _grid(height: int) -> Iterator[str]:
+    for part in range(5):
+        x = _LEFT + _PLOT * part / 4
+        yield f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="14" y2="{height}"/>\n'
 
 
 def _values(line: Line, page: Page, top: int) -> Iterator[str]:
@@ -177,8 +203,8 @@ def _level(line: Line, value: Value) -> float | None:
     return float(value) if isinstance(value, int | float) and isfinite(value) else None
 
 
-def _band(name: str, course: Course, page: Page, top: int) -> Iterator[str]:
-    yield f'<text x="{_LEFT - 6}" y="{top + _BAND - 2}" text-anchor="end">{name}</text>\n'
+def _band(name: str, label: str, course: Course, page: Page, top: int) -> Iterator[str]:
+    yield f'<text x="{_LEFT - 6}" y="{top + _BAND - 2}" text-anchor="end">{escape(label)}</text>\n'
     for episode in course.all():
         begin = page.from_ts if episode.began is None else episode.began
         end = page.to_ts if episode.ended is None else episode.ended
