@@ -136,8 +136,10 @@ def test_what_was_stored_may_come_late_and_is_added() -> None:
     door.restore(None, at(100.0))
     says(door, 100.0, "open")
     says(door, 120.0, "closed")
+    says(door, 122.0, "open")
+    says(door, 123.5, "closed")
     outcome = door.restore(stored(before), at(130.0))
-    assert dict(outcome.values) == {"openings": 2, "open_time": 50.0, "open_for": 0.0}
+    assert dict(outcome.values) == {"openings": 3, "open_time": 51.5, "open_for": 0.0}
     assert outcome.changed
     assert not door.restore(stored(before), at(131.0)).values, "once is enough"
 
