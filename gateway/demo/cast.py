@@ -50,6 +50,13 @@ class Contact(NamedTuple):
     rest_high: bool = False
 
 
+class BeamPair(NamedTuple):
+    """Two light beams, each a contact that is closed while its beam is free."""
+
+    outer: int
+    inner: int
+
+
 class Probe(NamedTuple):
     """A DS18B20 by its id. Its quantity is `DEVICE.temperature`."""
 
@@ -69,6 +76,7 @@ class Cast:
     receivers: Mapping[str, Journey] = field(default_factory=dict)
     header: str = "gpio"  # the link of the pins
     contacts: Mapping[str, Contact] = field(default_factory=dict)  # by device
+    beams: Mapping[str, BeamPair] = field(default_factory=dict)  # by device
     siren_pin: int | None = None  # whose switching is timed from a smoke contact on
     siren: str = ""  # the device that sounds until an alarm is reset, if one does
     files: str = ""  # the link to files of the kernel

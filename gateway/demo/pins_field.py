@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 from gateway.demo.wiring import Wiring
 
 _LOOK_EVERY_S = 0.005
 _GIVE_UP_S = 2.0
+_STRIDE_S = 0.1  # from one beam to the next, and through each
 
 
 class Level(Protocol):
@@ -59,11 +62,13 @@ class PinsField:
         self,
         wiring: Wiring,
         contacts: Mapping[str, tuple[MockPin, bool]],
+        beams: Mapping[str, tuple[MockPin, MockPin]],
         siren: MockPin | None,
         seen: Callable[[SirenAnswered], None],
     ) -> None:
         self._wiring = wiring
         self._contacts = contacts
+        self._beams = beams
         self._siren = siren
         self._seen = seen
 
@@ -71,6 +76,16 @@ class PinsField:
         """All contacts as they are while all is well: no smoke, no cut wire, doors closed."""
         for pin, rest_high in self._contacts.values():
             pin.wire(high=rest_high)
+        for pin in chain.from_iterable(self._beams.values()):
+            pin.wire(high=False)
+
+    def walk(self, device: str, inward: bool) -> None:
+        """Somebody breaks one beam, both, then only the other, and has passed."""
+        outer, inner = self._beams[device]
+        first, second = (outer, inner) if inward else (inner, outer)
+        now = time.monotonic()
+        for step, (pin, broken) in enumerate(((first, True), (second, True), (first, False), (second, False))):
+            self._wiring.at(now + step * _STRIDE_S, partial(pin.wire, broken))
 
     def switch(self, device: str, active: bool) -> None:
         """The contact of `device` is no more at rest, or is again."""

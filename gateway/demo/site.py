@@ -22,13 +22,13 @@ from gateway.demo.gps_field import ROUTE, fix_at, lost, sentences
 from gateway.demo.modbus_field import ModbusTcpModule, RtuBus, Slave, renke_rs_ws_n01, wp8028adam, xy_md02
 from gateway.demo.pins_field import MockPin, PinsField, SirenAnswered
 from gateway.demo.port import SerialPort
-from gateway.demo.story import Aim, Contact, Door, Silence, Smoke, Tunnel
+from gateway.demo.story import Aim, Contact, Door, Passage, Silence, Smoke, Tunnel
 from gateway.demo.wiring import Wiring
 
 _BAUDRATE, _COUNTER_BAUDRATE = 9600, 115200
 _MODELS = {"xy-md02": xy_md02, "renke-rs-ws-n01": renke_rs_ws_n01}
 
-Happened: TypeAlias = Aim | Contact | Door | Silence | Smoke | Tunnel
+Happened: TypeAlias = Aim | Contact | Door | Passage | Silence | Smoke | Tunnel
 
 
 class Hushed(NamedTuple):
@@ -96,6 +96,7 @@ class Site:
         self._pins = PinsField(
             self._wiring,
             {device: (pin(contact.pin), contact.rest_high) for device, contact in cast.contacts.items()},
+            {device: (pin(pair.outer), pin(pair.inner)) for device, pair in cast.beams.items()},
             None if cast.siren_pin is None else pin(cast.siren_pin),
             self.seen.put,
         )
@@ -137,7 +138,7 @@ class Site:
         for link, module in self._modules.items():
             yield ("links", link, "host"), "127.0.0.1"
             yield ("links", link, "port"), module.open()
-        if self._cast.contacts:
+        if self._cast.contacts or self._cast.beams:
             self._pins.rest()
             yield ("links", self._cast.header, "factory"), "mock"
         now = time.monotonic()
@@ -185,6 +186,8 @@ class Site:
                 self._pins.smoke(device, alarm)
             case Contact(device, active):
                 self._pins.switch(device, active)
+            case Passage(device, inward):
+                self._pins.walk(device, inward)
             case Tunnel(device, inside):
                 self._receiver_of[device].sees_nothing = inside
             case Silence(device, silent):

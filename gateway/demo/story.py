@@ -47,6 +47,13 @@ class Silence(NamedTuple):
     silent: bool
 
 
+class Passage(NamedTuple):
+    """Somebody passes the two light beams of a door, inward or outward."""
+
+    device: str
+    inward: bool
+
+
 class Tunnel(NamedTuple):
     """A receiver has no view of the sky any more, or has it again; where it is it goes on all the same."""
 
@@ -67,7 +74,7 @@ class Operator(NamedTuple):
     alarm: str
 
 
-Act: TypeAlias = Aim | Contact | Door | Tunnel | Smoke | Silence | Broker | Operator
+Act: TypeAlias = Aim | Contact | Door | Passage | Tunnel | Smoke | Silence | Broker | Operator
 
 
 class Scene(NamedTuple):
