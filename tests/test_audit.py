@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -15,6 +16,7 @@ from test_write_end_to_end import PROFILE
 
 from gateway.config.installed import read_config
 from gateway.config.schema import Uplink
+from gateway.derive.derivation import Derivation
 from gateway.hub.acts import LOOKS
 from gateway.hub.decide import Hub
 from gateway.hub.plan import Reconfigured, plan_of
@@ -167,6 +169,19 @@ def commands_of_uplinks() -> set[str]:
 
 def test_this_file_knows_every_command_that_there_is() -> None:
     assert commands_of_uplinks() == set(ASKED)
+
+
+def of_derivations(base: type[Derivation] = Derivation) -> set[str]:
+    """The commands that any derivation of the product takes."""
+    ours = [each for each in base.__subclasses__() if each.__module__.startswith(("gateway.", "drivers."))]
+    return set(base.commands).union(*map(of_derivations, ours))
+
+
+def test_every_command_that_derived_points_take_can_be_allowed_to_an_uplink() -> None:
+    for file in (Path(__file__).parent.parent / "gateway" / "derive").glob("*.py"):
+        import_module(f"gateway.derive.{file.stem}")
+    assert "set_occupancy" in of_derivations()
+    assert of_derivations() <= commands_of_uplinks()
 
 
 @pytest.mark.parametrize("source", ["local", "platform"])

@@ -15,6 +15,7 @@ from gateway.hub.owed import NOT_STORED, STORE_S
 from gateway.hub.reads import GRACE_S, READ_S
 from gateway.model import (
     Answer,
+    Answered,
     Calibration,
     Command,
     Decision,
@@ -180,6 +181,16 @@ def test_refusals_are_told_one_by_one_at_first_then_counted_and_the_count_goes_w
     hub.tell(TurnedAway("platform", "", "", "", "malformed", "not a command"), after_s=60)
     assert hub.outcomes()[-1] == ("", "refused", 30)
     assert hub.hub._report(hub.now()).counts["refusals_untold"] == 30
+
+
+def test_what_an_uplink_refuses_by_itself_is_counted_too_when_it_comes_too_often() -> None:
+    hub = Slow()
+    resend = Command("r", "resend", {}, "ada", "platform", None, hub.replies.append)
+    for number in range(int(TOLD_BURST) + 10):
+        hub.tell(Answered(resend._replace(id=f"r{number}"), Reply(f"r{number}", "refused", "args must be ...")))
+    assert hub.outcomes() == [("resend", "refused", 0)] * int(TOLD_BURST)
+    hub.tell(Answered(resend, Reply("r", "done", "2 records go again")))
+    assert hub.outcomes()[-1] == ("resend", "done", 0), "what is done is always told"
 
 
 def test_a_repetition_is_on_record_and_not_done_again() -> None:

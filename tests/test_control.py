@@ -320,6 +320,23 @@ def test_a_person_acknowledges_through_the_socket(hub: tuple[HubRoom, Told], sta
     assert Reply(**ask(state_dir, request)).detail == "already acknowledged"
 
 
+def test_a_person_is_answered_after_a_second_where_the_disk_hangs(hub: tuple[HubRoom, Told], state_dir: Path) -> None:
+    room, told = hub
+    told.stored = None  # from now on it takes nothing
+    room.post(reading("smoke-1", smoke="alarm"))
+    began = SystemClock().mono()
+    request: dict[str, Json] = {"ask": "command", "name": "set_output", "issuer": "Ada"}
+    off: dict[str, Json] = {**request, "args": {"output": "siren", "value": "auto"}}
+    assert ask(state_dir, off)["result"] == "refused", "what changes nothing waits for no disk"
+    assert SystemClock().mono() - began < 0.9
+    acknowledged: dict[str, Json] = {**request, "name": "acknowledge", "args": {"alarm": "any-smoke@smoke-1.smoke"}}
+    reply = ask(state_dir, acknowledged)
+    assert reply["result"] == "not_stored"
+    assert reply["detail"].startswith("it is in force, but not on the disk yet")
+    assert 0.9 < SystemClock().mono() - began < 5
+    assert status(room.post, 2).alarms[0].state == "ack_active"
+
+
 @pytest.mark.parametrize(("given", "recorded"), [("boss", f"boss (user {USER})"), (USER, USER)])
 def test_the_record_names_the_user_whatever_name_is_given(
     hub: tuple[HubRoom, Told], state_dir: Path, given: str, recorded: str

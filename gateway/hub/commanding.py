@@ -199,6 +199,8 @@ class Commanding:
 
     def answered(self, fact: Answered, now: Moment) -> Decision:
         """An uplink has answered one by itself, which is on record all the same."""
+        if fact.reply.result == "refused":
+            return self._told(fact.command, fact.reply, "refused", now)
         return Decision((self._numbering.event(records.command(fact.command, fact.reply), now),))
 
     def adjusted(self, fact: Adjusted, now: Moment) -> Decision:
