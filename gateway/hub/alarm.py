@@ -130,21 +130,30 @@ class Alarm:
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """An alarm on several points: which of its condition's terms hold, as far as is known."""
+    """An alarm on several points: which of its condition's terms hold, as far as is known.
+
+    A term that is bad for a while keeps its way back. Where it was never known, as after a restart, and the alarm
+    stands, it is taken to have held: an alarm ends at the clear limits, not because something was forgotten.
+    """
 
     alarm: Alarm
     condition: AtLeast
     holding: list[bool | None] = field(init=False)
+    held: list[bool | None] = field(init=False)  # the same when it was last known
 
     def __post_init__(self) -> None:
         """Nothing is known yet."""
         self.holding = [None] * len(self.condition.terms)
+        self.held = list(self.holding)
 
     def take(self, number: int, value: Value | None) -> bool:
         """A value for a term; None: it is bad. Whether the term has come true by it."""
-        condition, standing = self.condition.terms[number].condition, self.holding[number] is True
-        self.holding[number] = None if value is None else condition.holds(value, standing)
-        return not standing and self.holding[number] is True
+        held = self.held[number]
+        standing = self.alarm.life.state in ACTIVE if held is None else held
+        holds = None if value is None else self.condition.terms[number].condition.holds(value, standing)
+        self.holding[number] = holds
+        self.held[number] = held if holds is None else holds
+        return holds is True and held is not True
 
     @property
     def verdict(self) -> bool | None:

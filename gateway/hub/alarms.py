@@ -337,7 +337,7 @@ class Alarms:
         for alarm_id, group in self._groups.items():
             old_group = before._groups.get(alarm_id)
             if old_group is not None and old_group.condition == group.condition:
-                group.holding = old_group.holding
+                group.holding, group.held = old_group.holding, old_group.held
         self._turn = now.mono if self._by_hours else inf
         self.wake = self._next_deadline()
 
