@@ -31,6 +31,7 @@ SLOW_FILES = frozenset(
         "test_cli_probe.py",
         "test_cli_read.py",
         "test_cli_run.py",
+        "test_cli_zone.py",
         "test_clock_end_to_end.py",
         "test_commands_end_to_end.py",
         "test_config_apart.py",
