@@ -43,6 +43,7 @@ SLOW_FILES = frozenset(
         "test_end_to_end.py",
         "test_example_consumer.py",
         "test_failover.py",
+        "test_following_end_to_end.py",
         "test_footprint.py",
         "test_frame_patterns.py",
         "test_gps_time_end_to_end.py",

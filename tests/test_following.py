@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_hub import SIREN, Stepped, plan
 
-from gateway.model import AlarmView, PreviousRun, Recovered, Tick, Trust, Write
+from gateway.hub.plan import Reconfigured
+from gateway.model import AlarmView, Command, PreviousRun, Recovered, Tick, Trust, Write
 from gateway.rules.following import Times
 from gateway.rules.lifecycle import Change
 from gateway.rules.responses import Response, Way
@@ -127,6 +129,38 @@ def test_what_was_told_before_a_restart_is_not_told_again() -> None:
     assert [view.report for view in views] == ["re_alarmed"]
     pass_s(after, 400)
     assert steps(after) == ["escalated", "report_overdue"]
+
+
+def test_what_came_due_while_it_was_down_is_told_at_once_and_in_order() -> None:
+    before = Stepped(boot="b1", **CONFIRMED)
+    before.read("smoke-1", smoke="alarm")
+    pass_s(before, 50)
+    after = Stepped(recovered=False, boot="b1", **CONFIRMED)
+    after.mono = before.mono + 440.0
+    after.tell(Recovered("kept", PreviousRun("run1", 7, 99), before.stored))
+    pass_s(after, 0.1)
+    assert steps(after) == ["unconfirmed", "re_alarmed", "escalated"]
+    pass_s(after, 108)
+    assert "report_overdue" not in steps(after)
+    pass_s(after, 2)
+    assert steps(after)[3:] == ["report_overdue"]
+
+
+@pytest.mark.parametrize("reload_s", [50, 150, 310, 500])
+def test_a_reload_in_between_moves_no_step_and_repeats_none(reload_s: float) -> None:
+    hub = Stepped(**CONFIRMED)
+    hub.read("smoke-1", smoke="alarm")
+    command = Command("r1", "reload", {}, "ada", "local", None, lambda _: None)
+    site = replace(plan(), times=Times())
+    links = frozenset(device.link for device in site.about.devices)
+    seen: dict[str, int] = {}
+    for second in range(10, 700, 10):
+        pass_s(hub, 10)
+        if second == reload_s:
+            hub.tell(Reconfigured(site, command, ("something changed",), frozenset(), links))
+        seen |= {step: second for step in steps(hub) if step not in seen}
+    assert seen == TIMES
+    assert steps(hub) == list(TIMES)
 
 
 TIMES = {"unconfirmed": 100, "re_alarmed": 300, "escalated": 480, "report_overdue": 600}
