@@ -39,6 +39,7 @@ SLOW_FILES = frozenset(
         "test_demo_field.py",
         "test_counts_end_to_end.py",
         "test_crowd.py",
+        "test_people_end_to_end.py",
         "test_dev_script.py",
         "test_end_to_end.py",
         "test_example_consumer.py",

@@ -359,6 +359,16 @@ def test_a_kill_in_the_second_of_a_correction_keeps_it(zone: Zone) -> None:
     assert zone.counted == (5, 4, "drifting")
 
 
+def test_a_kill_right_after_a_door_was_heard_first_knows_where_it_began() -> None:
+    zone = Zone()
+    zone.hear("a")
+    zone.passed("a", 3)
+    zone.restart()
+    zone.hear("a")
+    zone.wait(2)
+    assert zone.said["occupancy"] == 3
+
+
 def test_a_kill_while_a_door_is_silent_makes_the_zone_no_smaller(zone: Zone) -> None:
     zone.people("a", 80)
     zone.hear("b", Reason.NO_REPLY)

@@ -170,6 +170,7 @@ class Occupancy(Derivation):
             head.silent.discard(door.device)
             if door.ours:
                 self._doubt(f"{door.device} was silent for a time")
+        self._bent |= whole and None in (watched.came.expected, watched.left.expected)
         passed_in = watched.came.take(came) if isinstance(came, int) else 0
         passed_out = watched.left.take(left) if isinstance(left, int) else 0
         corrected = head.count(passed_in, passed_out)
