@@ -1,7 +1,8 @@
 """The composition root: from a configuration to a running gateway. The only file that knows every room.
 
-Rooms start in the order journal, uplinks, hub, links, control, and stop in the opposite one, but for the hub: it stops
-after the links, whose last readings it still judges, and before the uplinks, which still send its last event.
+Rooms start in the order journal, uplinks, hub, links (when the hub knows what was stored, a second later at most),
+control, and stop in the opposite one, but for the hub: it stops after the links, whose last readings it still judges,
+and before the uplinks, which still send its last event.
 """
 
 from __future__ import annotations
@@ -104,7 +105,9 @@ class Gateway:
         rooms.journal = journal.post
         self._shared = dict(shared_threads(config.links, self._clock, self._hub.post))
         rooms.pollers = {link_id: self._poller(link_id, config) for link_id in config.links}
-        self._links = Stage((*dict.fromkeys(self._shared.values()), *rooms.pollers.values()), LINK_STOP_S)
+        self._links = Stage(
+            (*dict.fromkeys(self._shared.values()), *rooms.pollers.values()), LINK_STOP_S, self._hub.wait_informed
+        )
         self._control = Control(socket_path(state_dir), self._hub.post, _written(config))
         reloading = Reloading(config, source, self._take_over, self._hub.post)
         rooms.reload = reloading.reload

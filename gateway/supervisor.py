@@ -40,12 +40,17 @@ class Room(Protocol):
         """Ask `run` to finish its duty and return; returns at once."""
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(slots=True, eq=False)
 class Stage:
-    """Rooms that are started and stopped together, and the seconds they have to stop."""
+    """Rooms that are started and stopped together, the seconds they have to stop, and what is waited for before."""
 
     rooms: tuple[Room, ...]
     deadline_s: float
+    awaited: Callable[[], object] = _nothing
 
 
 class Supervisor:
@@ -64,6 +69,7 @@ class Supervisor:
     def start(self, failed: Callable[[str], None]) -> None:
         """Start every room on a thread of its own; `failed` gets the vital room's name if that one dies."""
         for stage in self._stages:
+            stage.awaited()
             for room in stage.rooms:
                 self._start(room, failed)
 

@@ -36,6 +36,7 @@ SLOW_FILES = frozenset(
         "test_commands_end_to_end.py",
         "test_config_apart.py",
         "test_demo.py",
+        "test_smoke_end_to_end.py",
         "test_demo_field.py",
         "test_counts_end_to_end.py",
         "test_crowd.py",

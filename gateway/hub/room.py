@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
+from threading import Event
 from typing import Protocol, TypeAlias
 
 from gateway.clock import Clock
@@ -65,6 +66,9 @@ NOT_STORED_BEHIND = 20_000
 
 _Fact: TypeAlias = Fact | Reconfigured
 
+INFORMED_WITHIN_S = 1.0
+"""How long the links wait at start for what the journal knows: whether a zone is under test, what was acknowledged."""
+
 HOLD_S = 1.0
 """Seconds for which events wait for the run's first one; later they leave without it."""
 
@@ -108,6 +112,11 @@ class HubRoom:
         self._held: list[Decision] | None = []  # None: nothing is held any more
         self._hold_until = clock.mono() + HOLD_S
         self.beat = clock.mono()
+        self._informed = Event()
+
+    def wait_informed(self) -> None:
+        """Until the hub knows what the journal does; not for long, since smoke does not wait for a disk that hangs."""
+        self._informed.wait(INFORMED_WITHIN_S)
 
     def post(self, fact: Fact) -> None:
         """Tell the hub a fact; never waits."""
@@ -134,6 +143,8 @@ class HubRoom:
             while self._urgent or self._usual:
                 fact = self._urgent.popleft() if self._urgent else self._usual.popleft()
                 self._decide(fact)
+                if isinstance(fact, Recovered):
+                    self._informed.set()
                 if isinstance(fact, Stopping):
                     self._release()
                     self._pass_on_batch()
