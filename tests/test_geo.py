@@ -78,6 +78,8 @@ def winding(corners: tuple[Position, ...], position: Position) -> bool | None:
     ring = unwrapped((*corners, corners[0]))
     longitude = position[1] - 360 * round((position[1] - ring[0][1]) / 360)
     seen = [(y - position[0], x - longitude) for y, x in ring]
+    if any(abs(y) + abs(x) < 1e-9 for y, x in seen):
+        return None
     total = 0.0
     for (ay, ax), (by, bx) in pairwise(seen):
         angle = atan2(ax * by - ay * bx, ax * bx + ay * by)
@@ -104,7 +106,7 @@ offsets = st.tuples(st.floats(-0.03, 0.03), st.floats(-0.045, 0.045))
 
 
 @given(stars(), offsets)
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_a_polygon_contains_what_its_corners_go_around(
     corners: tuple[Position, ...], offset: tuple[float, float]
 ) -> None:
@@ -215,6 +217,7 @@ def test_a_vehicle_at_the_border_is_where_it_was(metres: float, before: bool | N
 
 
 @given(st.floats(49.998, 50.012), st.floats(7.997, 8.013), st.floats(0, 15), st.sampled_from([None, True, False]))
+@settings(deadline=None)
 def test_a_fence_is_left_only_by_who_is_away_from_it(
     north: float, east: float, accuracy: float, before: bool | None
 ) -> None:

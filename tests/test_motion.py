@@ -84,6 +84,7 @@ speeds = st.lists(
 
 
 @given(speeds)
+@settings(deadline=None)
 def test_the_state_is_that_of_the_slow_model(story: list[tuple[float, float]]) -> None:
     motion, state, mono = Motion(), State.STOPPED, 0.0
     said: list[tuple[float, float]] = []
@@ -215,6 +216,7 @@ steps = st.lists(
 
 
 @given(steps)
+@settings(deadline=None)
 def test_what_is_believed_is_what_the_slow_model_believes(story: list[tuple[float, int, int]]) -> None:
     gate, mono = Fixes(), 0.0
     believed: list[Fix] = []
@@ -294,7 +296,7 @@ places = st.tuples(
 
 
 @given(st.lists(places, max_size=40))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_crossings_are_those_of_the_slow_model(story: list[tuple[float, float, float, float | None]]) -> None:
     for fence in (DEPOT, YARD):
         presence, mono, inside = Presence((fence,)), 0.0, None

@@ -136,6 +136,7 @@ steps = st.tuples(
 
 
 @given(st.lists(steps, max_size=40))
+@settings(deadline=None)
 def test_what_is_kept_is_what_the_slow_model_keeps(story: list[tuple[Any, ...]]) -> None:
     reporter, mono, place = fresh(), 0.0, HOME
     records: list[tuple[float, Position, float | None]] = []

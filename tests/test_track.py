@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from config_site import written
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_motion import HOME, away
 
@@ -381,6 +381,7 @@ def told(track: Track, story: list[Any]) -> Iterator[Outcome]:
 
 
 @given(st.lists(facts, max_size=30), stored | json_values)
+@settings(deadline=None)
 def test_whatever_is_said_and_stored_is_survived_and_can_be_stored_again(story: list[Any], before: Json) -> None:
     fence = Fence("depot", "Depot", Circle(HOME, 100.0))
     track = Track(TRACK, (fence,), Ignition("key", "contact"))
