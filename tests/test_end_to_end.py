@@ -146,6 +146,28 @@ def test_a_kill_in_the_middle_of_the_stream_loses_nothing_that_was_committed(
             assert firsts == sorted(firsts), f"live {lane} of {run} came out of order"
 
 
+def test_a_kill_while_an_alarm_stands_neither_forgets_it_nor_raises_it_again(
+    site: tuple[Daemon, Consumer, TcpDevices],
+) -> None:
+    daemon, consumer, _ = site
+    raised = {"event": "alarm", "change": "raised", "alarm": "always"}
+    consumer.wait_for(lambda: consumer.event(**raised) is not None, 10, "the alarm's event")
+    first = consumer.event(**raised)
+    assert first is not None
+    identity = (first["run"], "event", first["seq"])
+    consumer.wait_for(lambda: identity in stored(daemon), 5, "the event on the disk")
+    daemon.kill()
+    daemon.start()
+    consumer.wait_for(lambda: len(starts(consumer)) == 2, 10, "the next run")
+    consumer.wait_for(lambda: len(consumer.seqs(runs(consumer)[-1], "telemetry")) > 20, 10, "its telemetry")
+    status = daemon.status()
+    assert status is not None
+    (alarm,) = [it for it in status["alarms"] if it["alarm"] == "always"]
+    assert (alarm["state"], alarm["since"]) == ("unack_active", first["ts"])
+    told = [event for event in consumer.events if event.get("alarm") == "always" and event["change"] == "raised"]
+    assert {(event["run"], event["seq"]) for event in told} == {(first["run"], first["seq"])}
+
+
 def test_what_happens_while_the_broker_is_away_arrives_when_it_is_back(
     site: tuple[Daemon, Consumer, TcpDevices], broker: Broker
 ) -> None:
