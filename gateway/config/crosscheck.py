@@ -13,7 +13,7 @@ import zoneinfo
 from gateway.config.buscheck import check_buses
 from gateway.config.derivedcheck import meet_sources
 from gateway.config.draft import Draft
-from gateway.config.fences import check_fences
+from gateway.config.fencecheck import check_fences
 from gateway.config.firelink import check_fire_linkage
 from gateway.config.pincheck import check_pins
 from gateway.config.pointcheck import check_points

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.config.draft import Draft
-from gateway.config.fences import FENCE_HINT
+from gateway.config.fencecheck import FENCE_HINT
 from gateway.config.groupcheck import check_group
 from gateway.config.problems import Where, listed, shown, suggestion
 from gateway.config.responsecheck import check_called
