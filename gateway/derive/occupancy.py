@@ -21,6 +21,7 @@ from gateway.derive.day import Days
 from gateway.derive.derivation import NOTHING, Derivation, Outcome, Told
 from gateway.derive.flow import Flow
 from gateway.derive.headcount import Follower, Headcount, Kept, kept
+from gateway.derive.reliance import reliance
 from gateway.model import Json, Moment, Reading, Trust, Value
 from gateway.rules.hours import Hours
 
@@ -34,7 +35,6 @@ FLOW_EVERY_S = 5.0  # so often, while a flow falls
 CLAMPS_EVERY_S = 60.0  # so often at most it is an event that more have left than had come
 DOORS_KNOWN_S = 900.0  # a door that has not been heard for so long has counted nobody while the gateway was off
 QUIET_S = 900.0  # so long nobody has passed when a closed zone is taken to be empty
-REASONS = 3  # that are told
 
 
 class Door(NamedTuple):
@@ -268,7 +268,8 @@ class Occupancy(Derivation):
 
     def _values(self, mono: float) -> dict[str, Value]:
         head, capacity = self._head, self._setup.capacity
-        quality, reason = self._quality()
+        awaited = [name for name, it in self._doors.items() if it.awaited]
+        quality, reason = reliance(head, awaited, self._doubts)
         values: dict[str, Value] = {
             "occupancy": head.told,
             "entries_today": head.entries,
@@ -286,19 +287,6 @@ class Occupancy(Derivation):
                 crowding = 100 * watched.flow.at(mono) / door_flow(watched.door.width)
                 values[crowding_of(name)] = round(crowding, 1)
         return values
-
-    def _quality(self) -> tuple[str, str]:
-        """How far the count can be relied on, and why no further."""
-        head = self._head
-        awaited = [name for name, it in self._doors.items() if it.awaited and name not in head.silent]
-        silent = [f"{name} is silent" for name in sorted(head.silent)]
-        reasons = [*silent, *(f"{name} was not heard yet" for name in awaited), *self._doubts]
-        if reasons:
-            more = f"; and {len(reasons) - REASONS} more" if len(reasons) > REASONS else ""
-            return "uncertain", "; ".join(reasons[:REASONS]) + more
-        if head.drifts:
-            return "drifting", f"{head.clamped} more left than had come, of {head.entries} who came"
-        return "good", ""
 
 
 def crowding_of(door: str) -> str:
