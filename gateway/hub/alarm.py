@@ -109,7 +109,8 @@ class Alarm:
     def deadline(self) -> float:
         """When (monotonic) time alone may change something."""
         at = deadline(self.rule, self.life) if self.applies else None
-        return min(inf if at is None else at, self.overlay.until)
+        until = inf if self.overlay is NOTHING else self.overlay.until
+        return until if at is None or until < at else at
 
     def go_on_as(self, old: Alarm, now: Moment) -> None:
         """Live as `old` did, as far as the rule is the same."""

@@ -392,7 +392,9 @@ class Alarms:
         return Changed(alarm.view, change, mono, ts, note)
 
     def _note_deadline(self, alarm: Alarm) -> None:
-        self.wake = min(self.wake, self._turn, alarm.deadline)
+        at = alarm.deadline
+        if at < self.wake or self._turn < self.wake:
+            self.wake = min(at, self._turn)
 
     def _next_deadline(self) -> float:
         return min(self._turn, min((alarm.deadline for alarm in self._alarms.values()), default=inf))

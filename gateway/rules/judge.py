@@ -85,10 +85,11 @@ def settle(rule: Rule, life: Life, holds: bool | None, mono: float) -> tuple[Lif
     """What it makes of the alarm that its condition holds at monotonic time `mono`, or does not; None: not known."""
     standing = life.state in ACTIVE
     if holds is None or holds == standing:
-        return (life if life.pending is None else life._replace(pending=None)), None
-    if life.pending is None:
-        life = life._replace(pending=mono)
-    return _ripe(rule, life, mono)
+        return (life if life.pending is None else _pending_since(None, life)), None
+    pending = mono if life.pending is None else life.pending
+    if mono < _ripe_at(rule, life, pending):
+        return (_pending_since(mono, life) if life.pending is None else life), None
+    return _ripened(rule, life, mono)
 
 
 def unknown(rule: Rule, life: Life) -> Life:
@@ -107,9 +108,9 @@ def elapse(rule: Rule, life: Life, mono: float) -> tuple[Life, Change | None]:
         life = life._replace(pending=silent_at)
     if life.state is AlarmState.ACK_ACTIVE and mono >= life.seen + rule.re_alarm_s:
         return life._replace(state=AlarmState.UNACK_ACTIVE, seen=inf), Change.RE_ALARMED
-    if life.pending is None:
+    if life.pending is None or mono < _ripe_at(rule, life, life.pending):
         return life, None
-    return _ripe(rule, life, mono)
+    return _ripened(rule, life, mono)
 
 
 def set_aside(rule: Rule, life: Life) -> tuple[Life, Change | None]:
@@ -146,19 +147,19 @@ def _ripe_at(rule: Rule, life: Life, pending: float) -> float:
     return max(pending + rule.off_delay_s, life.held) if life.state in ACTIVE else pending + rule.on_delay_s
 
 
-def _ripe(rule: Rule, life: Life, mono: float) -> tuple[Life, Change | None]:
-    standing = life.state in ACTIVE
-    if life.pending is None or mono < _ripe_at(rule, life, life.pending):
-        return life, None
-    change = Change.CLEARED if standing else Change.RAISED
+def _pending_since(pending: float | None, life: Life) -> Life:
+    """Made by itself: `_replace` takes three times as long, and this is done for every value beyond a limit."""
+    return Life(life.state, pending, life.heard, life.raised, life.held, life.seen)
+
+
+def _ripened(rule: Rule, life: Life, mono: float) -> tuple[Life, Change | None]:
+    """What was pending has happened."""
+    change = Change.CLEARED if life.state in ACTIVE else Change.RAISED
     state = after(life.state, change, latch=rule.latch)
     if state is None:  # cannot happen: every state has an answer to the condition's change
-        return life._replace(pending=None), None
-    life = life._replace(state=state, pending=None)
-    return (_counted(life, mono) if change is Change.RAISED and rule.hold_chattering else life), change
-
-
-def _counted(life: Life, mono: float) -> Life:
-    """With one time more that it was raised; held if those are too many."""
-    raised = (*(at for at in life.raised if mono - at < CHATTER_WITHIN_S), mono)[-CHATTER:]
-    return life._replace(raised=raised, held=mono + HOLD_S if len(raised) == CHATTER else life.held)
+        return _pending_since(None, life), None
+    raised, held = life.raised, life.held
+    if change is Change.RAISED and rule.hold_chattering:
+        raised = (*(at for at in raised if mono - at < CHATTER_WITHIN_S), mono)[-CHATTER:]
+        held = mono + HOLD_S if len(raised) == CHATTER else held
+    return Life(state, None, life.heard, raised, held, life.seen), change
