@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,24 @@ def test_a_restart_keeps_who_is_inside_over_the_roll_over_of_the_counter(shop: S
     assert again.point("occupancy") == 123
     assert again.point("quality") == "uncertain"
     assert again.point("quality_reason") == "door-2 did not count while the gateway was off"
+
+
+def leaves(stored: Any) -> list[Any]:
+    """All values in there."""
+    if isinstance(stored, dict):
+        return [leaf for each in stored.values() for leaf in leaves(each)]
+    return [leaf for each in stored for leaf in leaves(each)] if isinstance(stored, list) else [stored]
+
+
+def test_nothing_but_counts_is_stored_of_anybody(shop: Shop) -> None:
+    """However many have passed: a few whole numbers for each door and the zone, and no list that grows with people."""
+    shop.people(5, 2)
+    kept = {name: json.loads(shop.stored[f"derived/{name}"]) for name in ("door-1", "door-2", "shop")}
+    few = {name: len(leaves(each)) for name, each in kept.items()}
+    assert all(leaf is None or type(leaf) is int for leaf in leaves(kept))
+    shop.people(60, 30)
+    again = {name: len(leaves(json.loads(shop.stored[f"derived/{name}"]))) for name in kept}
+    assert again == few
 
 
 @pytest.mark.parametrize(
