@@ -118,6 +118,16 @@ def test_a_disk_that_is_known_to_fail_is_not_waited_for() -> None:
     assert [reply.result for reply in hub.replies] == ["not_stored"]
 
 
+def test_what_the_disk_passes_over_is_waited_for_no_longer() -> None:
+    hub = ringing()
+    hub.disk(Unstored, hub.given("acknowledge", alarm=ALARM))
+    waits = [hub.hub.awaits_stored]
+    hub.disk(Stored, hub.read("smoke-2", smoke="alarm"))
+    waits.append(hub.hub.awaits_stored)
+    assert waits == [True, False]
+    assert [reply.result for reply in hub.replies] == ["not_stored"]
+
+
 def test_who_waits_when_the_run_ends_is_answered() -> None:
     hub = ringing()
     hub.given("acknowledge", alarm=ALARM)

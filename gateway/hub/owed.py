@@ -73,8 +73,11 @@ class Owed:
         return owed.told(stored=False) if owed.until == inf else ()
 
     def stored(self, rows: Iterable[Row]) -> Replies:
-        """These rows are on the disk."""
-        return tuple(reply for key in self._among(rows) for reply in self._owed.pop(key).told(stored=True))
+        """These rows are on the disk, in the order of their numbers: one that was passed over never comes."""
+        replies = tuple(reply for key in self._among(rows) for reply in self._owed.pop(key).told(stored=True))
+        newest = max(self._seqs(rows), default=0) if self._owed else 0
+        self._owed = {key: it for key, it in self._owed.items() if it.until < inf or it.seq > newest}
+        return replies
 
     def unstored(self, rows: Iterable[Row]) -> Replies:
         """These rows wait in memory for a disk that fails."""
@@ -92,8 +95,11 @@ class Owed:
     def _among(self, rows: Iterable[Row]) -> list[str]:
         if not self._owed:
             return []
-        seqs = {row.record.seq for row in rows if row.run == self._run and row.record.lane is Lane.EVENT}
+        seqs = self._seqs(rows)
         return [key for key, it in self._owed.items() if it.seq in seqs]
+
+    def _seqs(self, rows: Iterable[Row]) -> set[int]:
+        return {row.record.seq for row in rows if row.run == self._run and row.record.lane is Lane.EVENT}
 
 
 def _unstored(reply: Reply) -> Reply:
