@@ -660,6 +660,11 @@ class Hidden:
     why: str
     until: int | None = None
 
+    @property
+    def by_alarm(self) -> bool:
+        """Whether an alarm that says more hides it: who is called is called by that one, and outputs stay."""
+        return self.how is Hiding.SUPPRESSED and self.until is None
+
 
 @dataclass(frozen=True, slots=True)
 class AlarmView:

@@ -118,7 +118,7 @@ class Life:
         return explained or self.out_of_service or now < self.shelved_until
 
     def wants(self, output: OutputPoint, now: int) -> bool:
-        calls = self.state not in {AlarmState.NORMAL, AlarmState.RTN_UNACK} and not self.is_hidden(now)
+        calls = self.state not in {AlarmState.NORMAL, AlarmState.RTN_UNACK} and not self.is_hidden_itself(now)
         return calls and output in SITE["responses"][self.rule.response].outputs
 
     def second(self, now: int) -> None:

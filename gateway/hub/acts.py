@@ -63,14 +63,16 @@ def done(alarms: Alarms, following: Following, command: Command, now: Moment) ->
 
 
 def silenced(alarms: Alarms, outputs: Outputs, command: Command, now: Moment) -> tuple[Changed, ...] | str:
-    """The alarms that a person silences, one or all that sound; or why it is refused."""
+    """The alarms that a person silences, one with those that it explains, or all that sound; or why it is refused."""
     alarm, reason = command.args.get("alarm"), command.args.get("reason", "")
     if not isinstance(reason, str) or not fits(reason):
         return _REASON
     if alarm is not None and not (isinstance(alarm, str) and alarms.has(alarm)):
         return f"there is no alarm {alarm!r}"
     note = Note(command.issuer, reason)
-    about = [view.alarm for view in alarms.standing()] if alarm is None else [str(alarm)]
+    standing = alarms.standing()
+    of_it = (it.alarm for it in standing if it.hidden is not None and it.hidden.by_alarm and it.hidden.by == alarm)
+    about = [view.alarm for view in standing] if alarm is None else [str(alarm), *of_it]
     sounding = [each for each in about if outputs.sounds(each, now.mono)]
     told = tuple(alarms.told(each, Change.SILENCED, note, now) for each in sounding)
     return told or ("nothing sounds" if alarm is None else "nothing sounds for this alarm")

@@ -2,7 +2,8 @@
 
 After ISA-18.2, which suppresses the lower alarm by the higher. One explains another if both are on the same side of the
 same point, it has the higher priority, and its limit is as far out or farther. One that is hidden itself explains
-nothing; none that is high is ever hidden so.
+nothing; none that is high is ever hidden so. What the lesser one has switched stays: a fan that runs from 8 degrees on
+runs at 12, too.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ condition has made of it meanwhile, and calls again if it stands.
 
 - What the plant does explains an alarm for a time: a defrost, an open dock door. It hides none that is high or on
   smoke, and ends with what explains it or when its time is over; what is unknown explains nothing.
-- So does an alarm on the same point that says more (hub/story.py), as long as it stands.
+- So does an alarm on the same point that says more (hub/story.py), as long as it stands; the outputs stay as they are.
 - A shelf ends by itself, after an hour at most for a high alarm and eight for others; an alarm on smoke takes none.
 - Out of service ends by a person alone.
 """

@@ -86,8 +86,8 @@ _OVER = {
 
 
 def wants(view: AlarmView, until: Until) -> bool:
-    """Whether an alarm holds the outputs of its response."""
-    return view.state not in _OVER[until] and view.hidden is None
+    """Whether an alarm holds the outputs of its response; also while one that says more stands: it has got worse."""
+    return view.state not in _OVER[until] and (view.hidden is None or view.hidden.by_alarm)
 
 
 class Claim(NamedTuple):
