@@ -19,6 +19,7 @@ from test_hub import SIREN, Stepped, plan
 from gateway.hub.alarm import Target
 from gateway.hub.decide import Hub
 from gateway.hub.plan import Reconfigured
+from gateway.hub.recheck import RECHECKED_S
 from gateway.model import (
     AlarmState,
     Command,
@@ -196,6 +197,7 @@ class Site(RuleBasedStateMachine):
     def begin(self) -> None:
         self.model, self.now, self.number = Model(), 0, 0
         self.told: list[dict[str, Any]] = []
+        self.said: dict[str, tuple[int, Any]] = {}  # the last good word of each device, in this run
         self.hub = self.run({})
         self.follow(self.hub.tell(Recovered("new", None, {})))
 
@@ -228,6 +230,7 @@ class Site(RuleBasedStateMachine):
         device, value = reading
         self.follow(self.hub.read(device, **{POINTS[device]: value}))
         self.model.read(device, value, self.now)
+        self.said[device] = self.now, value
 
     @rule(device=st.sampled_from(sorted(POINTS)), reason=st.sampled_from([Reason.NO_REPLY, Reason.OUT_OF_RANGE]))
     def lose(self, device: str, reason: Reason) -> None:
@@ -255,11 +258,17 @@ class Site(RuleBasedStateMachine):
     @rule(alarm=st.sampled_from(sorted(PLACES)))
     def reset(self, alarm: str) -> None:
         life = self.model.lives[alarm]
-        possible = life.latched and life.seen and not life.active
+        possible = life.latched and life.seen and not life.active and self.is_known_calm(alarm)
         assert self.command("reset", alarm=alarm, reason="x") is possible, (
-            "not while it stands, nor before somebody has seen it"
+            "not while it stands, nor before somebody has seen it, nor while nothing is heard of its detector"
         )
         life.latched = life.latched and not possible
+
+    def is_known_calm(self, alarm: str) -> bool:
+        """Whether a look at the detector has nothing against a reset."""
+        device, kind = PLACES[alarm]
+        at, word = self.said.get(device, (-1_000, "alarm"))
+        return kind != "smoke" or (self.now - at <= RECHECKED_S and word == "normal")
 
     @rule(alarm=st.sampled_from(sorted(PLACES)), for_s=st.sampled_from([60, 3600]))
     def shelve(self, alarm: str, for_s: int) -> None:
@@ -300,6 +309,7 @@ class Site(RuleBasedStateMachine):
                 life.turn()
         for device, value in first:
             self.model.read(device, value, self.now)
+        self.said = {device: (self.now, value) for device, value in first}
         self.let_pass(answer_s)
         self.follow(self.hub.tell(Recovered("kept", PreviousRun("run1", 7, 99), dict(before.stored))))
         self.let_pass(0)
