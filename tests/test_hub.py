@@ -615,7 +615,7 @@ def test_no_story_loses_an_active_alarm_or_leaves_the_siren_without_an_owner(ste
             alarm = f"any-smoke@{device}.smoke"
             before = {view.alarm: view.state for view in hub.status().alarms}.get(alarm)
             args: dict[str, Json] = {"alarm": alarm, "reason": "cleaning", "for_s": 60}
-            decision = hub.tell(Command(f"c{number}", what, args, "A", "", None, print))
+            decision = hub.tell(Command(f"c{number}", what, args, "A", "local", None, print))
             if what == "reset" and before is AlarmState.LATCHED_ACK:
                 ((_, reply),) = decision.replies
                 latched[device] = "has not been heard lately" in reply.detail
