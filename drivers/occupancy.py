@@ -100,6 +100,7 @@ class OccupancyOf(Derived):
     """The people in one zone."""
 
     options: ClassVar[type[OccupancyOptions]] = OccupancyOptions
+    every_default_s: ClassVar[float] = 60.0  # it tells the flow of each minute, also while nobody passes
 
     def __init__(self, options: OccupancyOptions) -> None:
         self._options = options

@@ -359,6 +359,7 @@ class Derived(Driver):
     """A device without a link: all its points follow from readings of other devices, its sources."""
 
     family: ClassVar[Family] = Family.NONE
+    every_default_s: ClassVar[float] = 0.0  # as its sources, whichever of them speaks the least often
 
     @property
     def claims(self) -> tuple[str, ...]:

@@ -198,3 +198,14 @@ def test_two_that_are_made_of_each_other_are_refused(tmp_path: Path) -> None:
     file.write_text(SITE.replace("CLIMATE", "of: fridge") + second)
     with pytest.raises(ConfigError, match=r"temperature: air has no temperature 't'; it has no temperature"):
         load(file, find_driver=drivers.find, profile_folders=(drivers.profile_folder(),))
+
+
+def test_what_is_made_of_a_wrong_device_is_not_blamed_for_that(tmp_path: Path) -> None:
+    air = "  b: {driver: track, zone: shop, of: lost}\n  lost: {driver: track, zone: shop, of: nowhere}\n"
+    file = tmp_path / "site.yaml"
+    file.write_text(SITE.replace("CLIMATE", "of: fridge") + air)
+    with pytest.raises(ConfigError) as caught:
+        load(file, find_driver=drivers.find, profile_folders=(drivers.profile_folder(),))
+    told = "\n".join(caught.value.problems)
+    assert "devices.lost.of: there is no device 'nowhere'" in told
+    assert "devices.b" not in told

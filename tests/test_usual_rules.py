@@ -11,6 +11,7 @@ import drivers
 from drivers.contact import Contact, ContactOptions
 from gateway.config.load import load
 from gateway.config.schema import Config
+from gateway.config.written import is_id
 from gateway.driver import Driver, UsualRule
 from gateway.model import Priority
 
@@ -64,3 +65,11 @@ def test_a_rule_of_the_site_on_the_same_point_or_with_the_same_id_takes_its_plac
 
 def test_a_device_can_be_had_without_them(tmp_path: Path) -> None:
     assert config(tmp_path, more=", usual_rules: false").rules == {}
+
+
+def test_the_id_of_a_rule_is_an_id_however_long_that_of_its_device_is(tmp_path: Path) -> None:
+    long = "d" * 64
+    file = tmp_path / "site.yaml"
+    file.write_text(SITE.replace(" MORE", "").replace("door-1", long), encoding="utf-8")
+    found = load(file, find_driver=lambda _: FreezerDoor, profile_folders=())
+    assert [rule for rule in found.rules if is_id(rule)] == ["d" * 59 + "-open"]

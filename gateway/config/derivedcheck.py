@@ -1,6 +1,7 @@
 """Devices that are made of others are told what others there are, and given their sources' pace.
 
-One whose sources are wrong is taken out of the draft; its id is still known, so no rule on it is blamed as well.
+One whose sources are wrong is taken out of the draft, with what is made of it; its id is still known, so that no rule
+on it is blamed as well.
 """
 
 from __future__ import annotations
@@ -32,9 +33,17 @@ def meet_sources(draft: Draft) -> None:
         if name in _behind(name, derived):
             draft.tree.blame_key(("devices", name), "is made of itself, in the end; name other sources")
             del draft.devices[name]
+    while gone := [name for name, it in derived.items() if name in draft.devices and _lacks(it, draft)]:
+        for name in gone:
+            del draft.devices[name]
     for name in derived.keys() & draft.devices.keys():
-        every = draft.devices[name].every or _pace(name, draft, derived)
+        every = draft.devices[name].every or derived[name].every_default_s or _pace(name, draft, derived)
         draft.devices[name] = replace(draft.devices[name], every=every)
+
+
+def _lacks(driver: Derived, draft: Draft) -> bool:
+    """Whether something that it is made of was wrong."""
+    return any(source not in draft.devices for source in driver.sources)
 
 
 def _behind(name: str, derived: Mapping[str, Derived]) -> set[str]:

@@ -15,6 +15,9 @@ from gateway.driver import Derived, UsualRule
 from gateway.model import Priority
 from gateway.units import FIRE_KINDS
 
+MOST_ID = 64
+"""Characters of an id, at most: of a device whose id is as long as that, a rule's id has the beginning."""
+
 
 def add_usual_rules(draft: Draft) -> None:
     """Add to the draft's rules what its devices bring along."""
@@ -23,7 +26,7 @@ def add_usual_rules(draft: Draft) -> None:
         if device in draft.without_usual_rules:
             continue
         for usual in (*part.built.usual_rules, *_of_smoke(device, draft)):
-            rule_id = f"{device}-{usual.name}"
+            rule_id = f"{device[: MOST_ID - 1 - len(usual.name)]}-{usual.name}"
             is_judged = (device, usual.point, "") in judged or (device, usual.point, usual.equals) in judged
             if not is_judged and rule_id not in draft.tree.section("rules"):
                 draft.rules[rule_id] = _rule(device, usual)
