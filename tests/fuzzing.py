@@ -27,10 +27,10 @@ from gateway.config.installed import read_config
 from gateway.derive.derivation import Derivation
 from gateway.driver import Derived, Driver, Edge, Family, Heard, Polled, Pushed, Space, Table
 from gateway.errors import LinkDown, NoReply, Refused, SitewardenError
+from gateway.links.capture import Received, Text
 from gateway.links.framing import Read, RtuAnswer, TcpAnswer
 from gateway.links.port import Pace
 from gateway.links.refusal import accepted
-from gateway.links.replay import Received, Text
 from gateway.links.request import Request, Requests, whole
 from gateway.model import Bad, Moment, Point, Reading, Reason, Trust, Values
 from gateway.units import KINDS, Form

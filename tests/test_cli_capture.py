@@ -23,7 +23,7 @@ from test_cli_read import Scene, running
 
 from gateway.cli import CANNOT_CREATE, FAILED, OK, main
 from gateway.commissioning.recording import Frames, Recording, crc, written
-from gateway.links.replay import Capture, Received, Sent, parse
+from gateway.links.capture import Capture, Received, Sent, parse
 from gateway.model import Answer, Fact, ListenWanted, Passing, Question
 from gateway.talk import MOST_KEPT, Talk
 

@@ -22,9 +22,10 @@ from drivers.template import Template
 from gateway.config.profiles import Profiles
 from gateway.driver import Adjustable, Driver, Edge, Family, Heard, Output, Polled, Pushed
 from gateway.errors import NoReply, Refused
+from gateway.links.capture import Capture, Item, Level, Passed, Received, Sent, Text, parse
 from gateway.links.modbus import Exchange
 from gateway.links.port import Pace
-from gateway.links.replay import Capture, Item, Level, Passed, Received, ReplayedFiles, ReplayedPins, Sent, Text, parse
+from gateway.links.replay import ReplayedFiles, ReplayedPins
 from gateway.model import Bad, Reason, Value, Values
 from gateway.units import KINDS, WORDS, Form
 

@@ -13,7 +13,7 @@ from test_drivers import CAPTURES, OPTIONS, built, capture_of
 
 import drivers
 from gateway.driver import Heard, Pushed
-from gateway.links.replay import Received
+from gateway.links.capture import Received
 from gateway.model import Bad
 
 SEED = 20261122

@@ -9,8 +9,9 @@ import pytest
 
 from gateway.driver import Edge, Family, Heard, Table
 from gateway.errors import LinkDown, NoReply
+from gateway.links.capture import Level, Passed, Received, Sent, parse
 from gateway.links.modbus import Exchange
-from gateway.links.replay import Level, Passed, Received, Replay, ReplayedPins, Sent, parse
+from gateway.links.replay import Replay, ReplayedPins
 
 TEXT = r"""
 # device: XY-MD02, firmware unknown

@@ -17,7 +17,7 @@ from gateway.commissioning.matching import Match, Seen, Span, Verdict, alike, ca
 from gateway.config.profiles import Profiles
 from gateway.driver import Registers, Table
 from gateway.errors import LinkDown, NoReply, Refused
-from gateway.links.replay import Received, Sent, parse
+from gateway.links.capture import Received, Sent, parse
 
 FUNCTIONS = {1: Table.COIL, 2: Table.DISCRETE, 3: Table.HOLDING, 4: Table.INPUT}
 WHOLE = [

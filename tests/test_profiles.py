@@ -21,7 +21,7 @@ from drivers.modbus_profile import Profile
 from drivers.modbus_writing import Writing
 from gateway.config.installed import read_config
 from gateway.config.profiles import Profiles
-from gateway.links.replay import parse
+from gateway.links.capture import parse
 from gateway.model import Bad
 from gateway.units import KINDS
 

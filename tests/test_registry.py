@@ -23,7 +23,7 @@ from drivers.template import Template
 from gateway.config.load import load
 from gateway.config.profiles import Profiles
 from gateway.driver import Driver
-from gateway.links.replay import parse
+from gateway.links.capture import parse
 
 TOP = Path(__file__).parent.parent
 

@@ -1,4 +1,4 @@
-"""What passes on a wire as a capture: text that the tests and `replay` links play (gateway/links/replay.py). Pure.
+"""What passes on a wire as a capture: text that the tests and `replay` links play (gateway/links/capture.py). Pure.
 
 - Frames of Modbus TCP are written as the RTU frames that say the same, since that is what captures hold.
 - A capture is bounded: what would make it longer than `most_bytes` is left out, and the last line says so.
