@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_hub import SIREN, Stepped, plan
 
+from gateway.hub.alarm import Target
 from gateway.hub.plan import Reconfigured
-from gateway.model import AlarmView, Command, PreviousRun, Recovered, Tick, Trust, Write
+from gateway.model import AlarmView, Command, PreviousRun, Priority, Recovered, Tick, Trust, Write
+from gateway.rules.condition import Above
 from gateway.rules.following import Times
+from gateway.rules.judge import Rule
 from gateway.rules.lifecycle import Change
 from gateway.rules.responses import Response, Way
 
@@ -95,6 +98,64 @@ def test_what_is_unconfirmed_can_be_said_on_the_spot_until_it_is_confirmed() -> 
     pass_s(hub, 99)
     assert Write(*LAMP, "on") in hub.tell(Tick(), 2.0).writes
     assert hub.ask("confirm", alarm=SMOKE).writes == (Write(*LAMP, "off"),)
+
+
+HOT: dict[str, Any] = {
+    "rules": ((Rule("hot", Above(8, 7), priority=Priority.HIGH), (Target("hot", "cold-1", "temperature", "cold"),)),),
+    "boot": "b1",
+    **CONFIRMED,
+}
+
+
+def times_of(hub: Stepped, alarm: str, since: float) -> dict[str, int]:
+    """When each step came, in seconds after `since`, while an hour passes."""
+    found: dict[str, int] = {}
+    for _ in range(12 * 60):
+        pass_s(hub, 5)
+        for event in hub.events():
+            if event.get("alarm") == alarm:
+                found.setdefault(event["change"], round(hub.mono - since))
+    return found
+
+
+@pytest.mark.parametrize("raised_first", [True, False])
+@pytest.mark.parametrize("over_a_restart", [False, True])
+def test_a_high_alarm_that_comes_back_from_its_shelf_has_to_be_seen_within_ten_minutes(
+    raised_first: bool, over_a_restart: bool
+) -> None:
+    hub = Stepped(**HOT)
+    if raised_first:
+        hub.read("cold-1", temperature=20.0)
+    hub.command("shelve", alarm="hot", for_s=1200, reason="a leaf of the door is open")
+    hub.read("cold-1", temperature=20.0)
+    hub.command("confirm", alarm="hot")
+    if over_a_restart:
+        before, hub = hub, Stepped(recovered=False, **HOT)
+        hub.mono = before.mono
+        hub.tell(Recovered("kept", PreviousRun("run1", 7, 99), dict(before.stored)))
+    pass_s(hub, 1199)
+    assert not {"re_alarmed", "escalated"} & {event.get("change") for event in hub.events()}
+    pass_s(hub, 2)
+    found = times_of(hub, "hot", hub.mono)
+    assert {step: found[step] for step in ("re_alarmed", "escalated", "report_overdue")} == {
+        "re_alarmed": 300,
+        "escalated": 480,
+        "report_overdue": 600,
+    }
+    assert "unconfirmed" not in found, "the platform has confirmed it"
+
+
+def test_what_is_told_again_hours_after_it_was_seen_has_to_be_seen_again() -> None:
+    (rule, targets), *_ = HOT["rules"]
+    hub = Stepped(**{**HOT, "rules": ((replace(rule, re_alarm_s=7200), targets),)})
+    hub.read("cold-1", temperature=20.0)
+    hub.command("confirm", alarm="hot")
+    hub.command("acknowledge", alarm="hot")
+    pass_s(hub, 7199)
+    hub.command("acknowledge", alarm="hot")
+    found = times_of(hub, "hot", hub.mono)
+    assert {"re_alarmed", "escalated", "report_overdue"} <= found.keys()
+    assert "unconfirmed" not in found
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def silenced(alarms: Alarms, outputs: Outputs, command: Command, now: Moment) ->
     if not isinstance(reason, str) or not fits(reason):
         return _REASON
     if alarm is not None and not (isinstance(alarm, str) and alarms.has(alarm)):
-        return f"there is no alarm {alarm!r}"
+        return f"there is no alarm {str(alarm)[:140]!r}"
     note = Note(command.issuer, reason)
     standing = alarms.standing()
     of_it = (it.alarm for it in standing if it.hidden is not None and it.hidden.by_alarm and it.hidden.by == alarm)

@@ -406,4 +406,4 @@ def _next_minute(now: Moment) -> float:
 
 
 def _unknown(alarm_id: str) -> str:
-    return f"there is no alarm {alarm_id!r}"
+    return f"there is no alarm {alarm_id[:140]!r}"

@@ -19,6 +19,8 @@ from gateway.rules.lifecycle import UNSEEN, Change
 
 PREFIX = "follow/"
 
+_BACK = frozenset({Change.UNSHELVED, Change.IN_SERVICE, Change.UNSUPPRESSED})
+
 
 class Due(NamedTuple):
     """A step that an alarm has come to."""
@@ -39,14 +41,13 @@ class Following:
     def note(self, view: AlarmView, change: Change, now: Moment) -> Iterator[StateChange]:
         """An alarm has changed: the state to store."""
         followed = self._followed.get(view.alarm)
-        if change is Change.RAISED and view.priority is Priority.HIGH and view.rule:
-            followed = followed or Followed(now.mono)
+        if view.priority is Priority.HIGH and view.rule:
+            followed = _begun(followed, view, change, now.mono)
         if followed is not None:
-            followed = followed._replace(
-                seen=view.state not in UNSEEN or view.hidden is not None,
-                confirmed=followed.confirmed or change is Change.CONFIRMED,
-            )
-            yield from self._keep(view.alarm, followed, now)
+            unseen, is_hidden = view.state in UNSEEN, view.hidden is not None
+            confirmed = followed.confirmed or change is Change.CONFIRMED
+            followed = followed._replace(seen=is_hidden or not unseen, confirmed=confirmed)
+            yield from self._keep(view.alarm, followed, now, may_be_back=is_hidden and unseen)
 
     def waits(self, alarm: str) -> bool:
         """Whether an alarm waits for the platform's confirmation."""
@@ -95,8 +96,8 @@ class Following:
                 self._followed[alarm] = followed
         self._set_wake()
 
-    def _keep(self, alarm: str, followed: Followed, now: Moment) -> Iterator[StateChange]:
-        if followed.over(self._times):
+    def _keep(self, alarm: str, followed: Followed, now: Moment, *, may_be_back: bool) -> Iterator[StateChange]:
+        if followed.over(self._times) and not may_be_back:
             self._followed.pop(alarm, None)
             yield StateChange(PREFIX + alarm, None)
         else:
@@ -119,3 +120,14 @@ class Following:
     def _set_wake(self) -> None:
         coming = (at for each in self._followed.values() for at, _ in each.coming(self._times))
         self.wake = min(coming, default=inf)
+
+
+def _begun(followed: Followed | None, view: AlarmView, change: Change, mono: float) -> Followed | None:
+    """How a high alarm is followed after a change: from when on somebody has to see it."""
+    if change is Change.RAISED:
+        return followed or Followed(mono)
+    if change is Change.RE_ALARMED and followed is None:  # it was seen long ago, and the platform knows of it
+        return Followed(mono, confirmed=True)
+    if change in _BACK and view.state in UNSEEN and view.hidden is None:
+        return Followed(mono) if followed is None else followed.anew(mono)
+    return followed

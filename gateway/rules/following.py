@@ -2,7 +2,7 @@
 
 A platform confirms it, where one does; a person acknowledges it. What did not happen by its time is a step, made once:
 `unconfirmed`, `re_alarmed`, `escalated`, `report_overdue`. It is followed until a person has seen it, and until it is
-confirmed or told to be unconfirmed.
+confirmed or told to be unconfirmed. Who hides it has seen it, until it is back: then people have their time anew.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ class Followed(NamedTuple):
         """Whether nothing is waited for any more."""
         answered = self.confirmed or times.confirm_s is None or Change.UNCONFIRMED in self.made
         return self.seen and answered
+
+    def anew(self, mono: float) -> Followed:
+        """The alarm is to be seen again, from monotonic `mono` (s) on; what the platform has said of it stays."""
+        return Followed(mono, self.confirmed, made=tuple(step for step in self.made if step is Change.UNCONFIRMED))
 
     def calls(self, step: Change) -> bool:
         """Whether a step was made, and what it is about has not happened since."""
