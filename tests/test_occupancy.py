@@ -280,6 +280,29 @@ def test_a_clock_that_is_not_set_begins_no_day(zone: Zone) -> None:
     assert zone.said["occupancy"] == 0
 
 
+@pytest.mark.parametrize("days", [1, 2, 365])
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_clock_that_was_wrong_for_a_while_costs_no_day_its_beginning(zone: Zone, days: int, restarts: bool) -> None:
+    zone.began_at += round(days * DAY_S * 1000)
+    zone.wait(120)
+    zone.began_at -= round(days * DAY_S * 1000)
+    if restarts:
+        zone.restart()
+        zone.open_doors()
+    zone.people("a", 5)
+    zone.events.clear()
+    zone.wait(DAY_S)
+    assert [(it["was"], it["now"]) for it in zone.events] == [(5, 0)]
+
+
+def test_a_clock_that_is_put_back_a_little_begins_no_day_twice(zone: Zone) -> None:
+    zone.wait(19 * 3600 + 60)
+    zone.people("a", 5)
+    zone.began_at -= 1_800_000
+    zone.wait(7200)
+    assert zone.said["occupancy"] == 5
+
+
 # ---------------------------------------------------------------- silence
 
 

@@ -34,6 +34,7 @@ AGAIN_S = 60.0  # at least so often, though nobody passes
 FLOW_EVERY_S = 5.0  # so often, while a flow falls
 CLAMPS_EVERY_S = 60.0  # so often at most it is an event that more have left than had come
 DOORS_KNOWN_S = 900.0  # a door that has not been heard for so long has counted nobody while the gateway was off
+PUT_BACK_MS = 3_600_000  # a clock that is put back by more than that was wrong about the day
 QUIET_S = 900.0  # so long nobody has passed when a closed zone is taken to be empty
 
 
@@ -201,7 +202,9 @@ class Occupancy(Derivation):
         if self._setup.days is None or now.trust is Trust.UNSYNCED:
             return
         day, before = self._setup.days.day(now.ts), self._day
-        self._day = day if before is None else max(day, before)
+        if before is not None and day < before and now.ts >= self._setup.days.begins(before) - PUT_BACK_MS:
+            day = before  # a clock that is put back a little begins no day twice
+        self._day = day
         missed, self._before.day_checked = not self._before.day_checked, True
         if before is None or day <= before:
             return
