@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.derive.fire import Confirmation, Fire, Mode, Source
+from gateway.derive.fire import SILENCE_S, Confirmation, Fire, Mode, Source
 from gateway.model import Json, Moment, Reading, Reason, Trust
 
 A, B, C = (Source(f"smoke-{letter}", "smoke") for letter in "abc")
@@ -21,8 +22,10 @@ T0 = 1_795_300_000_000
 class Zone:
     """One zone with three detectors, second by second."""
 
-    def __init__(self, confirmation: Confirmation, *, heard: bool = True, mono: float = 1000) -> None:
-        self.fire = Fire((A, B, C), confirmation)
+    def __init__(
+        self, confirmation: Confirmation, *, heard: bool = True, mono: float = 1000, silence_s: float = inf
+    ) -> None:
+        self.fire = Fire((A, B, C), confirmation, silence_s)  # most tests say only what changes
         self.mono = mono
         self.shown: dict[str, Any] = {}
         self.stored: Json = None
@@ -168,6 +171,17 @@ def test_a_detector_that_does_not_answer_is_faulty_after_ten_seconds() -> None:
     assert zone.hears(A, "normal") == "normal"
 
 
+def test_a_detector_of_which_nothing_comes_at_all_is_faulty_and_leaves_the_others_enough() -> None:
+    zone = Zone(TWO, silence_s=SILENCE_S)
+    zone.after(14)
+    zone.hears(A, "normal")
+    assert zone.shown["fire"] == "normal"
+    assert zone.after(1) == "fault"
+    assert zone.detectors == "smoke-b fault, smoke-c fault"
+    assert zone.hears(A, "alarm") == "alarm"
+    assert zone.after(3600) == "alarm", "what it has signalled last stands"
+
+
 def test_nothing_is_said_of_a_zone_that_was_not_heard_but_for_smoke() -> None:
     zone = Zone(SINGLE, heard=False)
     assert zone.hears(A, "normal") == ""
@@ -218,6 +232,15 @@ def test_a_signal_before_a_restart_counts_after_it() -> None:
     assert restarted(zone, 9999, Trust.UNSYNCED).hears(B, "alarm") == "alarm"  # nobody knows how old it is
 
 
+def test_what_was_stored_before_counts_over_a_second_restart_although_a_signal_came_first() -> None:
+    zone = Zone(TWO)
+    zone.hears(A, "alarm")
+    zone.hears(A, "normal")
+    second = Zone(Confirmation(Mode.COINCIDENCE, 120, 3), heard=False, mono=5)
+    second.hears(B, "alarm")
+    assert second.fire.restore(zone.stored, Moment(5, zone.now.ts + 1000, Trust.SYNCED)).changed
+
+
 def test_an_alarm_is_one_after_a_restart_if_its_detector_still_signals() -> None:
     zone = Zone(TWO)
     zone.hears(A, "alarm")
@@ -259,8 +282,8 @@ STEPS = st.lists(
 class Slow:
     """What every detector has said at every whole second; judged anew from the beginning each time."""
 
-    def __init__(self, confirmation: Confirmation) -> None:
-        self.confirmation = confirmation
+    def __init__(self, confirmation: Confirmation, silence_s: float) -> None:
+        self.confirmation, self.silence_s = confirmation, silence_s
         self.said: list[tuple[float, Source, str | None]] = []
 
     def words(self, source: Source, at: float) -> list[tuple[float, str]]:
@@ -289,6 +312,8 @@ class Slow:
         *_, (heard, word) = self.words(source, at)
         missing = [t for t, own, word in self.said if own == source and heard <= t <= at and word is None]
         later = [entry for entry in self.said if entry[1] == source and entry[0] <= at]
+        if at >= heard + self.silence_s and word != "disabled":
+            return True
         return word == "fault" or (bool(missing) and later[-1][2] is None and at >= heard + 10)
 
     def word(self, source: Source, at: float) -> str:
@@ -309,9 +334,9 @@ class Slow:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from([SINGLE, VERIFY, TWO]), STEPS)
-def test_it_says_what_a_slow_model_says(confirmation: Confirmation, steps: list[Any]) -> None:
-    zone, slow = Zone(confirmation), Slow(confirmation)
+@given(st.sampled_from([SINGLE, VERIFY, TWO]), st.sampled_from([SILENCE_S, inf]), STEPS)
+def test_it_says_what_a_slow_model_says(confirmation: Confirmation, silence_s: float, steps: list[Any]) -> None:
+    zone, slow = Zone(confirmation, silence_s=silence_s), Slow(confirmation, silence_s)
     slow.said = [(zone.mono, source, "normal") for source in (A, B, C)]
     confirmed = False
     for seconds, source, word in (*steps, (150, A, "normal")):

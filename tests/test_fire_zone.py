@@ -159,6 +159,30 @@ def test_one_detector_is_enough_in_a_single_zone_and_where_the_other_cannot_sign
     assert site.says("smoke-1", "alarm").writes == (ON,)
 
 
+def test_one_detector_is_enough_where_nothing_comes_from_the_other(tmp_path: Path) -> None:
+    site = Site(config(tmp_path))
+    for _ in range(8):
+        site.says("smoke-1", "normal", 2)
+        site.passes(0)
+    assert (site.shown(), site.shown("storage.detectors")) == ("fault", "smoke-2 fault")
+    assert site.says("smoke-1", "alarm").writes == (ON,)
+
+
+def test_a_detector_that_is_taken_out_is_shown_as_that_though_nothing_comes_and_as_faulty_when_it_is_put_back(
+    tmp_path: Path,
+) -> None:
+    site = Site(config(tmp_path))
+    site.asks("disable", device="smoke-2", for_s=3600, reason="painting")
+    for _ in range(10):
+        site.says("smoke-1", "normal", 2)
+        site.passes(0)
+    assert (site.shown(), site.shown("storage.detectors")) == ("normal", "smoke-2 disabled")
+    assert site.asks("enable", device="smoke-2", reason="painted") == "done"
+    assert (site.shown(), site.shown("storage.detectors")) == ("fault", "smoke-2 fault")
+    site.says("smoke-2", "normal")
+    assert site.shown() == "normal"
+
+
 def test_a_signal_that_lasts_is_verified_without_another_reading(tmp_path: Path) -> None:
     site = Site(config(tmp_path, "mode: verify, within: 30s"))
     assert site.says("smoke-1", "alarm").writes == ()
@@ -193,7 +217,8 @@ def test_it_stands_until_a_person_resets_it_with_a_reason_and_all_detectors_are_
     site.says("smoke-1", Reason.NO_REPLY, 2)
     site.passes(60)
     assert site.asks("reset", alarm=ALARM, reason="x") == "its condition still holds"
-    site.says("smoke-1", "normal")
+    for name in ("smoke-1", "smoke-2"):
+        site.says(name, "normal")
     assert site.status().outputs == {"siren.output": "on"}
     assert "with a reason alone" in site.asks("reset", alarm=ALARM)
     assert site.asks("reset", alarm=ALARM, reason="put out") == "done"
@@ -207,8 +232,27 @@ def test_it_is_not_reset_when_nothing_was_heard_lately(tmp_path: Path) -> None:
     site.asks("acknowledge", alarm=ALARM)
     site.says("smoke-1", "normal")
     site.passes(21)
-    assert "storage.fire has not been heard lately" in site.asks("reset", alarm=ALARM, reason="x")
+    refused = site.asks("reset", alarm=ALARM, reason="x")
+    assert "storage.fire says fault; see to its detectors (smoke-1 fault, smoke-2 fault), or disable them," in refused
+    for name in ("smoke-1", "smoke-2"):
+        site.says(name, "normal")
+    assert site.asks("reset", alarm=ALARM, reason="x") == "done"
+
+
+@pytest.mark.parametrize("says", ["fault", Reason.SENSOR_FAULT, Reason.NO_REPLY])
+def test_it_is_not_reset_while_a_detector_of_the_zone_is_faulty_unless_a_person_takes_that_out(
+    tmp_path: Path, says: str | Reason
+) -> None:
+    site = Site(config(tmp_path, "mode: single"))
+    site.says("smoke-1", "alarm")
+    site.asks("acknowledge", alarm=ALARM)
     site.says("smoke-1", "normal")
+    site.says("smoke-1", says, 1)
+    for _ in range(6):
+        site.says("smoke-2", "normal", 2)
+        site.passes(0)
+    assert "see to its detectors (smoke-1 fault)" in site.asks("reset", alarm=ALARM, reason="x")
+    assert site.asks("disable", device="smoke-1", for_s=3600, reason="burnt") == "done"
     assert site.asks("reset", alarm=ALARM, reason="x") == "done"
 
 

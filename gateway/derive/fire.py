@@ -36,7 +36,11 @@ AGAIN_AFTER_S = 10.0
 """With `verify`: what a detector does sooner than this after its first signal is still the first."""
 
 FAULTY_AFTER_S = 10.0
-"""A detector without a good value for so long, and one that has said nothing so long after the start, is faulty."""
+"""A detector whose values are bad for so long, and one that has said nothing so long after the start, is faulty."""
+
+SILENCE_S = 15.0
+"""One of which nothing comes at all, good or bad, is faulty after three of the longest intervals that smoke may have:
+whatever it was read by hangs."""
 
 _NEVER_MS = 1e15  # no time that any clock of ours has shown
 
@@ -89,11 +93,17 @@ class _Detector:
         elif self.signals and word != "fault":
             self.signals, self.last = False, mono
 
-    def is_faulty(self, mono: float, begun: float) -> bool:
+    def is_faulty(self, mono: float, begun: float, silence_s: float) -> bool:
         """Whether it says so itself, or has said nothing for too long."""
         if self.word is None:
             return mono >= begun + FAULTY_AFTER_S
-        return self.word == "fault" or (self.missing and mono >= self.heard + FAULTY_AFTER_S)
+        return self.word == "fault" or mono >= self.lapses(silence_s)
+
+    def lapses(self, silence_s: float) -> float:
+        """When it is faulty for what does not come; who is taken out is not waited for."""
+        if self.missing:
+            return self.heard + FAULTY_AFTER_S
+        return inf if self.word == "disabled" else self.heard + silence_s
 
 
 @dataclass(slots=True, eq=False)
@@ -102,6 +112,7 @@ class Fire(Derivation):
 
     sources: Sequence[Source]
     confirmation: Confirmation
+    silence_s: float = SILENCE_S
     wake: float = -inf
     _detectors: dict[Source, _Detector] = field(init=False)
     _all: tuple[_Detector, ...] = field(init=False)
@@ -154,6 +165,7 @@ class Fire(Derivation):
         hits = stored.get("hits") if isinstance(stored, Mapping) else None
         if not isinstance(stored, Mapping) or not isinstance(hits, Mapping):
             return NOTHING
+        kept = self._kept()
         self._confirmed = self._confirmed or stored.get("confirmed") is True
         for detector in self._detectors.values():
             hit = hits.get(detector.name)
@@ -161,7 +173,7 @@ class Fire(Derivation):
                 first, last = (_mono(ts, now) for ts in hit)
                 detector.first = max(detector.first, min(first, last))
                 detector.last = max(detector.last, last)
-        return self._told(now, self._kept())
+        return self._told(now, kept)
 
     def _ts(self, mono: float) -> int:
         return round(mono * 1000 + self._wall_ms)
@@ -207,13 +219,13 @@ class Fire(Derivation):
     def _word(self, detector: _Detector, mono: float) -> str:
         if detector.signals:
             return "alarm"
-        if detector.is_faulty(mono, self._begun):
+        if detector.is_faulty(mono, self._begun, self.silence_s):
             return "fault"
         return detector.word or ""
 
     def _is_waiting(self, mono: float) -> bool:
         """Whether some detector has not said anything yet, and may still."""
-        return any(it.word is None and not it.is_faulty(mono, self._begun) for it in self._all)
+        return any(it.word is None and not it.is_faulty(mono, self._begun, self.silence_s) for it in self._all)
 
     def _is_recent(self, detector: _Detector, mono: float) -> bool:
         """Whether a signal of it still counts, though it has ended."""
@@ -236,15 +248,14 @@ class Fire(Derivation):
 
     def _is_lost(self, detector: _Detector, mono: float) -> bool:
         """Whether it could not signal."""
-        return detector.is_faulty(mono, self._begun) or detector.word in {"test", "disabled"}
+        return detector.is_faulty(mono, self._begun, self.silence_s) or detector.word in {"test", "disabled"}
 
     def _deadlines(self, mono: float) -> Iterator[float]:
         again = self._said_at + AGAIN_S
         if self._said.get(FIRE, "normal") != "normal" and again > mono:
             yield again
         for it in self._all:
-            ends = [it.heard + FAULTY_AFTER_S] if it.missing and it.word is not None else []
-            ends += [self._begun + FAULTY_AFTER_S] if it.word is None else []
+            ends = [self._begun + FAULTY_AFTER_S if it.word is None else it.lapses(self.silence_s)]
             if not it.signals:
                 ends.append(self._counts_from(it) + self.confirmation.within_s)
             elif self.confirmation.mode is Mode.VERIFY and not self._confirmed:

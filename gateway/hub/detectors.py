@@ -214,7 +214,11 @@ class Detectors:
         """By a person; by nobody: its time is over."""
         del self._holds[key]
         self._mark()
-        return Turnover((told_of(key, note, begun=False),), (StateChange(key, None),), self._shown_anew(key, now))
+        shown = self._shown_anew(key, now)
+        if key.startswith(OUT) and not shown:  # what it shows now is not known; "disabled" it is not
+            about = self._about(key)
+            shown = tuple(Reading(it.device, now.mono, now.ts, {}, {it.point: Reason.SILENT}) for it in about)
+        return Turnover((told_of(key, note, begun=False),), (StateChange(key, None),), shown)
 
     def _about(self, key: str) -> list[Detector]:
         """The detectors that what is stored under `key` is about."""

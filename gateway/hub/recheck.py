@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from gateway.derive.fire import DETECTORS
 from gateway.hub.points import Points
 from gateway.model import Command, Moment
 from gateway.units import FIRE_KINDS
@@ -41,6 +42,12 @@ def recheck(command: Command, inputs: Iterable[Input], points: Points, now: Mome
         if age_s > max(RECHECKED_S, RECHECKED_INTERVALS * points.every_s(device)):
             return f"{device}.{point} has not been heard lately; see to it, or disable it, before a reset"
         value = points.value(device, point)
-        if kind == "smoke" and value not in _AT_REST:
-            return f"{device}.{point} says {value}; see to it, or disable it, before a reset"
+        if value not in _AT_REST:
+            return f"{device}.{point} says {value}; see to {_whom(device, kind, points)} before a reset"
     return ""
+
+
+def _whom(device: str, kind: str, points: Points) -> str:
+    """What a person has to see to: a detector, or those of a zone."""
+    restless = points.value(device, DETECTORS) if kind == "fire" else None
+    return f"its detectors ({restless}), or disable them," if restless else "it, or disable it,"
