@@ -11,8 +11,9 @@
     fence           the ids of the fences that it is in, joined by commas; - if it is in none       -
     positioning     at fault where there is no believed position for 30 s (300 s if it stands)      -
 
-A position is not believed of fewer than 4 satellites, of an HDOP above 5, or more than 70 m/s away from the last one,
-until three more agree with it.
+A position is not believed of fewer than 4 satellites, of an HDOP above 5 or told to be none, or farther from the last
+one than 70 m/s allow, until three more agree with it. At the start nothing is told of `positioning` before there is
+a position, or there was none for 300 s.
 
 Source: numbers as trackers for vehicles have them in use (a manual of Galileosky), and our own where there are none.
 

@@ -20,7 +20,7 @@ from gateway.config.load import load
 from gateway.config.schema import Config
 from gateway.derive.derivation import Outcome
 from gateway.derive.fence import Fence
-from gateway.derive.geo import Circle, Position
+from gateway.derive.geo import Circle, Position, distance
 from gateway.derive.track import Ignition, Receiver, Track
 from gateway.errors import ConfigError
 from gateway.hub.decide import Hub
@@ -239,6 +239,46 @@ def test_a_receiver_that_never_had_a_fix_is_an_alarm_after_five_minutes(tmp_path
         lorry.at(Reason.NO_FIX)
     (lost,) = lorry.said("position_lost")
     assert "position" not in lost
+
+
+def test_an_alarm_without_a_position_stays_over_a_restart_and_a_reload(tmp_path: Path) -> None:
+    before = Lorry(site(tmp_path))
+    before.drive(0, 200)
+    for _ in range(40):
+        before.at(Reason.NO_FIX)
+    assert [event["change"] for event in before.said("alarm")] == ["raised"]
+    after = Lorry(before.config, before.state)
+    after.at(Reason.NO_FIX)
+    command = Command("1", "reload", {}, "maria", "local", None, print)
+    plan = plan_of(before.config, "run2")
+    after.tell(Reconfigured(plan, command, (), frozenset({"lorry"}), frozenset({"gps", "gpio"})))
+    after.at(Reason.NO_FIX)
+    assert not after.said("alarm"), "nobody knows yet that there is a position"
+    after.at(away(300), 20.0)
+    assert [event["change"] for event in after.said("alarm")] == ["cleared"]
+
+
+def test_a_receiver_that_was_just_switched_on_has_five_minutes_to_find_itself(tmp_path: Path) -> None:
+    before = Lorry(site(tmp_path))
+    before.drive(0, 200)
+    after = Lorry(before.config, before.state)
+    for _ in range(60):
+        after.at(Reason.NO_FIX)
+    assert not after.said("position_lost"), "a cold start takes longer than half a minute"
+    for _ in range(241):
+        after.at(Reason.NO_FIX)
+    (lost,) = after.said("position_lost")
+    assert distance(tuple(lost["position"]), away(200)) <= 100, "about where the run before has seen it last"
+    assert "age_s" not in lost, "this run has not seen it"
+
+
+def test_a_position_of_which_the_receiver_says_that_it_has_no_dilution_is_not_believed(tmp_path: Path) -> None:
+    lorry = Lorry(site(tmp_path))
+    values: dict[str, Value] = {"position": away(0), "speed": 0.0, "satellites": 9}
+    lorry.tell(Reading("gps-1", lorry.mono, lorry.now.ts, values, {"hdop": Reason.NO_FIX}))
+    assert lorry.points()["position"] == (None, "poor_fix")
+    lorry.tell(Reading("gps-1", lorry.mono + 1, lorry.now.ts, values, {"hdop": Reason.NO_REPLY}))
+    assert lorry.points()["position"] == (away(0), "good"), "it was not asked in time: nobody knows"
 
 
 def test_odometer_trip_motion_and_fences_survive_a_restart(tmp_path: Path) -> None:

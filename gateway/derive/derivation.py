@@ -42,6 +42,11 @@ class Outcome(NamedTuple):
         """Whether it makes a reading."""
         return bool(self.values or self.bad)
 
+    def then(self, other: Outcome) -> Outcome:
+        """Both; of a point of both, what the `other` says."""
+        values, bad = {**self.values, **other.values}, {**self.bad, **other.bad}
+        return Outcome(values, bad, self.events + other.events, self.changed or other.changed)
+
 
 NOTHING = Outcome()
 

@@ -2,8 +2,8 @@
 
 - What is not believed (fixes.py) is bad with its reason, and counted.
 - A vehicle that is parked stays where it is until it has moved by 30 m.
-- Nothing believed for 30 s, of a vehicle that moves, or 300 s of one that does not: `positioning` is at fault, and an
-  event says where it was last, and how long ago.
+- Nothing believed for 30 s, of a vehicle that moves, or 300 s of one that does not, and at the start: `positioning` is
+  at fault, and an event says where it was last, and how long ago.
 - Stored with each change, and after each 100 m: so much may a power cut cost of the odometer.
 - What a receiver says in sentences of their own (satellites, dilution, speed) counts for `HOLDS_S` seconds.
 """
@@ -93,12 +93,12 @@ class Track(Derivation):
                 self._heard[name] = value, reading.mono
         position = reading.values.get(self._receiver.position)
         if isinstance(position, tuple):
-            return _both(found, self._fixed(position, reading))
+            return found.then(self._fixed(position, reading))
         reason = reading.bad.get(self._receiver.position)
         if reason is None:
             return found
         self._fixes.missed(NONE if reason is Reason.NO_FIX else Doubt(reason, reason))
-        return _both(found, self._unknown(reason))
+        return found.then(self._unknown(reason))
 
     def elapse(self, now: Moment) -> Outcome:
         """Nothing was believed for too long."""
@@ -110,19 +110,22 @@ class Track(Derivation):
 
     def _whereabouts(self, now: Moment) -> Iterable[tuple[str, Json]]:
         """Where it was last, and how old that is."""
-        if self._last is not None and self._trips.place is not None:
+        if self._trips.place is not None:
             yield "position", list(self._trips.place)
+        if self._last is not None:
             yield "age_s", round(now.mono - self._last[0], 1)
 
     def _unknown(self, reason: Reason) -> Outcome:
-        word = "fault" if self._lost else "normal"
-        return Outcome({"positioning": word}, {"position": reason, "speed": reason})
+        """No position; at the start nobody knows whether that was a fault before."""
+        word = "fault" if self._lost else "normal" if self._last is not None else None
+        return Outcome({"positioning": word} if word else {}, {"position": reason, "speed": reason})
 
     # -- a position
 
     def _fixed(self, position: Position, reading: Reading) -> Outcome:
         of = self._receiver
-        fix = Fix(position, reading.mono, self._now(of.satellites, reading), self._now(of.hdop, reading))
+        hdop = inf if reading.bad.get(of.hdop) is Reason.NO_FIX else self._now(of.hdop, reading)
+        fix = Fix(position, reading.mono, self._now(of.satellites, reading), hdop)
         doubt = self._fixes.doubt(fix)
         if doubt is not None:
             return self._unknown(doubt.reason)
@@ -226,7 +229,7 @@ class Track(Derivation):
     def _watch(self, mono: float) -> None:
         """When it is too long without a position from now on."""
         since = mono if self._last is None else self._last[0]
-        moves = self._motion.state is State.MOVING
+        moves = self._motion.state is State.MOVING and self._last is not None  # one just switched on takes its time
         self.wake = inf if self._lost else since + (LOST_MOVING_S if moves else LOST_STANDING_S)
 
     # -- restarts
@@ -279,15 +282,6 @@ class Track(Derivation):
             latitude, longitude = float(place[0]), float(place[1])
             if abs(latitude) <= 90 and abs(longitude) <= 180:
                 trips.place = latitude, longitude
-
-
-def _both(first: Outcome, second: Outcome) -> Outcome:
-    return Outcome(
-        {**first.values, **second.values},
-        {**first.bad, **second.bad},
-        first.events + second.events,
-        first.changed or second.changed,
-    )
 
 
 def _ts_at(mono: float, reading: Reading) -> int:
