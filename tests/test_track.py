@@ -171,6 +171,13 @@ def test_a_parked_lorry_stays_where_it_is_and_drives_nothing(tmp_path: Path) -> 
     assert lorry.points()["odometer"][0] == pytest.approx(100, abs=1)
 
 
+def test_a_lorry_that_stands_drives_nothing_though_its_speed_scatters_too(tmp_path: Path) -> None:
+    lorry = Lorry(site(tmp_path))
+    for second in range(3600):
+        lorry.at(away(14.0 * (second % 3 - 1)), speed=1.4 if second % 100 == 0 else 0.05)
+    assert (lorry.points()["motion"][0], lorry.points()["odometer"][0]) == ("stopped", 0)
+
+
 def test_what_is_not_believed_is_bad_with_its_reason_and_counted(tmp_path: Path) -> None:
     lorry = Lorry(site(tmp_path))
     lorry.drive(0, 1000)

@@ -171,7 +171,8 @@ class Track(Derivation):
         if self._fixes.jumped or (self._is_first and not is_parked):
             self._trips.jump(fix.position)
         elif not self._motion.is_starting:
-            self._trips.follow(fix.position, still=self._motion.is_still, parked=is_parked)
+            is_still = self._motion.is_still or self._motion.state is not State.MOVING
+            self._trips.follow(fix.position, still=is_still, parked=is_parked)
         self._is_first = False
 
     def _points(self, fix: Fix, speed: float | None, reading: Reading) -> dict[str, Value]:

@@ -1,7 +1,8 @@
 """How far a vehicle has come: the odometer, and trips from the first move until it is parked. Pure.
 
-- What is counted is the way from one believed position to the next. While its speed is that of a vehicle that stands,
-  it counts only when it has come 30 m, and while it is parked not at all: positions scatter, and that is no way.
+- What is counted is the way from one believed position to the next. Of a vehicle that has stopped, or whose speed is that
+  of one that stands, it counts only when it has come 30 m, and while it is parked not at all: positions scatter, and
+  speeds do, and that is no way.
 - A believed jump is no way, nor is what happened while the gateway was off.
 """
 
@@ -33,7 +34,7 @@ class Trips:
         self.place: Position | None = None
 
     def follow(self, position: Position, *, still: bool, parked: bool) -> None:
-        """A believed position of a vehicle that stands `still` by its speed, or is `parked`."""
+        """A believed position of a vehicle that stands `still`, or is `parked`."""
         if self.place is None:
             self.place = position
             return
