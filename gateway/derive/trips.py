@@ -1,8 +1,8 @@
 """How far a vehicle has come: the odometer, and trips from the first move until it is parked. Pure.
 
-- What is counted is the way from one believed position to the next. Of a vehicle that has stopped, or whose speed is that
-  of one that stands, it counts only when it has come 30 m, and while it is parked not at all: positions scatter, and
-  speeds do, and that is no way.
+- What is counted is the way from one believed position to the next. Of a vehicle that has stopped, or whose speed is
+  that of one that stands, it counts only when it has come 30 m, and while it is parked not at all: positions scatter,
+  and speeds do, and that is no way.
 - A believed jump is no way, nor is what happened while the gateway was off.
 """
 
