@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -115,10 +116,13 @@ def test_a_daemon_without_registers_has_no_modbus(tmp_path: Path, broker: int) -
 
 
 def talk(server: socket.socket) -> None:
-    """Be a receiver behind a serial server, until it is hung up."""
+    """Be a receiver behind a serial server, until it is hung up; the end of an epoch is heard by the next one."""
     server.settimeout(WITHIN_S)
     connection, _ = server.accept()
-    with connection:
-        connection.settimeout(WITHIN_S)
-        connection.sendall(GPRMC)
-        connection.recv(1)
+    with connection, suppress(ConnectionError):
+        connection.settimeout(0.2)
+        hung_up = False
+        while not hung_up:
+            connection.sendall(GPRMC)
+            with suppress(TimeoutError):
+                hung_up = not connection.recv(1)
