@@ -290,7 +290,16 @@ def _watched(config: Config, rules: tuple[tuple[Rule, tuple[Target, ...]], ...])
         points = {name for own, name in judged - silent if own == device_id}
         if points:
             patience_s = max(_patience_s(device), SATELLITE_PATIENCE_S if _has(device, "position") else 0.0)
-            yield device_id, Watched(device.link, tuple(sorted(points)), patience_s, _tells_of_fire(device))
+            made_of = tuple(_made_of(device, config.devices))
+            yield device_id, Watched(device.link, tuple(sorted(points)), patience_s, _tells_of_fire(device), made_of)
+
+
+def _made_of(device: Device, devices: Mapping[str, Device]) -> Iterator[tuple[str, str]]:
+    """The devices with a link that a device is made of, with that link; none if it has one itself."""
+    for name in device.built.sources if isinstance(device.built, Derived) else ():
+        source = devices.get(name)
+        if source is not None:
+            yield from _made_of(source, devices) if isinstance(source.built, Derived) else [(name, source.link)]
 
 
 def _told(rule: Rule, responses: Mapping[str, Response]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@
   What is bad or missing is unknown, never normal: the rules' own alarms stay as they are.
 - While its link is down a device says nothing of its own: there is `link-down@LINK`, after half a minute.
 - Where smoke is looked at both are told within half a minute, with the time between two looks: its patience is 15 s.
+- A device that is made of others is silent when they are: where one of those, or its link, is told of already, it is not.
 - A rule on silence says the same in its own words; its point is left to it.
 """
 
@@ -32,7 +33,8 @@ class Watched(NamedTuple):
     link: str  # "": none, it is made of other devices
     points: tuple[str, ...]
     patience_s: float
-    smoke: bool  # whether it is a detector of smoke
+    smoke: bool  # whether it is a detector of smoke, or a zone of such
+    sources: tuple[tuple[str, str], ...] = ()  # what it is made of, down to devices that have a link: with that link
 
 
 class Unheard:
@@ -88,11 +90,23 @@ class Unheard:
     def _of_devices(self, points: Points, mono: float) -> Iterator[tuple[str, Trouble | None]]:
         for device, watched in self._watched.items():
             since, _ = self._down.get(watched.link, (inf, None))
-            heard = min(points.heard(device, name) for name in watched.points)
+            heard = self._heard(points, device, watched)
             if mono - heard < watched.patience_s or mono - since >= self._patience_s.get(watched.link, PATIENCE_S):
+                yield no_data(device), None
+            elif not watched.smoke and any(self._is_told(points, *source, mono) for source in watched.sources):
                 yield no_data(device), None
             elif mono - max(heard, self._awaited(device, watched.link)) >= watched.patience_s and since == inf:
                 yield no_data(device), _missing(device, watched)
+
+    def _is_told(self, points: Points, source: str, link: str, mono: float) -> bool:
+        """Whether what is missing of a source is another alarm already, or is about to be."""
+        if link in self._down and link in self._links:
+            return True
+        watched = self._watched.get(source)
+        return watched is not None and mono - self._heard(points, source, watched) >= watched.patience_s
+
+    def _heard(self, points: Points, device: str, watched: Watched) -> float:
+        return min(points.heard(device, name) for name in watched.points)
 
     def _awaited(self, device: str, link: str) -> float:
         """Since when something could have been heard of a device."""
