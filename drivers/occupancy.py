@@ -101,6 +101,7 @@ class OccupancyOf(Derived):
 
     options: ClassVar[type[OccupancyOptions]] = OccupancyOptions
     every_default_s: ClassVar[float] = 60.0  # it tells the flow of each minute, also while nobody passes
+    by_clock: ClassVar[bool] = True
 
     def __init__(self, options: OccupancyOptions) -> None:
         self._options = options

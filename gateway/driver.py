@@ -360,6 +360,8 @@ class Derived(Driver):
 
     family: ClassVar[Family] = Family.NONE
     every_default_s: ClassVar[float] = 0.0  # as its sources, whichever of them speaks the least often
+    by_clock: ClassVar[bool] = False
+    """Whether its derivation goes by the clock on the site's wall: then another time zone is another derivation."""
 
     @property
     def claims(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from types import BuiltinFunctionType, FunctionType
 from typing import Any, Literal, SupportsIndex, TypeAlias
 
 from gateway.config.schema import Config, Device
+from gateway.driver import Derived
 
 MOST_NAMED = 50
 RESTART = "restart the daemon for this"
@@ -85,10 +86,18 @@ def difference(before: Config, old: Marks, now: Config, new: Marks) -> Differenc
         words[MOST_NAMED - 1 :] = [f"{len(words) - MOST_NAMED + 1} more"]
     return Difference(
         tuple(words),
-        frozenset(name for name, mark in new.items() if name not in old or old[name].polled != mark.polled),
+        frozenset(name for name, mark in new.items() if name not in old or old[name].polled != mark.polled)
+        | _by_clock(before, now),
         _changed(before.links, now.links),
         _changed(before.uplinks, now.uplinks),
     )
+
+
+def _by_clock(before: Config, now: Config) -> frozenset[str]:
+    """The devices that another time zone makes anew."""
+    if before.site.timezone == now.site.timezone:
+        return frozenset()
+    return frozenset(name for name, it in now.devices.items() if isinstance(it.built, Derived) and it.built.by_clock)
 
 
 def _changed(old: Mapping[str, object], new: Mapping[str, object]) -> frozenset[str]:

@@ -91,9 +91,7 @@ class Unheard:
         for device, watched in self._watched.items():
             since, _ = self._down.get(watched.link, (inf, None))
             heard = self._heard(points, device, watched)
-            if mono - heard < watched.patience_s or mono - since >= self._patience_s.get(watched.link, PATIENCE_S):
-                yield no_data(device), None
-            elif not watched.smoke and any(self._is_told(points, *source, mono) for source in watched.sources):
+            if mono - heard < watched.patience_s or mono - since >= self._patience_s.get(watched.link, PATIENCE_S) or (not watched.smoke and any(self._is_told(points, *source, mono) for source in watched.sources)):
                 yield no_data(device), None
             elif mono - max(heard, self._awaited(device, watched.link)) >= watched.patience_s and since == inf:
                 yield no_data(device), _missing(device, watched)
