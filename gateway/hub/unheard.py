@@ -5,7 +5,7 @@
   What is bad or missing is unknown, never normal: the rules' own alarms stay as they are.
 - While its link is down a device says nothing of its own: there is `link-down@LINK`, after half a minute.
 - Where smoke is looked at both are told within half a minute, with the time between two looks: its patience is 15 s.
-- A device that is made of others is silent when they are: where one of those, or its link, is told of already, it is not.
+- A device that is made of others is silent with them: where one of those, or its link, is told of already, it is not.
 - A rule on silence says the same in its own words; its point is left to it.
 """
 
@@ -91,10 +91,15 @@ class Unheard:
         for device, watched in self._watched.items():
             since, _ = self._down.get(watched.link, (inf, None))
             heard = self._heard(points, device, watched)
-            if mono - heard < watched.patience_s or mono - since >= self._patience_s.get(watched.link, PATIENCE_S) or (not watched.smoke and any(self._is_told(points, *source, mono) for source in watched.sources)):
+            link_told = mono - since >= self._patience_s.get(watched.link, PATIENCE_S)
+            if mono - heard < watched.patience_s or link_told or self._is_behind(watched, points, mono):
                 yield no_data(device), None
             elif mono - max(heard, self._awaited(device, watched.link)) >= watched.patience_s and since == inf:
                 yield no_data(device), _missing(device, watched)
+
+    def _is_behind(self, watched: Watched, points: Points, mono: float) -> bool:
+        """Whether what is missing is a source's; of smoke nothing is left to others."""
+        return not watched.smoke and any(self._is_told(points, *source, mono) for source in watched.sources)
 
     def _is_told(self, points: Points, source: str, link: str, mono: float) -> bool:
         """Whether what is missing of a source is another alarm already, or is about to be."""
