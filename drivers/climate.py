@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Annotated, ClassVar
 
+from drivers.source_point import device_named
 from gateway.derive.climate import Climate, Place
 from gateway.driver import Derived, Doc, Placed, Seconds, UsualRule, point
 from gateway.model import Point, Priority
@@ -91,10 +92,7 @@ def _found(kind: str, written: str, of: str, devices: Sequence[Placed], option: 
     """The one point of a kind: `written` as device.point, or the only one of the device `of`. ValueError, in words."""
     key = option or kind
     device, _, name = written.partition(".")
-    at = next((each for each in devices if each.device == (of or device)), None)
-    if at is None:
-        known = ", ".join(each.device for each in devices)
-        raise ValueError(f"{'of' if of else key}: there is no device {of or device!r}; there are {known}")
+    at = device_named(of or device, "of" if of else key, devices)
     of_kind = [each.name for each in at.points if each.kind == kind]
     if of and len(of_kind) != 1:
         number = "no point" if not of_kind else f"{len(of_kind)} points"

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Annotated, ClassVar
 
+from drivers.source_point import point_named
 from gateway.derive.openings import OPEN_FOR, OPEN_TIME, OPENINGS, Openings
 from gateway.driver import Derived, Doc, Placed, point
 from gateway.model import Point
@@ -49,18 +50,8 @@ class DoorOpenings(Derived):
     def meet(self, zone: str, devices: Sequence[Placed]) -> None:
         """Find the door."""
         del zone
-        self._device, _, name = self._of.partition(".")
-        at = next((each for each in devices if each.device == self._device), None)
-        if at is None:
-            known = ", ".join(each.device for each in devices)
-            raise ValueError(f"of: there is no device {self._device!r}; there are {known}")
-        doors = [each.name for each in at.points if each.kind == _SOURCE_KIND]
-        if not name and len(doors) == 1:
-            (name,) = doors
-        if name not in doors:
-            right = f"write one of {', '.join(doors)} as device.point" if doors else "it has no door"
-            raise ValueError(f"of: {self._device} has no door {name!r}; {right}" if name else f"of: {right}")
-        self._point = name
+        self._device, door = point_named(self._of, "of", _SOURCE_KIND, "door", "it has no door", devices)
+        self._point = door.name
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from datetime import tzinfo
 from math import inf, isfinite
 from typing import Annotated, ClassVar, Literal
 
+from drivers.source_point import point_named
 from gateway.derive.counter import Range
 from gateway.derive.metering import QUANTITIES, RATE, TOTAL, Metering
 from gateway.driver import Derived, Doc, Placed, point
@@ -72,18 +73,10 @@ class Meter(Derived):
     def meet(self, zone: str, devices: Sequence[Placed]) -> None:
         """Find the counter, and where it rolls over."""
         del zone
-        self._device, _, name = self._options.of.partition(".")
-        at = next((each for each in devices if each.device == self._device), None)
-        if at is None:
-            known = ", ".join(each.device for each in devices)
-            raise ValueError(f"of: there is no device {self._device!r}; there are {known}")
-        counters = {each.name: each for each in at.points if each.kind == _SOURCE_KIND}
-        if not name and len(counters) == 1:
-            (name,) = counters
-        if name not in counters:
-            right = f"write one of {', '.join(counters)} as device.point" if counters else "it counts no pulses"
-            raise ValueError(f"of: {self._device} has no counter {name!r}; {right}" if name else f"of: {right}")
-        self._point, most = name, counters[name].most
+        self._device, counter = point_named(
+            self._options.of, "of", _SOURCE_KIND, "counter", "it counts no pulses", devices
+        )
+        self._point, most = counter.name, counter.most
         if self._range.modulus is None and most is not None:
             self._range = self._range._replace(modulus=int(most) + 1)
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Annotated, ClassVar
 
+from drivers.source_point import device_named
 from gateway.derive.fence import Fence
 from gateway.derive.track import Ignition, Receiver, Track
 from gateway.driver import Doc, Fenced, Placed, UsualRule, point
@@ -86,7 +87,7 @@ class TrackOf(Fenced):
         """Find the points that it is made of."""
         del zone
         said = self._options
-        at = _device(said.of, "of", devices)
+        at = device_named(said.of, "of", devices)
         positions = [each.name for each in at.points if each.kind == "position"]
         if len(positions) != 1:
             there = [it.device for it in devices if any(each.kind == "position" for each in it.points)]
@@ -95,7 +96,7 @@ class TrackOf(Fenced):
         self._receiver = Receiver(said.of, positions[0], **beside)
         if said.ignition:
             name, _, contact = said.ignition.partition(".")
-            switches = [it.name for it in _device(name, "ignition", devices).points if it.kind in _SWITCHES]
+            switches = [it.name for it in device_named(name, "ignition", devices).points if it.kind in _SWITCHES]
             if contact not in switches:
                 right = f"write {name}.{switches[0]}" if switches else "it needs a point that is on or off"
                 raise ValueError(f"ignition: {name} has no contact {contact!r}; {right}")
@@ -111,13 +112,6 @@ class TrackOf(Fenced):
         """A new one."""
         del timezone
         return Track(self._receiver, self._fences, self._ignition)
-
-
-def _device(name: str, key: str, devices: Sequence[Placed]) -> Placed:
-    found = next((each for each in devices if each.device == name), None)
-    if found is None:
-        raise ValueError(f"{key}: there is no device {name!r}; {_known([each.device for each in devices])}")
-    return found
 
 
 def _known(devices: Sequence[str]) -> str:
