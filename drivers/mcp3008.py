@@ -141,7 +141,7 @@ class Mcp3008(Polled):
         return (f"{', '.join(levels)}: an indication only, no measurement and no smoke detector",) if levels else ()
 
     def poll(self, link: Converters) -> Values:
-        """All inputs; LinkDown where the bus cannot be used."""
+        """All inputs; NoReply where the bus cannot be used."""
         return {name: self._measured(link, each) for name, each in self._options.inputs.items()}
 
     def _measured(self, link: Converters, each: Input) -> Value | Bad:

@@ -125,7 +125,7 @@ class Converters(Protocol):
     """The analogue inputs behind the header's SPI bus, offered with its pins."""
 
     def convert(self, select: int, channel: int) -> int:
-        """What an MCP3008 whose chip select is this pin makes of a channel (0 to 7): 0 to 1023; raises LinkDown."""
+        """What an MCP3008 whose chip select is this pin makes of a channel (0 to 7): 0 to 1023; raises NoReply."""
 
 
 class Space(NamedTuple):

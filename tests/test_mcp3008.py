@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from errno import EIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ import drivers
 from drivers.mcp3008 import Input, Mcp3008, Mcp3008Options
 from gateway.config.load import load
 from gateway.config.schema import GpioLink
-from gateway.errors import ConfigError
+from gateway.driver import PinUse, Pull
+from gateway.errors import ConfigError, NoReply
 from gateway.links.gpio import GpioHeader, WiredPin
 from gateway.model import Bad, Reason, Values
 
@@ -28,8 +31,11 @@ class Chip(MockSPIDevice):  # type: ignore[misc]  # the library is untyped
     asked: list[int]
     rx_buf: list[bool]
     tx_buf: list[int]
+    fails: bool = False
 
     def on_bit(self) -> None:
+        if self.fails:
+            raise OSError(EIO, os.strerror(EIO))
         told = "".join(str(int(bit)) for bit in self.rx_buf).lstrip("0")
         if len(told) == 5 and not self.tx_buf:  # start, single-ended, and the channel
             assert told[1] == "1", "single-ended"
@@ -90,6 +96,27 @@ def test_a_transmitter_is_scaled_and_a_broken_wire_is_a_fault(chip: Chip) -> Non
 def test_a_supervised_loop_tells_short_alarm_rest_and_open_apart(chip: Chip, volts: float, word: Any) -> None:
     chip.counts[2] = round(volts / 3.3 * 1023)
     assert said({"loop": Input(2, "smoke", normal=(1.5, 1.8), alarm=(0.7, 1.1))}) == {"loop": word}
+
+
+def test_a_bus_that_fails_takes_neither_the_siren_nor_a_contact_with_it(chip: Chip) -> None:
+    driver = Mcp3008(Mcp3008Options({"probe": Input(3, "voltage")}))
+    uses = (*driver.pins, PinUse(22, output=True), PinUse(17, pull=Pull.UP))
+    header = GpioHeader("gpio", GpioLink(type="gpio", factory="mock"), [(use, 2.0) for use in uses])
+    header.open()
+    try:
+        header.write(22, high=True)
+        assert driver.poll(header) == {"probe": 0.0}
+        chip.fails = True
+        for _ in range(3):
+            with pytest.raises(NoReply, match="the SPI bus"):
+                driver.poll(header)
+        assert (header.read(22), header.read(17)) == (True, True)
+        chip.fails = False
+        chip.rx_buf.clear()
+        chip.counts[3] = 1023
+        assert driver.poll(header) == {"probe": 3.3}
+    finally:
+        header.close()
 
 
 def test_one_disturbed_measurement_of_three_does_not_count() -> None:

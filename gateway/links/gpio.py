@@ -36,7 +36,7 @@ from gpiozero.pins.mock import MockFactory, MockPin
 
 from gateway.config import schema
 from gateway.driver import Edge, Family, Heard, Pins, PinUse, Pull
-from gateway.errors import LinkDown
+from gateway.errors import LinkDown, NoReply
 from gateway.links.debounce import Change, Debounce
 
 _SELECTS = {8: 0, 7: 1}  # the chip selects of the header's SPI bus, as the kernel numbers them
@@ -125,7 +125,10 @@ class GpioHeader:
             raise self._unusable(error) from error
 
     def convert(self, select: int, channel: int) -> int:
-        """What the MCP3008 with this chip select makes of a channel, 0 to 1023; raises LinkDown."""
+        """What the MCP3008 with this chip select makes of a channel, 0 to 1023.
+
+        Raises NoReply where the bus fails: contacts and sirens on the header do not depend on it. It is opened anew.
+        """
         try:
             converter = self._converters.get((select, channel))
             if converter is None:
@@ -133,7 +136,12 @@ class GpioHeader:
                 self._converters[select, channel] = converter
             return int(converter.raw_value)
         except _faults() as error:
-            raise self._unusable(error) from error
+            broken = self._converters.pop((select, channel), None)
+            if broken is not None:
+                with suppress(*_faults()):
+                    broken.close()
+            hint = "check its wires, and that SPI is switched on: sudo raspi-config, Interface Options, SPI"
+            raise NoReply("device_failure", f"{self._name}: the SPI bus: {error}", hint) from error
 
     def wait(self, until: float) -> Sequence[Heard]:
         """Levels after an edge that lasted, and those read again; returns at a `wake` or at `until`."""
