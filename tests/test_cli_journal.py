@@ -469,7 +469,7 @@ def sqlite_utils(*arguments: object) -> str:
 
 
 def test_what_the_readme_shows_works(path: Path) -> None:
-    readme = (TOP / "README.md").read_text()
+    readme = (TOP / "systemd" / "README.md").read_text()
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     shown = [

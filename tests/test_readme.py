@@ -19,11 +19,12 @@ from gateway.errors import SitewardenError
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text()
+MANUAL = "".join((TOP / page).read_text() for page in ("README.md", "config/README.md", "systemd/README.md"))
 PAGES = sorted(path for path in TOP.rglob("README.md") if not any(part.startswith(".") for part in path.parts))
 LINK = re.compile(r"\]\(([^)#]+)\)")
 
 
-EXAMPLES: list[str] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+EXAMPLES: list[str] = re.findall(r"```yaml\n(.*?)```", MANUAL, re.DOTALL)
 
 
 def test_the_first_configuration_passes_the_check(tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def wait_for_daemon(state: Path) -> None:
 
 
 def test_every_command_that_is_shown_exists() -> None:
-    shown = set(re.findall(r"\bsitewarden ([a-z][\w-]*)", README)) | set(re.findall(r"\./dev run (\w+)", README))
+    shown = set(re.findall(r"\bsitewarden ([a-z][\w-]*)", MANUAL)) | set(re.findall(r"\./dev run (\w+)", MANUAL))
     assert shown <= cli.COMMANDS.keys()
 
 
@@ -170,6 +171,23 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
         link for link in LINK.findall(page.read_text()) if "://" not in link and not (page.parent / link).exists()
     ]
     assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(TOP).as_posix())
+def test_every_link_into_a_page_leads_to_a_heading(page: Path) -> None:
+    links = re.findall(r"\]\(([^):#]*)#([^)]+)\)", page.read_text())
+    missing = [(link, place) for link, place in links if place not in places(page.parent / link if link else page)]
+    assert not missing
+
+
+def places(page: Path) -> set[str]:
+    """What links can lead to, as the pages' viewers make them of headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_first_page_stays_one_that_people_read() -> None:
+    assert len(README.splitlines()) <= 350
 
 
 def test_the_map_of_the_rooms_names_every_file_and_no_other() -> None:
