@@ -59,8 +59,12 @@ class _Rooms:
         self.journal(message)
 
     def write(self, write: Write | Adjust) -> None:
-        """To the poller of its link."""
-        self.pollers[write.link].post(write)
+        """To the poller of its link; to nobody while a link has left of which the hub has not heard yet (a reload)."""
+        poller = self.pollers.get(write.link)
+        if poller is None:
+            log.info("link %s has left: %s.%s is not written", write.link, write.device, write.point)
+        else:
+            poller.post(write)
 
     def ask(self, question: Question) -> None:
         """To the poller of the link that it is about."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import tzinfo
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,6 +16,7 @@ from gpiozero import Device
 import drivers
 from drivers.contact import Contact
 from gateway.app import Gateway
+from gateway.config.installed import read_config
 from gateway.config.load import load
 from gateway.derive.derivation import Derivation, Outcome
 from gateway.driver import Driver
@@ -93,3 +95,20 @@ def test_an_error_of_ours_leaves_no_output_on(tmp_path: Path) -> None:
             gateway.stop()
         assert not board.is_on("siren")
         assert not mock_pin(22).states[-1].state
+
+
+def test_a_link_that_has_left_costs_the_hub_nothing_that_wants_to_write_to_it(tmp_path: Path) -> None:
+    """Between the moment at which a link leaves by a reload and the one at which the hub hears of that."""
+    write_profile(tmp_path)
+    path = tmp_path / "sitewarden.yaml"
+    path.write_text(CONFIG.format(port="/dev/null").replace("driver: buggy", "driver: contact"))
+    gateway = Gateway(replace(read_config(path), links={}), tmp_path / "state")
+    failed = SimpleQueue[str]()
+    gateway.start(failed.put)
+    try:
+        now = gateway._clock.now()
+        gateway._hub.post(Reading("flood", now.mono, now.ts, {"contact": "on"}, {}))
+        wait_for(lambda: gateway.status().outputs["board.siren"] == "on", "the hub goes on")
+        assert failed.empty()
+    finally:
+        gateway.stop()
