@@ -31,6 +31,7 @@ from gateway.model import (
     Write,
 )
 from gateway.refine.quality import Check
+from gateway.rules.following import Times
 from gateway.uplink import contract
 
 ALARM = "any-smoke@smoke-1.smoke"
@@ -159,6 +160,19 @@ def test_one_issuer_is_held_to_a_rate_which_costs_the_others_nothing() -> None:
     hub.mono += 2
     hub.given("acknowledge", "d2", alarm="nix")
     assert hub.replies[-1].detail == "there is no alarm 'nix'", "nor for long"
+
+
+def test_what_a_platform_asked_before_holds_up_no_siren_and_no_confirmation() -> None:
+    hub = Slow(times=Times())
+    hub.read("smoke-1", smoke="alarm")
+    for number in range(100):
+        hub.given("confirm", f"k{number}", alarm=f"nix-{number}")
+        hub.given("acknowledge", f"c{number}", alarm=f"nix-{number}")
+    hub.replies.clear()
+    hub.given("set_output", "on2", output="siren", value="on", for_s=60, reason="people inside")
+    hub.given("confirm", "yes", alarm=ALARM)
+    assert not hub.replies, "taken: it is answered when the disk has it"
+    assert hub.outcomes()[-2:] == [("set_output", "done", 0), ("confirm", "done", 0)]
 
 
 def test_a_relay_is_not_made_to_chatter_and_can_always_be_switched_off() -> None:

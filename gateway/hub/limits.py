@@ -2,7 +2,8 @@
 
 - Of what comes over an uplink: a burst, then a command a second from one issuer, and one in ten seconds about one
   alarm, output, setting, response or zone: a relay is not made to chatter, nor a setting's memory worn.
-- What ends a noise or a hold is never held up: `silence`, and an output that goes off or back to the alarms.
+- What ends a noise or a hold is never held up: `silence`, and an output that goes off or back to the alarms. Nor does
+  what the issuer asked before hold up an output that goes on, a siren, or a platform that confirms a hundred alarms.
 - A person on the spot is held to neither, but for settings: who may open the socket is let in by its file's mode.
 - The first refusals of a kind are events one by one; beyond that they are counted, and the count goes with the next.
 - Of issuers and things the latest MOST are known: who makes up more is still held to the rate of the uplink.
@@ -23,6 +24,7 @@ THING_PER_S, THING_BURST = 0.1, 5.0
 TOLD_PER_S, TOLD_BURST = 1 / 60, 5.0
 MOST = 256
 
+_APART = frozenset({SET_OUTPUT, "confirm"})  # by what they are about alone
 _THINGS = ("alarm", "output", "device", "point", "response", "zone")
 
 
@@ -61,11 +63,12 @@ class Limits:
         if local and command.name != WRITE_POINT:
             return ""
         issuer, thing = (command.source, command.issuer), thing_of(command)
-        if not local and not self._issuers.allows(issuer, now):
+        counts = not local and command.name not in _APART
+        if counts and not self._issuers.allows(issuer, now):
             return f"too many commands by {command.issuer}: {ISSUER_PER_S:g} a second"
         if thing and not self._things.allows(thing, now):
             return f"too many commands about {'.'.join(thing)}: one in {1 / THING_PER_S:g} seconds"
-        if not local:
+        if counts:
             self._issuers.spend(issuer)
         if thing:
             self._things.spend(thing)

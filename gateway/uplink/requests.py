@@ -14,7 +14,8 @@ from gateway.uplink.wire import Received
 
 log = logging.getLogger(__name__)
 
-COMMANDS_PER_S, COMMANDS_AT_ONCE = 2.0, 20.0
+COMMANDS_PER_S, COMMANDS_AT_ONCE = 2.0, 100.0
+"""So many at once that a platform can confirm what a fire in a large building raises."""
 CONFIRMATIONS_PER_S = 10_000.0
 
 
