@@ -71,6 +71,16 @@ def test_a_delay_of_a_rule_that_is_as_it_was_goes_on() -> None:
     assert [it["change"] for it in events(hub.wait(2), "alarm")] == ["raised"]
 
 
+def test_a_delay_goes_on_through_a_storm_of_other_words() -> None:
+    hub = Desk()
+    hub.read("cold-1", temperature=-10.0)
+    for number in range(6):
+        hub.wait(9)
+        words = tuple((replace(rule, text=f"words {number}"), targets) for rule, targets in plan().rules)
+        hub.change(replace(plan(), rules=words))
+    assert [it["change"] for it in events(hub.wait(7), "alarm")] == ["raised"]
+
+
 def test_a_delay_of_a_changed_rule_begins_anew() -> None:
     hub = Desk()
     hub.read("cold-1", temperature=-10.0)

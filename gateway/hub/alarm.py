@@ -113,15 +113,17 @@ class Alarm:
         return until if at is None or until < at else at
 
     def go_on_as(self, old: Alarm, now: Moment) -> None:
-        """Live as `old` did, as far as the rule is the same."""
-        same = old.rule == self.rule and old.target == self.target
+        """Live as `old` did, as far as the rule is the same: other words or another priority begin no delay anew."""
+        asks_the_same = old.rule.condition == self.rule.condition and old.target[:3] == self.target[:3]
         self.view = _gone_on(self.view, old.view)
         self.overlay = old.overlay
-        if same:
-            self.window, self.explained = old.window, old.explained
+        if asks_the_same:
+            self.window = old.window
+        if old.rule.suppression == self.rule.suppression:
+            self.explained = old.explained
         elif (plant := old.overlay.plant) is not None:  # ends, and that is told, at once
             self.overlay = old.overlay._replace(plant=plant._replace(until=now.mono))
-        life = old.life if same else old.life._replace(pending=None)
+        life = old.life if asks_the_same else old.life._replace(pending=None)
         if self.rule.hours is not None:
             self.applies = old.applies  # whether it still does is found, and told, at once
         elif not old.applies:
