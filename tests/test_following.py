@@ -145,6 +145,20 @@ def test_a_high_alarm_that_comes_back_from_its_shelf_has_to_be_seen_within_ten_m
     assert "unconfirmed" not in found, "the platform has confirmed it"
 
 
+def test_an_alarm_that_becomes_high_while_it_stands_is_followed_from_then_on() -> None:
+    (rule, targets), *_ = HOT["rules"]
+    usual = {**HOT, "rules": ((replace(rule, priority=Priority.MEDIUM), targets),)}
+    command = Command("r1", "reload", {}, "ada", "local", None, lambda _: None)
+    hub = Stepped(**usual)
+    hub.read("cold-1", temperature=20.0)
+    pass_s(hub, 900)
+    hub.tell(Reconfigured(replace(plan(), **HOT), command, (), frozenset(), frozenset({"gpio", "bus1"})))
+    found = times_of(hub, "hot", hub.mono)
+    assert {step: found[step] for step in TIMES} == TIMES
+    hub.tell(Reconfigured(replace(plan(), **usual), command, (), frozenset(), frozenset({"gpio", "bus1"})))
+    assert not [key for key in hub.stored if key.startswith("follow/")], "nor is it followed as a medium one"
+
+
 def test_what_is_told_again_hours_after_it_was_seen_has_to_be_seen_again() -> None:
     (rule, targets), *_ = HOT["rules"]
     hub = Stepped(**{**HOT, "rules": ((replace(rule, re_alarm_s=7200), targets),)})

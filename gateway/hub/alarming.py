@@ -230,7 +230,7 @@ class Alarming:
             for device, limits in plan.limits.items()
         }
         standing = {view.alarm: view for view in self.standing}
-        state = list(self._following.change(plan.times, standing))
+        state = list(self._following.change(plan.times, standing, now))
         gone = [view for view in others if not alarms.has(view.alarm)]
         made = [self._numbering.event(records.event("alarm_removed", alarm=view.alarm), now) for view in gone]
         state += (StateChange(STATE_PREFIX + view.alarm, None) for view in gone)

@@ -75,12 +75,16 @@ class Following:
                 yield from (Due(alarm, step) for step in due)
         self._set_wake()
 
-    def change(self, times: Times, known: Mapping[str, AlarmView]) -> Iterator[StateChange]:
-        """Other times from now on; what is followed goes on as far as its alarm is `known`; the state to remove."""
+    def change(self, times: Times, known: Mapping[str, AlarmView], now: Moment) -> Iterator[StateChange]:
+        """Other times and priorities from now on; what is followed goes on as far as its alarm is `known`, and high.
+
+        The state to store, or to remove.
+        """
         self._times = times
-        for alarm in [alarm for alarm in self._followed if alarm not in known]:
+        for alarm in [it for it in self._followed if it not in known or known[it].priority is not Priority.HIGH]:
             del self._followed[alarm]
             yield StateChange(PREFIX + alarm, None)
+        yield from self._take_up(known, now)
         self._set_wake()
 
     def restore(self, stored: Mapping[str, str], known: Mapping[str, AlarmView], now: Moment) -> Iterator[StateChange]:
@@ -94,7 +98,21 @@ class Following:
                 yield StateChange(key, None)
             else:
                 self._followed[alarm] = followed
+        yield from self._take_up(known, now)
         self._set_wake()
+
+    def _take_up(self, known: Mapping[str, AlarmView], now: Moment) -> Iterator[StateChange]:
+        """Those that have become high by another configuration, and that nobody has seen."""
+        for alarm, view in known.items():
+            is_seen = view.state not in UNSEEN or view.hidden is not None
+            if (
+                view.priority is Priority.HIGH
+                and view.rule
+                and view.seq
+                and not is_seen
+                and alarm not in self._followed
+            ):
+                yield from self._keep(alarm, Followed(now.mono), now, may_be_back=False)
 
     def _keep(self, alarm: str, followed: Followed, now: Moment, *, may_be_back: bool) -> Iterator[StateChange]:
         if followed.over(self._times) and not may_be_back:
