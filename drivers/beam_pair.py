@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Annotated, ClassVar, Literal
 
+from drivers.header_pin import on_header
 from gateway.derive.beams import Beams, Passage, Timing
 from gateway.derive.doors import counting, made
 from gateway.derive.totals import Totals
@@ -51,9 +52,7 @@ class BeamPairOptions:
 
     def __post_init__(self) -> None:
         """Refuse what no header has, and times in which nobody is seen."""
-        for name, pin in (("outer", self.outer), ("inner", self.inner)):
-            if not 0 <= pin <= 27:
-                raise ValueError(f"{name}: a BCM number from 0 to 27, not {pin}")
+        on_header(outer=self.outer, inner=self.inner)
         if self.outer == self.inner:
             raise ValueError(f"inner: each beam has a pin of its own, and {self.outer} is the outer one's")
         if not 0 <= self.hold <= 0.1:

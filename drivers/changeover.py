@@ -30,7 +30,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Annotated, ClassVar, Literal
 
-from gateway.derive.openings import OPEN_FOR, OPEN_TIME, OPENINGS, Openings
+from drivers.header_pin import on_header
+from gateway.derive.openings import POINTS, Openings
 from gateway.driver import Doc, Edge, Family, Heard, PinUse, Pull, Pushed, Seconds, point
 from gateway.model import Bad, Point, Reason, Value, Values
 from gateway.units import STATE_WORDS
@@ -49,9 +50,7 @@ class ChangeoverOptions:
 
     def __post_init__(self) -> None:
         """Refuse what no header has, and a travel that would pass for silence."""
-        for name in ("rest", "active"):
-            if not 0 <= getattr(self, name) <= 27:
-                raise ValueError(f"{name}: a BCM number from 0 to 27, not {getattr(self, name)}")
+        on_header(rest=self.rest, active=self.active)
         if self.rest == self.active:
             raise ValueError("active: must be another pin than rest")
         if not 0 <= self.hold <= 10:
@@ -77,7 +76,7 @@ class Changeover(Pushed):
     def points(self) -> tuple[Point, ...]:
         """The contact, and of a door what follows from its openings."""
         kind = self._options.kind
-        counts = (OPENINGS, OPEN_TIME, OPEN_FOR) if kind == "door" else ()
+        counts = POINTS if kind == "door" else ()
         return (point(kind, kind), *(point(name, name) for name in counts))
 
     @property

@@ -32,7 +32,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Annotated, ClassVar, Literal
 
-from gateway.derive.openings import OPEN_FOR, OPEN_TIME, OPENINGS, Openings
+from drivers.header_pin import on_header
+from gateway.derive.openings import POINTS, Openings
 from gateway.driver import Doc, Edge, Family, Heard, PinUse, Pull, Pushed, Seconds, point
 from gateway.model import Bad, Point, Reason, Values
 from gateway.units import STATE_WORDS
@@ -56,14 +57,12 @@ class ContactOptions:
 
     def __post_init__(self) -> None:
         """Refuse what no header has."""
-        if not 0 <= self.pin <= 27:
-            raise ValueError(f"pin: a BCM number from 0 to 27, not {self.pin}")
+        on_header(pin=self.pin)
         if not 0 <= self.hold <= 10:
             raise ValueError(f"hold: from 0s to 10s, not {self.hold}s")
         if self.fault_pin is not None and self.kind != "smoke":
             raise ValueError(f"fault_pin: is of smoke detectors; leave it out with kind {self.kind}")
-        if self.fault_pin is not None and not 0 <= self.fault_pin <= 27:
-            raise ValueError(f"fault_pin: a BCM number from 0 to 27, not {self.fault_pin}")
+        on_header(fault_pin=self.fault_pin)
         if self.fault_pin == self.pin:
             raise ValueError("fault_pin: must be another pin than pin")
 
@@ -87,7 +86,7 @@ class Contact(Pushed):
     def points(self) -> tuple[Point, ...]:
         """The one contact, and of a door what follows from its openings."""
         kind = self._options.kind
-        counts = (OPENINGS, OPEN_TIME, OPEN_FOR) if kind == "door" else ()
+        counts = POINTS if kind == "door" else ()
         return (point(kind, kind), *(point(name, name) for name in counts))
 
     @property

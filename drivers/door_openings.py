@@ -19,7 +19,7 @@ from datetime import tzinfo
 from typing import Annotated, ClassVar
 
 from drivers.source_point import point_named
-from gateway.derive.openings import OPEN_FOR, OPEN_TIME, OPENINGS, Openings
+from gateway.derive.openings import POINTS, Openings
 from gateway.driver import Derived, Doc, Placed, point
 from gateway.model import Point
 
@@ -45,7 +45,7 @@ class DoorOpenings(Derived):
     @property
     def points(self) -> tuple[Point, ...]:
         """How often and for how long it was open."""
-        return tuple(point(name, name) for name in (OPENINGS, OPEN_TIME, OPEN_FOR))
+        return tuple(point(name, name) for name in POINTS)
 
     def meet(self, zone: str, devices: Sequence[Placed]) -> None:
         """Find the door."""

@@ -25,6 +25,7 @@ from datetime import tzinfo
 from math import isfinite
 from typing import Annotated, ClassVar, Literal
 
+from drivers.header_pin import on_header
 from gateway.derive.counter import Range
 from gateway.derive.metering import QUANTITIES, RATE, TOTAL, Metering
 from gateway.driver import Doc, Edge, Family, Heard, PinUse, Pull, Pushed, Seconds, point
@@ -49,8 +50,7 @@ class PulsesOptions:
 
     def __post_init__(self) -> None:
         """Refuse what no header has, and what nothing can be worth."""
-        if not 0 <= self.pin <= 27:
-            raise ValueError(f"pin: a BCM number from 0 to 27, not {self.pin}")
+        on_header(pin=self.pin)
         if not 0 <= self.hold <= 1:
             raise ValueError(f"hold: from 0s to 1s, not {self.hold}s")
         if not (isfinite(self.scale) and self.scale > 0):

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
+from drivers.header_pin import on_header
 from gateway.driver import Doc, Family, Output, Pins, PinUse, point
 from gateway.errors import Refused
 from gateway.model import Point, Value, Values
@@ -29,8 +30,7 @@ class RelayOptions:
 
     def __post_init__(self) -> None:
         """Refuse what no header has."""
-        if not 0 <= self.pin <= 27:
-            raise ValueError(f"pin: a BCM number from 0 to 27, not {self.pin}")
+        on_header(pin=self.pin)
 
 
 class Relay(Output):

@@ -85,7 +85,7 @@ def test_a_driver_is_imported_when_it_is_asked_for() -> None:
         "sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, timeout=20, check=True)
-    assert run.stdout.strip() == "['drivers.contact'] False"
+    assert run.stdout.strip() == "['drivers.contact', 'drivers.header_pin'] False"
 
 
 def test_the_profiles_are_where_the_package_is(tmp_path: Path) -> None:

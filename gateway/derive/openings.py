@@ -19,6 +19,9 @@ from gateway.derive.derivation import NOTHING, Derivation, Outcome
 from gateway.model import Json, Moment, Reading, Value
 
 OPENINGS, OPEN_TIME, OPEN_FOR = "openings", "open_time", "open_for"
+POINTS = (OPENINGS, OPEN_TIME, OPEN_FOR)
+"""What a door has of its openings; each is of the kind of its name."""
+
 STEP_S = 10.0
 KEEP_S = 60.0
 _MOST = 1e12
@@ -97,8 +100,7 @@ class Openings(Derivation):
         if reason is None:
             return NOTHING
         self._mono = None
-        points = (OPENINGS, OPEN_TIME, OPEN_FOR)
-        return Outcome(bad=dict.fromkeys(points, reason))
+        return Outcome(bad=dict.fromkeys(POINTS, reason))
 
     def _turn(self, is_open: bool) -> bool:
         """Note the door's state; whether it is another than before."""

@@ -1,0 +1,10 @@
+"""The pins of the Raspberry Pi's header, as options of drivers name them. Pure."""
+
+from __future__ import annotations
+
+
+def on_header(**pins: int | None) -> None:
+    """Refuse, by the name of its option, a pin that the header does not have: ValueError. None: it is left out."""
+    for option, pin in pins.items():
+        if pin is not None and not 0 <= pin <= 27:
+            raise ValueError(f"{option}: a BCM number from 0 to 27, not {pin}")
