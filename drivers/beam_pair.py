@@ -42,8 +42,8 @@ _KINDS = ("passages_in", "passages_out")
 class BeamPairOptions:
     """Where the beams are and how they are wired."""
 
-    outer: Annotated[int, Doc("BCM number of the beam that is broken first by who comes in, 0 to 27")]
-    inner: Annotated[int, Doc("BCM number of the other beam, 0 to 27")]
+    outer: Annotated[int, Doc("BCM number of the beam that is broken first by who comes in, 2 to 27")]
+    inner: Annotated[int, Doc("BCM number of the other beam, 2 to 27")]
     pull: Annotated[Literal["up", "down", "none"], Doc("The resistor that the pins are tied with")] = "up"
     normally: Annotated[Literal["open", "closed"], Doc("The circuit while a beam is free")] = "closed"
     hold: Annotated[Seconds, Doc("How long a beam must be broken, or free, to count")] = 0.03

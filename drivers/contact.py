@@ -43,7 +43,7 @@ from gateway.units import STATE_WORDS
 class ContactOptions:
     """Where the contact is and what it means."""
 
-    pin: Annotated[int, Doc("BCM number, 0 to 27")]
+    pin: Annotated[int, Doc("BCM number, 2 to 27")]
     kind: Annotated[Literal["contact", "smoke", "door"], Doc("What its closing or opening means")] = "contact"
     pull: Annotated[Literal["up", "down", "none"], Doc("The resistor that the pin is tied with")] = "up"
     normally: Annotated[

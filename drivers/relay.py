@@ -25,7 +25,7 @@ from gateway.units import STATE_WORDS
 class RelayOptions:
     """Where the relay is and which level switches it on."""
 
-    pin: Annotated[int, Doc("BCM number, 0 to 27")]
+    pin: Annotated[int, Doc("BCM number, 2 to 27")]
     active: Annotated[Literal["high", "low"], Doc("The level that switches it on")] = "high"
 
     def __post_init__(self) -> None:

@@ -123,8 +123,8 @@ def test_who_stands_between_the_beams_at_the_start_was_not_seen_coming() -> None
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"outer": 28, "inner": 6}, "outer: a BCM number from 0 to 27, not 28"),
-        ({"outer": 5, "inner": -1}, "inner: a BCM number from 0 to 27, not -1"),
+        ({"outer": 28, "inner": 6}, "outer: a BCM number from 2 to 27, not 28"),
+        ({"outer": 5, "inner": -1}, "inner: a BCM number from 2 to 27, not -1"),
         ({"outer": 5, "inner": 5}, "inner: each beam has a pin of its own, and 5 is the outer one's"),
         ({"outer": 5, "inner": 6, "hold": 0.5}, "hold: from 0s to 100ms"),
         ({"outer": 5, "inner": 6, "gap": 3.0}, "gap: from 0s to 2s"),

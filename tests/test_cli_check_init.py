@@ -143,7 +143,7 @@ def test_check_tells_every_problem_and_refuses(tmp_path: Path, capsys: pytest.Ca
     assert told.out == ""
     assert told.err.splitlines() == [
         f"{path}:7:58: devices.cold-1.profile: there is no profile xy-md03; did you mean xy-md02?",
-        f"{path}:8:43: devices.siren.pin: a BCM number from 0 to 27, not 99",
+        f"{path}:8:43: devices.siren.pin: a BCM number from 2 to 27, not 99",
         f"{path}: 2 problems; nothing would start",
     ]
 

@@ -75,7 +75,7 @@ def test_a_fault_contact_that_says_nothing_is_wrong_does_not_say_that_there_is_n
     ("options", "why"),
     [
         ({"kind": "door", "fault_pin": 18}, "fault_pin: is of smoke detectors"),
-        ({"kind": "smoke", "fault_pin": 28}, "fault_pin: a BCM number from 0 to 27, not 28"),
+        ({"kind": "smoke", "fault_pin": 28}, "fault_pin: a BCM number from 2 to 27, not 28"),
         ({"kind": "smoke", "fault_pin": 17}, "fault_pin: must be another pin than pin"),
     ],
 )
