@@ -162,6 +162,17 @@ def test_one_issuer_is_held_to_a_rate_which_costs_the_others_nothing() -> None:
     assert hub.replies[-1].detail == "there is no alarm 'nix'", "nor for long"
 
 
+def test_what_came_too_soon_is_done_when_it_is_asked_again() -> None:
+    hub = ringing()
+    for number in range(int(ISSUER_BURST)):
+        hub.given("acknowledge", f"c{number}", alarm=f"nix-{number}")
+    hub.given("acknowledge", "mine", alarm=ALARM)
+    assert hub.replies[-1].result == "refused"
+    hub.mono += 5
+    hub.disk(Stored, hub.given("acknowledge", "mine", alarm=ALARM))
+    assert hub.replies[-1] == Reply("mine", "done", "")
+
+
 def test_what_a_platform_asked_before_holds_up_no_siren_and_no_confirmation() -> None:
     hub = Slow(times=Times())
     hub.read("smoke-1", smoke="alarm")

@@ -145,6 +145,35 @@ def test_a_high_alarm_that_comes_back_from_its_shelf_has_to_be_seen_within_ten_m
     assert "unconfirmed" not in found, "the platform has confirmed it"
 
 
+def called(**changed: Any) -> Stepped:
+    """A high alarm that nobody has confirmed, which calls with a siren of its own and with a lamp that sounds."""
+    hub = Stepped(
+        **HOT,
+        outputs={SIREN: "off", LAMP: "off"},
+        responses={"call": Response("call", {LAMP: Way("on", audible=True)}), **plan().responses},
+        at_step={Change.UNCONFIRMED: "call"},
+        **changed,
+    )
+    hub.read("cold-1", temperature=20.0)
+    pass_s(hub, 101)
+    assert hub.status().outputs["lamp.output"] == "on"
+    return hub
+
+
+def test_what_is_hidden_calls_nobody_for_its_report() -> None:
+    hub = called()
+    hub.command("out_of_service", alarm="hot", reason="repair")
+    assert hub.status().outputs["lamp.output"] == "off"
+
+
+def test_a_step_that_was_silenced_is_silent_when_the_alarm_is_told_again() -> None:
+    hub = called()
+    hub.command("silence", alarm="hot")
+    pass_s(hub, 200)
+    assert [event["change"] for event in hub.events() if event.get("alarm") == "hot"][-1] == "re_alarmed"
+    assert hub.status().outputs["lamp.output"] == "off"
+
+
 def test_an_alarm_that_becomes_high_while_it_stands_is_followed_from_then_on() -> None:
     (rule, targets), *_ = HOT["rules"]
     usual = {**HOT, "rules": ((replace(rule, priority=Priority.MEDIUM), targets),)}

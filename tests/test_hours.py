@@ -16,9 +16,10 @@ from gateway.driver import point
 from gateway.hub.alarm import Target
 from gateway.hub.decide import Hub
 from gateway.model import DeviceAbout, Fact, Lane, Moment, Reading, Recovered, Tick, Trust
-from gateway.rules.condition import Equals
+from gateway.rules.condition import Equals, SilentFor
 from gateway.rules.hours import DAYS, STRETCH_HINT, Hours, stretch
-from gateway.rules.judge import Rule
+from gateway.rules.judge import Rule, elapse, fresh, taken_up
+from gateway.rules.lifecycle import Change
 
 BERLIN, SHANGHAI = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Shanghai")
 
@@ -170,3 +171,9 @@ def test_hours_that_ended_while_the_gateway_was_off_end_their_alarm_at_the_start
     after = Night(state=before.stored, starts=FRIDAY_NIGHT + timedelta(hours=9))
     after.until("06:31")
     assert after.changes == ["cleared 06:30"]
+
+
+def test_silence_counts_from_the_beginning_of_the_hours() -> None:
+    rule, life = Rule("quiet", SilentFor(60)), taken_up(fresh(0.0), 1000.0)
+    assert elapse(rule, life, 1059.9)[1] is None
+    assert elapse(rule, life, 1060.0)[1] is Change.RAISED

@@ -155,6 +155,26 @@ def test_what_cannot_be_hidden_is_refused_in_words(name: str, args: dict[str, An
     assert alarm_events(hub) == []
 
 
+def test_an_hour_for_a_high_alarm_eight_for_others_and_never_one_on_fire() -> None:
+    assert {str(priority): hours * 3600.0 for priority, hours in (("high", 1), ("medium", 8), ("low", 8))} == LONGEST_S
+    for kind in ("smoke", "fire"):
+        refused = covered(NOTHING, Act(Change.SHELVED, Note("Ada", "x"), 60.0), kind, Priority.LOW, NOW)
+        assert (
+            refused == f"an alarm on {kind} is never shelved; while its detector is worked on, take it out of service"
+        )
+
+
+def test_a_clock_that_was_put_back_while_it_was_off_makes_no_shelf_longer_than_one_may_be() -> None:
+    before = Stepped(boot="b1")
+    warm(before)
+    before.command("shelve", alarm="warm", for_s=600, reason="door")
+    after = Stepped(before.stored, recovered=False, boot="b2")
+    after.mono, after.wall_shift_ms = before.mono, -30 * 86_400_000
+    after.tell(Recovered("kept", PreviousRun("run1", 7, 99), before.stored))
+    after.tell(Tick(), LONGEST_S[Priority.MEDIUM] + 1)
+    assert alarm_events(after)[-1]["change"] == "unshelved"
+
+
 @pytest.mark.parametrize("priority", list(Priority))
 def test_how_long_a_shelf_may_be_depends_on_the_priority(priority: Priority) -> None:
     for for_s, possible in ((LONGEST_S[priority], True), (LONGEST_S[priority] + 1, False), (0, False), (-1, False)):
@@ -182,6 +202,20 @@ def test_a_chattering_alarm_says_so_and_is_held_across_a_restart() -> None:
     assert (alarm.state, alarm.chattering) == (AlarmState.ACK_ACTIVE, True)
     after.tell(Tick(), 600.0)
     assert alarm_events(after, SMOKE)[-1]["state"] == "latched_ack"
+
+
+def test_one_that_is_held_does_not_end_before_the_journal_has_said_so() -> None:
+    before = Stepped(boot="b1")
+    for _ in range(3):
+        before.read("smoke-1", 1.0, smoke="normal")
+        before.read("smoke-1", 1.0, smoke="alarm")
+    after = Stepped(before.stored, recovered=False, boot="b1")
+    after.mono = before.mono + 10.0
+    after.read("smoke-1", smoke="alarm")
+    after.read("smoke-1", 1.0, smoke="normal")
+    after.tell(Recovered("kept", PreviousRun("run1", 7, 99), before.stored))
+    (alarm,) = after.status().alarms
+    assert (alarm.state, alarm.chattering) == (AlarmState.UNACK_ACTIVE, True)
 
 
 def test_an_alarm_that_is_raised_at_the_moment_its_shelf_ends_stands_and_calls() -> None:
