@@ -21,6 +21,7 @@ from gateway.hub.outputs import Call, Level, Outputs, Switch, writes_of
 from gateway.hub.own import Troubles
 from gateway.hub.plan import Plan
 from gateway.hub.recheck import Input
+from gateway.hub.reporters import Reporters
 from gateway.model import (
     AlarmLoad,
     AlarmsKnown,
@@ -37,7 +38,6 @@ from gateway.model import (
     TimePassed,
     Write,
 )
-from gateway.refine.thinning import TrackReporter, reporter_of
 from gateway.rules.lifecycle import Change
 from gateway.rules.overlay import NOBODY
 from gateway.rules.responses import RANKS, wants
@@ -65,7 +65,7 @@ class Alarming:
         self._early: Early | None = Early()  # until what the run before had stored is known, or is not waited for
         self._following = Following(plan.times, plan.boot)
         self._are_known = False  # whether those of the run before are merged
-        self._reporters = {device: reporter_of(limits, plan.every_s[device]) for device, limits in plan.limits.items()}
+        self._reporters = Reporters(plan)
 
     def briefing(self, uplinks: frozenset[str], floor_ts: int) -> tuple[Briefing, ...]:
         """What uplinks that have joined must know; no time before `floor_ts` (UTC ms) is right."""
@@ -99,15 +99,15 @@ class Alarming:
     def take(self, reading: Reading, heard: Callable[[str, str], float], now: Moment) -> Decision:
         """What of a reading is recorded, and what follows from it; `heard`: when a point had its last good value."""
         made: list[Record] = []
-        reporter = self._reporters.get(reading.device)
         changes = self._alarms.take(reading, heard)
         if self._alarms.further:
             changes += self._resounded(now)
-        self._urge(changes)
+        self._reporters.urge(changes)
         if self._early is not None:
             self._early.read(reading)
-        if reporter is not None:
-            made += self._numbering.readings(reporter.worth(reading), now)
+        worth = self._reporters.worth(reading)
+        if worth is not None:
+            made += self._numbering.readings(worth, now)
         for switch in self._outputs.failed(reading):
             made.append(self._output_event(switch, "failed", now))
         decision = Decision(tuple(made), self._alarms.unsaved(now) if self._alarms.changed_silently else ())
@@ -118,7 +118,7 @@ class Alarming:
     def elapse(self, now: Moment) -> Decision:
         """What follows from the passing of time alone."""
         changes = list(self._alarms.elapse(now))
-        self._urge(changes)
+        self._reporters.urge(changes)
         for alarm, step in self._following.elapse(now.mono):
             changes.append(self._alarms.told(alarm, step, NOBODY, now))
         decision = self._changed(changes, now).then(self._held(self._holding.elapse(now), now))
@@ -223,12 +223,7 @@ class Alarming:
         alarms = Alarms(plan.rules, plan.responses, now, plan.own, plan.boot)
         others = list(alarms.take_over(self._alarms, now))
         self._alarms = alarms
-        self._reporters = {
-            device: self._reporters[device]
-            if device in self._reporters and device not in anew and _reports_as(before, plan, device)
-            else reporter_of(limits, plan.every_s[device])
-            for device, limits in plan.limits.items()
-        }
+        self._reporters.change(before, plan, anew)
         standing = {view.alarm: view for view in self.standing}
         state = list(self._following.change(plan.times, standing, now))
         gone = [view for view in others if not alarms.has(view.alarm)]
@@ -256,20 +251,6 @@ class Alarming:
     def reopened(self, link: str, mono: float) -> Decision:
         """What has to be written on a link that was just opened, where all outputs are at their safe values."""
         return Decision(writes=self._outputs.reopened(link, mono))
-
-    def _urge(self, changes: Iterable[Changed]) -> None:
-        """The value that an alarm was raised or cleared by is sent; where time alone has done that, the next one.
-
-        So is the next position of each track: where the vehicle was at that time.
-        """
-        urgent = [changed.view for changed in changes if changed.change in {Change.RAISED, Change.CLEARED}]
-        for view in urgent:
-            reporter = self._reporters.get(view.device)
-            if reporter is not None:
-                reporter.urge(view.point)
-        for reporter in self._reporters.values() if urgent else ():
-            if isinstance(reporter, TrackReporter):
-                reporter.urge_position()
 
     def _resounded(self, now: Moment) -> list[Changed]:
         """Alarms that were silenced, and of which a further detector has come: they sound again."""
@@ -372,8 +353,3 @@ class Alarming:
         level = switch.level or Level(switch.write.value)
         write = switch.write._replace(value=level.value)
         return self._numbering.event(records.output(write, result, switch.why, level.pulse, trial=level.trial), now)
-
-
-def _reports_as(before: Plan, plan: Plan, device: str) -> bool:
-    """Whether what is recorded of a device is the same by both."""
-    return before.limits[device] == plan.limits[device] and before.every_s[device] == plan.every_s[device]
