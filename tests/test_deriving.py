@@ -12,6 +12,7 @@ from test_hub import T0, Stepped, plan
 from gateway.derive.derivation import Derivation, Outcome, Told
 from gateway.driver import point
 from gateway.hub.alarm import Target
+from gateway.hub.deriving import Deriving
 from gateway.hub.plan import Plan, Reconfigured
 from gateway.model import (
     Command,
@@ -24,6 +25,7 @@ from gateway.model import (
     Reason,
     Recovered,
     Tick,
+    Trust,
     Write,
 )
 from gateway.refine.exception import Limit
@@ -243,3 +245,22 @@ def test_a_device_that_is_gone_after_a_reload_takes_its_state_with_it() -> None:
     without = site(derivations={}, sources={})
     hub.tell(Reconfigured(without, command, ("device smoke-1 changed",), frozenset(), frozenset({"gpio", "bus1"})))
     assert "derived/smoke-1" not in hub.stored
+
+
+def test_what_waited_for_the_journal_is_told_in_the_order_in_which_it_came() -> None:
+    class Heard(Openings):
+        waits = True
+        told: ClassVar[list[str]] = []
+
+        def take(self, reading: Reading, now: Moment) -> Outcome:
+            self.told.append(reading.device)
+            return super().take(reading, now)
+
+    made = Deriving({"smoke-1": Heard("normal"), "smoke-2": Heard("normal")}, {})
+    for second, device in enumerate(("smoke-2", "smoke-1", "smoke-2")):
+        made.take(
+            Reading(device, 1000.0 + second, T0, {"smoke": "normal"}, {}), Moment(1000.0 + second, T0, Trust.SYNCED)
+        )
+    assert Heard.told == []
+    made.restore({}, Moment(1003.0, T0, Trust.SYNCED))
+    assert Heard.told == ["smoke-2", "smoke-1", "smoke-2"]

@@ -89,6 +89,25 @@ def test_under_test_a_detector_that_signals_shows_test_and_calls_nobody() -> Non
     assert [(it["change"], it["device"]) for it in of(hub, "detector")] == [("tested", "smoke-1")]
 
 
+def test_under_test_a_fault_is_a_fault_and_a_detector_at_rest_is_at_rest() -> None:
+    hub = detectors()
+    hub.command("test_mode", zone="sorting", reason="monthly test")
+    hub.read("smoke-1", smoke="fault")
+    hub.read("smoke-2", smoke="normal")
+    assert shown(hub) == {"smoke-1": "fault", "smoke-2": "normal"}
+    hub.read("smoke-2", smoke=Reason.NO_REPLY)
+    assert telemetry(hub, "smoke-2")[-1]["bad"] == {"smoke": "no_reply"}
+
+
+def test_a_detector_that_is_taken_out_proves_nothing_under_test() -> None:
+    hub = detectors()
+    hub.command("disable", device="smoke-1", for_s=600, reason="painting")
+    hub.command("test_mode", zone="sorting", reason="monthly test")
+    for name in BOTH:
+        hub.read(name, smoke="alarm")
+    assert [it["device"] for it in of(hub, "detector") if it["change"] == "tested"] == ["smoke-2"]
+
+
 def test_every_message_of_a_zone_under_test_says_so_and_none_of_another() -> None:
     hub = detectors()
     hub.read("cold-1", temperature=0.0)
@@ -272,6 +291,12 @@ def test_a_fault_is_no_absence_of_smoke() -> None:
     assert siren(hub) == "on"
     hub.read("smoke-1", smoke="normal")
     assert states(hub)[SMOKE] is AlarmState.LATCHED_UNACK
+
+
+def test_what_a_driver_calls_a_sensor_fault_is_a_word_and_nothing_bad() -> None:
+    hub = detectors()
+    hub.read("smoke-1", smoke=Reason.SENSOR_FAULT)
+    assert telemetry(hub, "smoke-1")[-1] == {"device": "smoke-1", "values": {"smoke": "fault"}}
 
 
 def test_a_fault_masks_no_alarm_of_its_zone() -> None:

@@ -241,6 +241,17 @@ def test_what_was_stored_before_counts_over_a_second_restart_although_a_signal_c
     assert second.fire.restore(zone.stored, Moment(5, zone.now.ts + 1000, Trust.SYNCED)).changed
 
 
+def test_a_signal_that_seems_to_come_from_the_future_lasts_no_longer_than_its_window() -> None:
+    zone = Zone(TWO)
+    zone.hears(A, "alarm")
+    zone.hears(A, "normal")
+    later = restarted(zone, -365 * 86_400)  # the clock was put back
+    for source in (A, B, C):
+        later.hears(source, "normal")
+    assert later.after(119) == "prealarm"
+    assert later.after(1) == "normal"
+
+
 def test_an_alarm_is_one_after_a_restart_if_its_detector_still_signals() -> None:
     zone = Zone(TWO)
     zone.hears(A, "alarm")

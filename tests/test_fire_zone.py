@@ -14,7 +14,7 @@ from gateway.config.load import load
 from gateway.config.schema import Config
 from gateway.errors import ConfigError
 from gateway.hub.decide import Hub
-from gateway.hub.plan import is_safety, plan_of
+from gateway.hub.plan import Reconfigured, is_safety, plan_of
 from gateway.model import (
     AlarmState,
     Command,
@@ -291,6 +291,18 @@ def test_a_signal_does_not_wait_for_the_journal(tmp_path: Path) -> None:
     hub = Hub(plan_of(found, "run1", "boot"), Moment(1000, T0, Trust.SYNCED))
     now = Moment(1001, T0 + 1000, Trust.SYNCED)
     assert ON in hub.handle(Reading("smoke-1", 1001, now.ts, {"smoke": "alarm"}, {}), now).writes
+
+
+def test_a_signal_does_not_wait_for_the_journal_after_a_reload_either(tmp_path: Path) -> None:
+    before = config(tmp_path, "mode: single")
+    hub = Hub(plan_of(before, "run1", "boot"), Moment(1000, T0, Trust.SYNCED))
+    now = Moment(1001, T0 + 1000, Trust.SYNCED)
+    asked = Command("r", "reload", {}, "Ada", "local", None, lambda _: None)
+    plan = plan_of(config(tmp_path, "mode: verify"), "run1", "boot")
+    hub.handle(Reconfigured(plan, asked, (), frozenset({"storage"}), frozenset({"gpio"}), frozenset()), now)
+    for name in ("smoke-1", "smoke-2"):
+        written = hub.handle(Reading(name, 1001, now.ts, {"smoke": "alarm"}, {}), now).writes
+    assert ON in written
 
 
 # -- faults, without any rule written

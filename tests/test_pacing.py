@@ -95,6 +95,13 @@ def test_after_a_start_an_output_has_just_been_switched_to_its_safe_value() -> N
     assert outputs.wake == 530.0
 
 
+def test_an_output_that_is_new_with_a_reload_has_just_been_switched_to_its_safe_value() -> None:
+    outputs = Outputs({LAMP: "off"}, mono=0.0)
+    outputs.change({LAMP: "off", FAN: "off"}, (), PACES, 500.0)
+    assert outputs.claim("x", {FAN: Claim("x", Way("on"), PERSON, 501.0)}, 501.0) == []
+    assert outputs.wake == 530.0
+
+
 # -- what does not wait
 
 
