@@ -127,6 +127,17 @@ def test_a_door_that_was_open_before_a_restart_is_open_still_and_nobody_counts_t
     assert says(door, 1000.0, "open") == {"openings": 1, "open_time": 30.0, "open_for": 30.0}
 
 
+def test_a_door_that_was_open_before_and_is_open_still_when_it_is_known_was_opened_once() -> None:
+    before = Openings()
+    says(before, 0.0, "closed")
+    says(before, 10.0, "open")
+    says(before, 40.0, "open")
+    door = Openings()
+    says(door, 100.0, "open")
+    says(door, 110.0, "open")
+    assert dict(door.restore(stored(before), at(115.0)).values) == {"openings": 1, "open_time": 40.0, "open_for": 40.0}
+
+
 def test_what_was_stored_may_come_late_and_is_added() -> None:
     before = Openings()
     says(before, 0.0, "closed")
