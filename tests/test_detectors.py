@@ -315,6 +315,13 @@ def test_a_detector_that_does_not_answer_is_shown_as_a_fault() -> None:
     assert (status.value, status.quality) == ("fault", "no_reply")
 
 
+def test_a_detector_of_which_nothing_comes_is_shown_as_a_fault_and_one_that_is_taken_out_as_that() -> None:
+    hub = detectors()
+    hub.command("disable", device="smoke-2", for_s=3600, reason="painting")
+    hub.tell(Tick(), after_s=3 * 2.0 + 1)
+    assert shown(hub) == {"smoke-1": "fault", "smoke-2": "disabled"}
+
+
 # -- reset
 
 

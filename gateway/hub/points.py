@@ -91,9 +91,9 @@ class Points:
         reading = known.good(name)
         value = reading.values[name] if reading is not None else None
         age = max(0.0, mono - reading.mono) if reading is not None else None
-        if kind in FIRE_KINDS and name in known.bad:  # what it said before is no word for what it is now
-            value = "fault"
         quality: str = known.bad.get(name, "waiting")
         if name not in known.bad and age is not None:
             quality = "stale" if age > _STALE_AFTER * self._every_s[device.device] else "good"
+        if kind in FIRE_KINDS and (name in known.bad or (quality == "stale" and value != "disabled")):
+            value = "fault"  # what it said before is no word for what it is now
         return PointStatus(device.device, name, kind, unit, device.zone, value, age, quality)
