@@ -50,6 +50,11 @@ class Epochs:
         """Whether this receiver says its position without its speed."""
         return self._last is Gga and self._repeats >= _ALONE_AFTER
 
+    @property
+    def without_gga(self) -> bool:
+        """Whether this receiver says its position without its satellites."""
+        return self._last is Rmc and self._repeats >= _ALONE_AFTER
+
     def told(self, sentence: Rmc | Gga) -> Fix | None:
         """The fix that `sentence` completes."""
         other, self._waiting = self._waiting, None
@@ -80,8 +85,8 @@ class Epochs:
         if sentence.time_ms is None:
             return
         self._times[type(sentence)] = sentence.time_ms
-        if before is not None and before != sentence.time_ms:
-            interval_ms = (sentence.time_ms - before) % _DAY_MS
+        interval_ms = 0 if before is None else (sentence.time_ms - before) % _DAY_MS
+        if interval_ms:  # not again of the same moment, as 23:59:60 and 00:00:00 are
             self._intervals_ms = (*self._intervals_ms[1 - _INTERVALS :], interval_ms)
 
     def _is_same_moment(self, one: Rmc | Gga, other: Rmc | Gga) -> bool:

@@ -73,8 +73,17 @@ def values(fix: Fix) -> Values:
     if fix.altitude_m is not None:
         low, high = _ALTITUDE_M
         said["altitude"] = fix.altitude_m if low <= fix.altitude_m <= high else _OUT_OF_RANGE
-    if fix.hdop is not None:
-        said["hdop"] = fix.hdop if 0 < fix.hdop < _NO_HDOP else _NO_FIX
+    said.update(quality(None, fix.hdop))
+    return said
+
+
+def quality(satellites: int | None, hdop: float | None) -> Values:
+    """How many satellites were used, and what their dilution is."""
+    said: dict[str, Value | Bad] = {}
+    if satellites is not None:
+        said["satellites"] = satellites
+    if hdop is not None:
+        said["hdop"] = hdop if 0 < hdop < _NO_HDOP else _NO_FIX
     return said
 
 

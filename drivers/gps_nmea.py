@@ -4,7 +4,8 @@ Source: receivers' logs and documents as named in drivers/nmea.py and drivers/nm
 
 Read are RMC (position, speed, course) and GGA or GNS (altitude, satellites, dilution), which most receivers send; one
 reading for both (drivers/gps_epoch.py says how). GSA tells whether a fix has three dimensions, ZDA the date, and VTG
-the speed where there is no RMC. The points are those of drivers/gps_fix.py.
+the speed where there is no RMC. Of a receiver that sends GGA more seldom than RMC, satellites and dilution are told by
+themselves. The points are those of drivers/gps_fix.py.
 
 Invariants: a position is never made of a void, partial, estimated, manual or simulated fix: it is Bad(NO_FIX). Bytes
 that are no sentence (UBX, RTCM, another baud rate) are passed over, and what is kept of an unfinished line is bounded.
@@ -105,8 +106,12 @@ class GpsNmea(Pushed):
             return {}
         match sentence:
             case Rmc() | Gga():
+                is_alone = self._epochs.without_gga
                 fix = self._epochs.told(sentence)
-                return {} if fix is None else self._values(fix)
+                if fix is not None:
+                    return self._values(fix)
+                if is_alone and isinstance(sentence, Gga):
+                    return gps_fix.quality(sentence.satellites, sentence.hdop)
             case Gsa():
                 self._epochs.described(sentence)
             case Zda():

@@ -284,8 +284,11 @@ def test_a_position_of_which_the_receiver_says_that_it_has_no_dilution_is_not_be
     values: dict[str, Value] = {"position": away(0), "speed": 0.0, "satellites": 9}
     lorry.tell(Reading("gps-1", lorry.mono, lorry.now.ts, values, {"hdop": Reason.NO_FIX}))
     assert lorry.points()["position"] == (None, "poor_fix")
-    lorry.tell(Reading("gps-1", lorry.mono + 1, lorry.now.ts, values, {"hdop": Reason.NO_REPLY}))
+    lorry.tell(Reading("gps-1", lorry.mono + 20, lorry.now.ts, values, {"hdop": Reason.NO_REPLY}))
     assert lorry.points()["position"] == (away(0), "good"), "it was not asked in time: nobody knows"
+    lorry.tell(Reading("gps-1", lorry.mono + 21, lorry.now.ts, {"satellites": 9}, {"hdop": Reason.NO_FIX}))
+    lorry.tell(Reading("gps-1", lorry.mono + 22, lorry.now.ts, {"position": away(0)}, {}))
+    assert lorry.points()["position"] == (away(0), "poor_fix"), "told in a sentence of its own"
 
 
 def test_odometer_trip_motion_and_fences_survive_a_restart(tmp_path: Path) -> None:

@@ -91,10 +91,13 @@ class Track(Derivation):
         for name, value in reading.values.items():
             if isinstance(value, int | float) and isfinite(value):
                 self._heard[name] = value, reading.mono
-        position = reading.values.get(self._receiver.position)
+        of = self._receiver
+        if reading.bad.get(of.hdop) is Reason.NO_FIX and of.position not in reading.bad:
+            self._heard[of.hdop] = inf, reading.mono  # there is none, as it says
+        position = reading.values.get(of.position)
         if isinstance(position, tuple):
             return found.then(self._fixed(position, reading))
-        reason = reading.bad.get(self._receiver.position)
+        reason = reading.bad.get(of.position)
         if reason is None:
             return found
         self._fixes.missed(NONE if reason is Reason.NO_FIX else Doubt(reason, reason))
@@ -124,8 +127,7 @@ class Track(Derivation):
 
     def _fixed(self, position: Position, reading: Reading) -> Outcome:
         of = self._receiver
-        hdop = inf if reading.bad.get(of.hdop) is Reason.NO_FIX else self._now(of.hdop, reading)
-        fix = Fix(position, reading.mono, self._now(of.satellites, reading), hdop)
+        fix = Fix(position, reading.mono, self._now(of.satellites, reading), self._now(of.hdop, reading))
         doubt = self._fixes.doubt(fix)
         if doubt is not None:
             return self._unknown(doubt.reason)
