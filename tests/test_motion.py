@@ -163,6 +163,7 @@ def test_a_trip_has_a_number_and_a_way_of_its_own() -> None:
     assert trips.end() == first
     assert trips.end() is None
     trips.follow(away(800), still=False, parked=False)
+    assert round(trips.trip_m) == 500, "that of the last trip"
     second = trips.begin(3000)
     assert second is not None
     assert second.number == 2
@@ -185,6 +186,11 @@ def test_a_jump_is_not_believed_until_three_more_agree() -> None:
 def test_one_position_that_jumps_leaves_nothing_behind() -> None:
     back = [(away(20 * number), float(number)) for number in range(3, 6)]
     assert judged((HOME, 0.0), (away(500), 1.0), (away(40), 2.0), *back) == ["", "speed", "", "", "", ""]
+
+
+def test_a_position_that_jumps_again_and_again_is_never_believed() -> None:
+    reflected = [(away(9000 if number % 2 else 0), float(number)) for number in range(20)]
+    assert judged((HOME, 0.0), *reflected).count("speed") == 10
 
 
 def test_positions_all_over_the_place_are_never_believed() -> None:
