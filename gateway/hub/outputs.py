@@ -18,11 +18,9 @@ from gateway.hub.claim_text import recalled, written
 from gateway.hub.outputcare import Failing, judged
 from gateway.hub.own import Trouble, Troubles
 from gateway.hub.pacing import NO_PACES, Pacing
-from gateway.model import Moment, Priority, Reading, Reason, StateChange, Value, Write
+from gateway.hub.untaken import Untaken
+from gateway.model import Moment, Priority, Reading, StateChange, Value, Write
 from gateway.rules.responses import RANKS, TRIAL, Claim, OutputPoint, Owners, Pace, Pulse, Response
-
-RETRY_S = 1.0
-"""Seconds after which an output that did not take its value is written again."""
 
 PREFIX = "claim/"
 
@@ -73,9 +71,7 @@ class Outputs:
         self._why = dict.fromkeys(safe, "")
         self._owners = Owners()
         self._turn = inf  # when (monotonic) an output becomes something else by itself
-        self._retry_at: dict[OutputPoint, float] = {}
-        self._failing: dict[OutputPoint, float] = {}  # since when (monotonic) they do not take their value
-        self._written_at: dict[OutputPoint, float] = {}
+        self._untaken = Untaken()
         self._stored: set[str] = set()
         self._recalled: dict[str, tuple[float, bool]] = {}
         self._unsaved: dict[str, str | None] = {}
@@ -95,9 +91,7 @@ class Outputs:
         self._wanted = {it: self._wanted[it] if it in kept else value for it, value in safe.items()}
         self._levels = {it: self._levels[it] if it in kept else Level(value) for it, value in safe.items()}
         self._why = {it: self._why[it] if it in kept else "" for it in safe}
-        self._retry_at = {it: at for it, at in self._retry_at.items() if it in kept}
-        self._failing = {it: since for it, since in self._failing.items() if it in kept}
-        self._written_at = {it: at for it, at in self._written_at.items() if it in kept}
+        self._untaken.keep(kept)
 
     def respond_anew(self, wanted: Mapping[str, Call], now: Moment) -> list[Switch]:
         """What has to be written if these alarms, and no others, want these responses since before."""
@@ -114,7 +108,7 @@ class Outputs:
     @property
     def wake(self) -> float:
         """When (monotonic) `elapse` or `due_retries` is next worth a call."""
-        return min(self._turn, min(self._retry_at.values(), default=inf))
+        return min(self._turn, self._untaken.wake)
 
     def respond(self, owner: str, call: Call, now: Moment, *, wanted: bool, anew: bool = False) -> list[Switch]:
         """What has to be written because `owner`, an alarm or a step of one, calls for a response now or does not.
@@ -235,7 +229,7 @@ class Outputs:
             if not urgent and self._pacing.has_to_wait(output, self._wanted[output], value, mono):
                 continue
             news = level[:2] != self._levels[output][:2]
-            words = ", ".join(it.words for _, it in self._owners.counting(output, mono))
+            words = self._owned(output, mono)
             if news or value != self._wanted[output]:
                 self._note_switch(output, value, mono)
                 trial = level.trial or (claim is None and self._levels[output].trial)
@@ -248,7 +242,8 @@ class Outputs:
     def _note_switch(self, output: OutputPoint, value: Value, mono: float) -> None:
         if value != self._wanted[output]:
             self._pacing.switched(output, mono)
-        self._wanted[output], self._written_at[output] = value, mono
+        self._wanted[output] = value
+        self._untaken.written(output, mono)
 
     def wanted(self) -> dict[str, str]:
         """`device.point` -> what the output should be, between its pulses too."""
@@ -258,58 +253,36 @@ class Outputs:
 
     def failed(self, reading: Reading) -> list[Switch]:
         """The outputs of which `reading` says for the first time that they did not take their value."""
-        news: list[Switch] = []
         if reading.device not in self._devices:
-            return news
-        for output, wanted in self._wanted.items():
-            if output.device != reading.device:
-                continue
-            if self._is_wrong(output, wanted, reading):
-                if output not in self._retry_at:
-                    news.append(Switch(Write(*output, wanted), self._owned(output, reading.mono), Level(wanted)))
-                    self._retry_at[output] = reading.mono + RETRY_S
-                    self._failing[output] = reading.mono
-            elif reading.values.get(output.point) == wanted:
-                self._retry_at.pop(output, None)
-                self._failing.pop(output, None)
-        return news
+            return []
+        mono = reading.mono
+        news = [(it, self._wanted[it]) for it in self._untaken.look(reading, self._wanted)]
+        return [Switch(Write(*it, wanted), self._owned(it, mono), Level(wanted)) for it, wanted in news]
 
     def troubles(self, devices: Iterable[str], mono: float) -> Troubles:
         """What the outputs of these devices mean for the gateway's own alarms, as they are now."""
         found: dict[str, Trouble | None] = {}
         for device in self._devices.intersection(devices):
-            failing = [self._as_failing(it, mono) for it in self._failing if it.device == device]
+            failing = [self._as_failing(it, mono) for it in self._untaken.since if it.device == device]
             found |= judged(device, failing, mono)
         return found
 
     def _as_failing(self, output: OutputPoint, mono: float) -> Failing:
         claim = self.holder(output, mono)
         high = claim is not None and claim.rank == RANKS[Priority.HIGH]
-        return Failing(output, self._wanted[output], self._failing[output], high)
+        return Failing(output, self._wanted[output], self._untaken.since[output], high)
 
     @property
     def failing_devices(self) -> frozenset[str]:
         """The devices of which an output does not take its value."""
-        return frozenset(output.device for output in self._failing)
+        return frozenset(output.device for output in self._untaken.since)
 
     def _owned(self, output: OutputPoint, mono: float) -> str:
         return ", ".join(claim.words for _, claim in self._owners.counting(output, mono))
 
-    def _is_wrong(self, output: OutputPoint, wanted: Value, reading: Reading) -> bool:
-        """Whether the output did not take its value, or says another although it has had the time to take it."""
-        if reading.bad.get(output.point) is Reason.WRITE_FAILED:
-            return True
-        said = reading.values.get(output.point)
-        settled = reading.mono >= self._written_at.get(output, -RETRY_S) + RETRY_S
-        return said is not None and said != wanted and settled
-
     def due_retries(self, mono: float) -> tuple[Write, ...]:
         """The failed writes that are due again."""
-        due = [output for output, at in self._retry_at.items() if at <= mono]
-        for output in due:
-            self._retry_at[output] = mono + RETRY_S
-            self._written_at[output] = mono
-        return tuple(Write(*output, self._wanted[output]) for output in due)
+        return tuple(Write(*output, self._wanted[output]) for output in self._untaken.due(mono))
 
     def reopened(self, link: str, mono: float) -> tuple[Write, ...]:
         """What has to be written on a link that was just opened, where all outputs are at their safe values."""
