@@ -186,6 +186,21 @@ def test_what_a_platform_asked_before_holds_up_no_siren_and_no_confirmation() ->
     assert hub.outcomes()[-2:] == [("set_output", "done", 0), ("confirm", "done", 0)]
 
 
+def test_a_noise_is_ended_however_much_was_asked_before() -> None:
+    hub = ringing()
+    for number in range(50):
+        hub.given("acknowledge", f"c{number}", alarm=ALARM)
+    hub.given("silence", "quiet", alarm=ALARM)
+    assert "too many" not in hub.replies[-1].detail
+
+
+def test_whatever_a_person_on_the_spot_was_refused_is_on_record() -> None:
+    hub = Slow()
+    for number in range(50):
+        hub.given("acknowledge", f"c{number}", "local", alarm="nix")
+    assert hub.outcomes() == [("acknowledge", "refused", 0)] * 50
+
+
 def test_a_relay_is_not_made_to_chatter_and_can_always_be_switched_off() -> None:
     hub = Slow()
     for number in range(20):

@@ -16,12 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_commanding import ALARM, Slow, ringing
 from test_contract import validator
+from test_hub import SIREN
 from uplink_scene import TS
 
 from gateway.cli import CONFIG, main
 from gateway.contract.signed_command import signed_command
+from gateway.hub.answered import LONGEST_MS
 from gateway.hub.writes import NOT_READY
-from gateway.model import Command, Decision, Recovered, Signed, Trust
+from gateway.model import Command, Decision, Recovered, Signed, Trust, Write
 from gateway.signature import Keys, key_id, public_key, signature
 from gateway.uplink.commands import Refusal, Terms, command
 
@@ -239,6 +241,27 @@ def test_before_it_is_known_what_was_taken_nothing_that_has_to_be_signed_is_done
     assert hub.stored["counter/k1"] == "6"
     give(hub, 6, "c3", alarm=ALARM)
     assert "used up" in hub.replies[2].detail
+
+
+@pytest.mark.parametrize(
+    ("trust", "value", "ahead_ms", "done"),
+    [
+        (Trust.SYNCED, "on", 60_000, True),
+        (Trust.SYNCED, "off", 60_000, False),
+        (Trust.SYNCED, "on", LONGEST_MS + 60_000, False),
+        (Trust.SYNCED, "on", -1, False),
+        (Trust.UNSYNCED, "on", 60_000, False),
+    ],
+)
+def test_a_siren_waits_for_no_journal_where_the_clock_says_that_the_command_is_new(
+    trust: Trust, value: str, ahead_ms: int, done: bool
+) -> None:
+    hub = Slow(recovered=False, trust=trust)
+    expires = hub.now().ts + ahead_ms
+    decision = give(hub, 5, "c1", "set_output", expires, output="siren", value=value, for_s=60, reason="people inside")
+    assert (decision.writes == (Write(*SIREN, "on"),)) is done
+    again = give(hub, 5, "c2", "set_output", expires, output="siren", value=value, for_s=60, reason="people inside")
+    assert not again.writes, "its counter is used up, or it was refused before"
 
 
 def test_what_comes_too_soon_does_not_use_its_counter_up() -> None:

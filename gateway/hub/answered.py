@@ -108,6 +108,11 @@ def too_far_ahead(command: Command, now: Moment) -> bool:
     return command.expires is not None and now.trust not in _NOT_SET and command.expires - now.ts > LONGEST_MS
 
 
+def is_new(command: Command, now: Moment) -> bool:
+    """Whether the clock alone tells that it was asked for within the last LONGEST_MS, or a little later."""
+    return command.expires is not None and now.trust not in _NOT_SET and not too_far_ahead(command, now)
+
+
 def _asked(command: Command) -> str:
     """What it asks for, as a few letters."""
     return sha256(json.dumps([command.name, command.args], sort_keys=True).encode()).hexdigest()[:32]

@@ -16,10 +16,10 @@ from collections.abc import Callable, Mapping
 from gateway import records
 from gateway.hub.acts import ACTS, LOOKS, SILENCE, fits
 from gateway.hub.alarming import Alarming
-from gateway.hub.answered import ANOTHER, AnsweredCommands
+from gateway.hub.answered import ANOTHER, AnsweredCommands, is_new
 from gateway.hub.counters import Counters
 from gateway.hub.detectors import ABOUT_DETECTORS
-from gateway.hub.holding import HOLDS
+from gateway.hub.holding import HOLDS, SET_OUTPUT
 from gateway.hub.limits import Limits, Told
 from gateway.hub.numbering import Numbering
 from gateway.hub.owed import Owed
@@ -103,7 +103,7 @@ class Commanding:
         if owed is not None or known is not None:  # a platform repeats what it had no answer to
             decision = self._told(command, Reply(command.id, "repeated", ""), "repeated", now)
             return decision._replace(replies=((command.answer, known),) if owed is None and known else owed or ())
-        if command.signed is not None and not self._counters.known and command.name in NEED_SIGNATURE:
+        if command.signed is not None and not self._counters.known and _waits_for_counters(command, now):
             return self._refused(command, NOT_READY, "refused", now)
         used_up = self._counters.refusal(command)
         too_soon = "" if used_up else self._limits.refusal(command, now.mono)
@@ -245,6 +245,12 @@ class Commanding:
         """The journal has told what was asked for in the run before."""
         state = (*self._commands.restore(stored, now), *self._counters.restore(stored))
         return Decision(state=state).then(self._writes.recovered(stored, now))
+
+
+def _waits_for_counters(command: Command, now: Moment) -> bool:
+    """Whether it has to be known first what was taken; a siren goes on where the clock says that this is new."""
+    is_siren = command.name == SET_OUTPUT and command.args.get("value") == "on"
+    return command.name in NEED_SIGNATURE and not (is_siren and is_new(command, now))
 
 
 def _switched(plan: Plan) -> set[SettingPoint]:
