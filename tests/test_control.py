@@ -19,7 +19,7 @@ from test_hub import plan
 from gateway.clock import SystemClock
 from gateway.control import MAX_REQUEST, MOST_WAITING, Control, ask, socket_path, status
 from gateway.errors import SitewardenError
-from gateway.hub.numbering import MAX_NOT_STORED
+from gateway.hub import numbering
 from gateway.hub.room import BEHIND, MAX_BATCH, MAX_IDLE_S, NOT_STORED_BEHIND, HubRoom
 from gateway.model import (
     Adjust,
@@ -281,7 +281,10 @@ def test_the_hub_wakes_for_what_is_stored_while_it_holds_polls_back() -> None:
     thread.join(WITHIN_S)
 
 
-def test_what_is_stored_meanwhile_counts_however_full_the_inbox_is() -> None:
+def test_what_is_stored_meanwhile_counts_however_full_the_inbox_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    bound = 4 * MAX_BATCH
+    monkeypatch.setattr(numbering, "MAX_NOT_STORED", bound)
+
     class Prompt(Told):
         """A journal that stores at once."""
 
@@ -293,12 +296,12 @@ def test_what_is_stored_meanwhile_counts_however_full_the_inbox_is() -> None:
     room = HubRoom(plan(), SystemClock(), told)
     room.post(Recovered("new", None, {}))
     one = reading("cold-1", temperature=4.0)
-    for _ in range(MAX_NOT_STORED + 2 * MAX_BATCH):
+    for _ in range(bound + 2 * MAX_BATCH):
         room.post(one)
     room.stop()
     room.run()
     lanes = [record.lane for _ in range(told.journal_inbox.qsize()) for record in told.journal_inbox.get().records]
-    assert lanes.count(Lane.TELEMETRY) == MAX_NOT_STORED + 2 * MAX_BATCH, "no gap"
+    assert lanes.count(Lane.TELEMETRY) == bound + 2 * MAX_BATCH, "no gap"
 
 
 def test_status_tells_points_alarms_and_outputs(hub: tuple[HubRoom, Told], state_dir: Path) -> None:
