@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import examples
 import libmodbus_devices
 import pytest
 from link_scene import serial_line
@@ -87,8 +88,13 @@ SLOW_FILES = frozenset(
 )
 """Whole processes start, stop and are killed in these, or timeouts have to pass.
 
-`./dev test -m "not slow"` leaves them and tests/faults/ out.
+`./dev test -m "not slow"` leaves them and tests/faults/ out, and tries properties on fewer examples.
 """
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.markexpr == "not slow":
+        examples.fewer()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paho.mqtt.client import Client, MQTTMessage
@@ -322,7 +323,7 @@ def test_what_is_no_mqtt_ends_that_connection_and_no_other(broker: Broker, wrong
         assert good.next()[0] == "t"
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary(max_size=60), st.sampled_from([V311, V5]), st.integers(0, 15))
 def test_the_codec_raises_nothing_but_malformed(body: bytes, version: int, flags: int) -> None:
     for decode in (

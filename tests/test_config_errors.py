@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 from config_site import SITE, THERMO, Meter, loaded, written
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -206,7 +207,7 @@ def test_a_driver_that_refuses_to_be_found_is_told_in_its_own_words() -> None:
 
 # ---------------------------------------------------------------- the law: a configuration or a ConfigError
 
-FAST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(["10s", "cold-1"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_type_hints
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
@@ -277,7 +278,7 @@ def cuts(draw: st.DrawFn) -> tuple[Path, list[Item]]:
 
 
 @given(cuts())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_a_stream_decodes_the_same_however_it_is_cut(case: tuple[Path, list[Item]]) -> None:
     path, items = case
     capture = capture_of(path)
@@ -341,7 +342,7 @@ def kept_of(driver: object) -> int:
 
 @pytest.mark.parametrize("name", WIRES)
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_driver_survives_any_bytes_and_keeps_few_of_them(name: str, data: st.DataObject) -> None:
     driver = built(name, OPTIONS.get(name, {}))
     assert isinstance(driver, Pushed)

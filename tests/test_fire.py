@@ -6,6 +6,7 @@ from math import inf
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -344,7 +345,7 @@ class Slow:
         return bool(signalling) and len(counting) >= min(2, len(able))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from([SINGLE, VERIFY, TWO]), st.sampled_from([SILENCE_S, inf]), STEPS)
 def test_it_says_what_a_slow_model_says(confirmation: Confirmation, silence_s: float, steps: list[Any]) -> None:
     zone, slow = Zone(confirmation, silence_s=silence_s), Slow(confirmation, silence_s)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from string import ascii_lowercase
 
 import pytest
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -105,7 +106,7 @@ NASTY = st.builds(
 
 
 @given(PIECES, NASTY)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_what_is_taken_never_takes_long(pattern: str, line: str) -> None:
     try:
         group_names(pattern)
@@ -177,7 +178,7 @@ LINES_OF_LETTERS = st.builds(
 @given(piece=PIECES_OF_LETTERS, line=LINES_OF_LETTERS)
 @example(piece="(?:X?)?", line="!")  # two ways to be nothing, each
 @example(piece="(?:X){2}", line="!")  # groups in groups
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_neither_checking_a_pattern_nor_matching_it_ever_takes_long(
     grown: Callable[[str], str], piece: str, line: str
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,7 +86,7 @@ def whole(frame: bytes) -> bool:
     st.lists(st.sampled_from([b"$", b"A", b"B", b"\r\n", b"\r", b"\n", b"12", b"\0", b"\3", b"xyz"]), max_size=60),
     st.data(),
 )
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_frames_are_the_same_however_the_stream_is_cut_and_little_is_kept(
     parts: list[bytes], data: st.DataObject
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -106,7 +107,7 @@ offsets = st.tuples(st.floats(-0.03, 0.03), st.floats(-0.045, 0.045))
 
 
 @given(stars(), offsets)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_a_polygon_contains_what_its_corners_go_around(
     corners: tuple[Position, ...], offset: tuple[float, float]
 ) -> None:
@@ -131,7 +132,7 @@ def far_from(corners: tuple[Position, ...], position: Position) -> float:
 
 
 @given(stars(), offsets, st.floats(5, 2000))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_the_border_of_a_polygon_is_as_near_as_the_nearest_place_on_it(
     corners: tuple[Position, ...], offset: tuple[float, float], metres: float
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from modbus_responder import answer, crc, mbap, rtu, values_of
@@ -39,7 +40,7 @@ def announced(table: Table, values: Sequence[int]) -> list[bytes]:
     return [bytes((FUNCTION[table], 1, rest << 2 | values[1] << 1 | values[0])) for rest in range(64)]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(stream=STREAMS, cut=CUTS, table=TABLES)
 def test_no_bytes_on_a_line_give_a_value_that_was_not_announced(stream: bytes, cut: int, table: Table) -> None:
     with suppress(NoReply, Refused):
@@ -47,7 +48,7 @@ def test_no_bytes_on_a_line_give_a_value_that_was_not_announced(stream: bytes, c
         assert any(rtu(UNIT, pdu) in stream for pdu in announced(table, values))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(stream=TCP_STREAMS, cut=CUTS, table=TABLES)
 def test_no_bytes_on_tcp_give_a_value_that_was_not_announced(stream: bytes, cut: int, table: Table) -> None:
     with suppress(NoReply, Refused):
@@ -55,7 +56,7 @@ def test_no_bytes_on_tcp_give_a_value_that_was_not_announced(stream: bytes, cut:
         assert any(mbap(1, UNIT, pdu) in stream for pdu in announced(table, values))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(stream=st.one_of(STREAMS, st.builds(bytes.__add__, STREAMS, st.just(rtu(UNIT, b"\x10\0\x28\0\2")))), cut=CUTS)
 def test_no_bytes_confirm_a_write_but_its_confirmation(stream: bytes, cut: int) -> None:
     with suppress(NoReply, Refused):
@@ -67,7 +68,7 @@ WRITE = rtu(UNIT, b"\x06\0\x28\x01\x02")
 """The request to write one register, and its confirmation, which is the same."""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(stream=st.lists(st.one_of(st.just(WRITE), FRAMES, st.binary(max_size=12)), max_size=5).map(b"".join), cut=CUTS)
 def test_an_echo_alone_confirms_no_write(stream: bytes, cut: int) -> None:
     with suppress(NoReply, Refused):
@@ -75,7 +76,7 @@ def test_an_echo_alone_confirms_no_write(stream: bytes, cut: int) -> None:
         assert stream.count(WRITE) >= 2
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(table=TABLES, address=st.integers(0, 60000), count=st.integers(1, 125), noise=st.binary(max_size=20), cut=CUTS)
 def test_a_right_reply_is_found_behind_any_noise(
     table: Table, address: int, count: int, noise: bytes, cut: int
@@ -85,7 +86,7 @@ def test_a_right_reply_is_found_behind_any_noise(
     assert list(exchange.read(UNIT, table, address, count)) == values_of(UNIT, FUNCTION[table], address, count)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(flipped=st.integers(0, 8 * 13 - 1), table=st.sampled_from([Table.HOLDING, Table.INPUT]), cut=CUTS)
 def test_a_single_flipped_bit_never_gives_a_value(flipped: int, table: Table, cut: int) -> None:
     reply = bytearray(rtu(UNIT, answer(UNIT, bytes((FUNCTION[table], 0, ADDRESS, 0, 4)))))

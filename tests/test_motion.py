@@ -6,6 +6,7 @@ from itertools import pairwise
 from math import cos, degrees, pi, radians, sin
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -302,7 +303,7 @@ places = st.tuples(
 
 
 @given(st.lists(places, max_size=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_crossings_are_those_of_the_slow_model(story: list[tuple[float, float, float, float | None]]) -> None:
     for fence in (DEPOT, YARD):
         presence, mono, inside = Presence((fence,)), 0.0, None

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from examples import examples
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -280,7 +281,7 @@ class Site(RuleBasedStateMachine):
 
 
 TestOutputs = Site.TestCase
-TestOutputs.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
+TestOutputs.settings = settings(max_examples=examples(120), stateful_step_count=30, deadline=None)
 
 
 def test_the_model_knows_the_plan_it_is_held_against() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sender_desk import Desk
@@ -122,7 +123,7 @@ def test_that_a_3_1_1_broker_cannot_expire_anything_is_said_once(caplog: pytest.
 # ---------------------------------------------------------------- the broker's Maximum Packet Size
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(st.integers(0, 600), min_size=1, max_size=60), st.integers(300, 3000), st.sampled_from(["none", "gzip"])
 )
@@ -175,7 +176,7 @@ class Picky:
 
 
 @pytest.mark.promise("bad-record-aside")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sets(st.integers(1, 300), max_size=9), st.sampled_from([INVALID, LARGE]), st.integers(1, 20))
 def test_bad_records_stand_aside_alone_and_the_others_go(bad: set[int], code: int, window: int) -> None:
     desk = Desk(linger=0.0, window=window)
@@ -297,7 +298,7 @@ def test_halves_that_waited_when_the_connection_ended_go_again_where_only_the_pl
     assert sorted(broker.arrived) == list(range(1, 41))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.data())
 def test_late_doubled_reversed_and_unknown_acknowledgements_are_harmless(data: st.DataObject) -> None:
     desk = Desk(linger=0.0, window=10, keepalive=1e9)

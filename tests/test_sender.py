@@ -7,6 +7,7 @@ from collections import deque
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -895,7 +896,7 @@ class UplinkMachine(RuleBasedStateMachine):
 
 TestUplinkMachine = UplinkMachine.TestCase
 TestUplinkMachine.settings = settings(
-    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(30), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 

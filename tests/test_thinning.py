@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_motion import HOME, away
@@ -179,7 +180,7 @@ def off(place: Position, a: Position, b: Position) -> float:
 
 
 @given(st.integers(0, 10**9), st.sampled_from([4.0, 14.0, 25.0]), st.sampled_from([3.0, 15.0, 90.0]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_no_place_is_farther_from_the_kept_track_than_is_promised(seed: int, most_m_s: float, wild: float) -> None:
     """The whole track beside the thinned one: the course of each place is the direction in which it was reached."""
     chance, place, course = Random(seed), HOME, 0.0
@@ -199,7 +200,7 @@ def test_no_place_is_farther_from_the_kept_track_than_is_promised(seed: int, mos
 
 
 @given(st.integers(0, 10**9), st.sampled_from([0.5, 1.5, 3.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_slow_vehicle_is_never_farther_than_it_goes_in_half_a_minute(seed: int, most_m_s: float) -> None:
     chance, place, course = Random(seed), HOME, 0.0
     reporter, last = fresh(), HOME

@@ -6,6 +6,7 @@ import json
 from collections import deque
 from typing import NamedTuple
 
+from examples import examples
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -195,5 +196,5 @@ class PlatformMachine(RuleBasedStateMachine):
 
 TestPlatformMachine = PlatformMachine.TestCase
 TestPlatformMachine.settings = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(40), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import hypothesis.strategies as st
+from examples import examples
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from test_writes import Desk
@@ -96,5 +97,5 @@ class WriteMachine(RuleBasedStateMachine):
             assert reply.result != "refused" or "under way" in reply.detail or "ask again" in reply.detail
 
 
-WriteMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+WriteMachine.TestCase.settings = settings(max_examples=examples(100), stateful_step_count=40, deadline=None)
 test_a_write_is_carried_out_once_at_most = WriteMachine.TestCase
