@@ -24,6 +24,7 @@ PURE_ROOMS = (
     "gateway.errors",
     "gateway.records",
     "gateway.driver",
+    "gateway.hours",
     "gateway.wiretime",
     "gateway.release",
     "gateway.notice",

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from test_hub import plan
 
 from gateway.driver import point
+from gateway.hours import DAYS, STRETCH_HINT, Hours, stretch
 from gateway.hub.alarm import Target
 from gateway.hub.decide import Hub
 from gateway.model import DeviceAbout, Fact, Lane, Moment, Reading, Recovered, Tick, Trust
 from gateway.rules.condition import Equals, SilentFor
-from gateway.rules.hours import DAYS, STRETCH_HINT, Hours, stretch
 from gateway.rules.judge import Rule, elapse, fresh, taken_up
 from gateway.rules.lifecycle import Change
 

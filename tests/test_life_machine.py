@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from test_hub import SIREN, Stepped, plan
 
+from gateway.hours import Hours, stretch
 from gateway.hub.alarm import Target
 from gateway.hub.decide import Hub
 from gateway.hub.plan import Reconfigured
@@ -37,7 +38,6 @@ from gateway.model import (
     Write,
 )
 from gateway.rules.condition import Above, Below, Equals, Term
-from gateway.rules.hours import Hours, stretch
 from gateway.rules.judge import Rule
 from gateway.rules.overlay import Suppression
 from gateway.rules.responses import OutputPoint, Response, Way

@@ -12,8 +12,8 @@ from gateway.config.responsecheck import check_called
 from gateway.config.schema import Rule, Term
 from gateway.config.targets import in_zone, parts, targets
 from gateway.config.written import duration_text
+from gateway.hours import stretch
 from gateway.model import Point, Priority
-from gateway.rules.hours import stretch
 from gateway.units import FIRE_KINDS, KINDS, STATE_WORDS, WORDS, Form
 
 CONDITIONS = ("above", "below", "outside", "inside", "equals", "changes_faster_than", "silent_for")

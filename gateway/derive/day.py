@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, tzinfo
 from typing import NamedTuple
 
-from gateway.rules.hours import Hours, stretch
+from gateway.hours import Hours, stretch
 
 
 class Days(NamedTuple):

@@ -22,8 +22,8 @@ from gateway.derive.derivation import NOTHING, Derivation, Outcome, Told
 from gateway.derive.flow import Flow
 from gateway.derive.headcount import Follower, Headcount, Kept, kept
 from gateway.derive.reliance import reliance
+from gateway.hours import Hours
 from gateway.model import Json, Moment, Reading, Trust, Value
-from gateway.rules.hours import Hours
 
 SET = "set_occupancy"
 CORRECTED = "occupancy_corrected"

@@ -19,6 +19,7 @@ from gateway.config.schema import Term as TermOptions
 from gateway.config.targets import called, delays, group, targets
 from gateway.derive.derivation import Derivation
 from gateway.driver import Adjustable, Derived, Output
+from gateway.hours import Hours, stretch
 from gateway.hub import pointplan
 from gateway.hub import responseplan as respond
 from gateway.hub.alarm import Target
@@ -34,7 +35,6 @@ from gateway.refine.exception import Limit
 from gateway.refine.quality import Check
 from gateway.rules.condition import Above, AtFence, AtLeast, Below, Changes, Condition, Equals, Outside, SilentFor, Term
 from gateway.rules.following import UNCONFIRMED_NEVER, Times
-from gateway.rules.hours import Hours, stretch
 from gateway.rules.judge import Rule
 from gateway.rules.lifecycle import Change
 from gateway.rules.overlay import Suppression

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
+from gateway.hours import Hours
 from gateway.model import AlarmState, Moment, Priority, Trust, Value
 from gateway.rules.condition import Condition, SilentFor
-from gateway.rules.hours import Hours
 from gateway.rules.lifecycle import ACTIVE, Change, after
 from gateway.rules.overlay import Suppression
 
