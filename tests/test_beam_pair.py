@@ -112,6 +112,15 @@ def test_a_receiver_that_flutters_is_a_fault() -> None:
     assert said(driver, INNER, 9.0, high=False)[-1]["beams"] == "normal"
 
 
+def test_nobody_is_counted_while_a_receiver_flutters() -> None:
+    driver = BeamPair(BeamPairOptions(OUTER, INNER))
+    for pin in (OUTER, INNER):
+        said(driver, pin, 0.0, high=False)
+    for pin, mono, high in ((OUTER, 1.0, True), (INNER, 1.1, True), (OUTER, 1.2, False), (INNER, 1.3, False)):
+        said(driver, pin, mono, high=high, chatters=pin == INNER)
+    assert said(driver, INNER, 9.0, high=False)[-1] == {"passages_in": 0, "passages_out": 0, "beams": "normal"}
+
+
 def test_who_stands_between_the_beams_at_the_start_was_not_seen_coming() -> None:
     driver = BeamPair(BeamPairOptions(OUTER, INNER))
     for pin, mono, high in ((OUTER, 0.0, True), (INNER, 0.0, True), (OUTER, 1.0, False), (INNER, 1.2, False)):

@@ -63,6 +63,15 @@ def test_a_cut_and_a_shorted_wire_are_faults_after_the_time_of_travel_and_no_sta
     assert says(driver, 12.0, rest=True, active=False)[-1] == "normal"
 
 
+def test_each_travel_has_its_own_time() -> None:
+    driver = contact(kind="smoke")
+    says(driver, 0.0, rest=True, active=False)
+    assert says(driver, 10.0, rest=False, active=False) == []
+    assert says(driver, 10.5, rest=True)[-1] == "normal"
+    assert says(driver, 11.2, rest=False) == []
+    assert says(driver, 12.2, active=False) == [FAULT]
+
+
 def test_an_alarm_is_told_as_soon_as_both_circuits_say_so() -> None:
     driver = contact(kind="smoke")
     says(driver, 0.0, rest=True, active=False)

@@ -129,6 +129,14 @@ def test_a_zone_is_made_of_all_smoke_detectors_in_it_and_brings_its_rules(tmp_pa
     }
 
 
+def test_a_zone_whose_name_only_begins_alike_is_another_one(tmp_path: Path) -> None:
+    outer = "  smoke-4: {driver: contact, link: gpio, pin: 5, kind: smoke, zone: storage-yard}\nresponses:\n"
+    file = tmp_path / "site.yaml"
+    file.write_text(SITE.replace("OPTIONS", "mode: single").replace("responses:\n", outer), encoding="utf-8")
+    found = load(file, find_driver=drivers.find, profile_folders=())
+    assert found.devices["storage"].built.sources == ("smoke-1", "smoke-2")  # type: ignore[attr-defined]
+
+
 def test_a_rule_of_the_site_takes_the_place_of_the_one_on_the_same_word_alone(tmp_path: Path) -> None:
     rules = "rules:\n  mine: {kind: fire, equals: alarm, priority: high}\n  every: {kind: smoke, equals: fault}\n"
     found = config(tmp_path, more=rules).rules
