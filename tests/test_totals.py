@@ -116,6 +116,15 @@ def test_what_we_count_ourselves_begins_at_nothing_with_each_run_and_that_is_no_
     assert not first.events
 
 
+def test_what_we_count_ourselves_begins_at_nothing_where_a_reload_opens_its_link_anew_and_that_is_no_event() -> None:
+    totals = fresh(countings=BEAMS)
+    said(totals, 0.0, passages_in=0)
+    said(totals, 1.0, passages_in=4)
+    anew = said(totals, 2.0, passages_in=0)
+    assert (anew.values["in_total"], anew.events) == (4, ())
+    assert said(totals, 3.0, passages_in=2).values["in_total"] == 6
+
+
 def test_a_flow_ends_without_anybody() -> None:
     """The flow is told again while nobody comes, and no more once it is 0."""
     totals = fresh()

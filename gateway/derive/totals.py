@@ -74,7 +74,7 @@ class Totals(Derivation):
             if isinstance(raw, int | float):
                 count.reason, before = None, count.counter.total
                 first, step = count.heard is None, count.counter.take(int(raw), reading.mono, ts)
-                if step is not None:
+                if step is not None and not (each.ours and step.step is Step.RESTART):  # a driver made anew by a reload
                     steps.append((each.point, step))
                 self._flowed(count, count.counter.total - before, reading.mono)
                 changed |= first or count.counter.total != before or _is_odd(step)
