@@ -322,6 +322,22 @@ def test_chattering_alarms_are_held_and_floods_counted(
     assert tried["floods"] >= 1
 
 
+def test_of_a_warning_and_its_alarm_that_come_at_once_one_counts_as_for_people(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limit = "{{point: fridge.temperature, above: {}, for: 0s, clear_for: 0s, hold_chattering: false, priority: {}}}"
+    rules = f"rules:\n  warm: {limit.format(6, 'low')}\n  hot: {limit.format(8, 'high')}\n"
+    site, state = written(tmp_path, rules), tmp_path / "state"
+    with run_of(state, site, "a" * 16) as past:
+        for number in range(16):
+            past.say("fridge", temperature=9.0 if number % 2 else 4.0, humidity=40.0)
+            past.wait(10)
+    found = told(capsys, "--state", state, "--config", site, "--since", LONG_AGO)
+    assert verdicts(found) == {"warm": ["same"] * 8, "hot": ["same"] * 8}
+    for load in (found["load"]["beside"], found["load"]["tried"]):
+        assert (load["alarms"], load["floods"]) == (8, 0), "as in the daemon, which has seen no flood"
+
+
 # ---------------------------------------------------------------- the page
 
 

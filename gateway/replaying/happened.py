@@ -109,7 +109,8 @@ class Happened:
         if not self._begun:
             self._remember(alarm, event, ts)
         elif change == "raised":
-            self.history.raised(alarm, ts, chattering=event.get("chattering") is True)
+            hidden = event.get("hidden") is not None
+            self.history.raised(alarm, ts, chattering=event.get("chattering") is True, hidden=hidden)
         elif change == "cleared":
             self.history.cleared(alarm, ts)
 

@@ -93,12 +93,13 @@ class History:
         """It stood from the beginning."""
         self.of(alarm).open = Episode(None, None)
 
-    def raised(self, alarm: str, ts: int, *, chattering: bool = False) -> None:
-        """It came; `chattering`: too often, so that it is held."""
+    def raised(self, alarm: str, ts: int, *, chattering: bool = False, hidden: bool = False) -> None:
+        """It came; `chattering`: too often, so that it is held. One that is hidden from people is part of no flood."""
         course = self.of(alarm)
         course.raised += 1
         course.chattered += chattering
-        self.load.raised(ts)
+        if not hidden:
+            self.load.raised(ts)
         if course.open is None:
             course.open = Episode(ts, None, chattering)
 

@@ -111,6 +111,7 @@ class Trial:
         self._run, self.runs = heard.run, self.runs + 1
         self._alarms = Alarms(self.plan.rules, self.plan.responses, now, boot=self._before.boots.get(heard.run, ""))
         list(self._alarms.restore(self._state, now))
+        self._alarms.stories(now)
         self.repeats.begin()
         self._missing.begin()
 
@@ -140,7 +141,7 @@ class Trial:
         self._note(self._alarms.take(reading, self._missing.heard), trust)
 
     def _note(self, changes: Iterable[Changed], trust: Trust) -> None:
-        for changed in changes:
+        for changed in self._alarms.one_story(changes):
             view = changed.view
             stored = self._alarms.numbered(view, Moment(changed.mono, changed.ts, trust))
             if stored.text is None:
@@ -148,7 +149,8 @@ class Trial:
             else:
                 self._state[stored.key] = stored.text
             if changed.change is Change.RAISED:
-                self.history.raised(view.alarm, changed.ts, chattering=view.chattering)
+                hidden = view.hidden is not None
+                self.history.raised(view.alarm, changed.ts, chattering=view.chattering, hidden=hidden)
             elif changed.change is Change.CLEARED:
                 self.history.cleared(view.alarm, changed.ts)
 
