@@ -28,6 +28,8 @@ from gateway.model import (
     DeviceAbout,
     DeviceHealth,
     HealthReport,
+    Hidden,
+    Hiding,
     JournalHealth,
     LinkHealth,
     PointStatus,
@@ -261,6 +263,12 @@ def test_news_is_what_changed_and_nothing_else() -> None:
     assert list(news(raised, status(siren="off"))) == ["ALARM    smoke: normal", "OUTPUT   siren.output: off"]
     lost = status(qualities={"dock-air": "no_reply"}, uplink="no connection")
     assert list(news(status(), lost)) == ["DEVICE   dock-air: no_reply", "UPLINK   platform: no connection"]
+
+
+def test_an_alarm_that_is_hidden_while_nothing_is_wrong_is_told_as_such() -> None:
+    hidden = Hidden(Hiding.SUPPRESSED, "rule", "the door is open")
+    quiet = replace(alarm("warm", "cold-1", AlarmState.NORMAL), hidden=hidden)
+    assert list(news(status(), status(quiet)))[0] == "ALARM    warm: would not call now, suppressed: the door is open"
 
 
 def test_the_first_look_is_no_news_of_outputs_at_rest() -> None:

@@ -31,6 +31,8 @@ def news(before: Status | None, now: Status) -> Iterator[str]:
 
 
 def _alarm(alarm: AlarmView) -> str:
+    if alarm.state is AlarmState.NORMAL and alarm.hidden is not None:
+        return f"ALARM    {alarm.alarm}: would not call now, {alarm.hidden.how.replace('_', ' ')}: {alarm.hidden.why}"
     told = f"ALARM    {alarm.alarm}: {_TOLD.get(alarm.state, alarm.state)}"
     return f"{told}. {alarm.text} ({alarm.priority})" if alarm.state is AlarmState.UNACK_ACTIVE else told
 
