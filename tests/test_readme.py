@@ -87,6 +87,32 @@ def test_what_happens_on_the_spot_passes_the_check(tmp_path: Path) -> None:
     assert config.responses_by_priority.high == "evacuate"
 
 
+SITE = "site: {id: a}\ngateway: {id: gw1}\nlinks:\n"
+GPIO = "  gpio: {type: gpio, factory: mock}\n"
+
+
+def test_on_the_road_passes_the_check(tmp_path: Path) -> None:
+    links = SITE + "  gps: {type: serial, port: /dev/ttyUSB0}\n"
+    receiver = "devices:\n  gps-1: {driver: gps_nmea, link: gps, zone: truck}\n"
+    (tmp_path / "my.yaml").write_text(links + example("driver: track").replace("devices:\n", receiver, 1))
+    assert read_config(tmp_path / "my.yaml").fences.keys() == {"depot", "yard"}
+
+
+def test_how_many_people_are_inside_passes_the_check(tmp_path: Path) -> None:
+    links = SITE + GPIO + "  counter: {type: serial, port: /dev/ttyUSB0}\n"
+    (tmp_path / "my.yaml").write_text(links + example("driver: occupancy") + "responses: {pause-entry: {say: Wait}}\n")
+    assert read_config(tmp_path / "my.yaml").rules.keys() == {"full", "door-crowded"}
+
+
+def test_several_detectors_as_one_passes_the_check(tmp_path: Path) -> None:
+    detectors = "".join(
+        f"  smoke-{pin}: {{driver: contact, link: gpio, pin: {pin}, kind: smoke, zone: storage}}\n" for pin in (5, 6)
+    )
+    text = SITE + GPIO + example("driver: fire_zone").replace("devices:\n", "devices:\n" + detectors)
+    (tmp_path / "my.yaml").write_text(text)
+    assert "storage-fire" in read_config(tmp_path / "my.yaml").devices
+
+
 RELAYS = {"siren": 17, "lamp": 18, "fan": 27}
 WALK = README.partition("## From a box of sensors")[2].partition("\n## ")[0]
 
