@@ -23,6 +23,7 @@ from gateway.hub import numbering
 from gateway.hub.room import BEHIND, MAX_BATCH, MAX_IDLE_S, NOT_STORED_BEHIND, HubRoom
 from gateway.model import (
     Adjust,
+    Answer,
     Command,
     Decision,
     Fact,
@@ -38,6 +39,7 @@ from gateway.model import (
     Recovered,
     Reply,
     Row,
+    SoonRead,
     Stored,
     Write,
 )
@@ -185,6 +187,20 @@ def test_smoke_and_commands_overtake_other_readings() -> None:
     assert [json.loads(record.text).get("event") for record in first.records] == [None, "alarm", "output"]
     assert json.loads(told.journal_inbox.get(timeout=0).records[-1].text)["event"] == "command"
     assert order == [""]
+
+
+def test_what_a_device_says_when_it_is_asked_now_does_not_overtake_what_it_said_before() -> None:
+    told = Told()
+    room = HubRoom(plan(), SystemClock(), told)
+    room.post(Recovered("new", None, {}))
+    for number in range(5):
+        room.post(reading("cold-1", temperature=float(number)))
+    room.post(SoonRead("", Answer(reading("cold-1", temperature=5.0))))
+    room.stop()
+    room.run()
+    telemetry = told.journal_inbox.get(timeout=0)
+    said = [json.loads(record.text)["values"]["temperature"] for record in telemetry.records]
+    assert said == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
 
 
 def test_telemetry_is_passed_on_in_one_piece_when_the_inbox_is_drained() -> None:

@@ -174,7 +174,8 @@ class HubRoom:
             self._urgent.append(TICK)
 
     def _sort(self, fact: _Fact) -> None:
-        urgent = fact.device in self._safety if isinstance(fact, Reading) else type(fact) in URGENT
+        told = fact.answer.found if isinstance(fact, SoonRead) else fact  # what a device says stays in its order
+        urgent = told.device in self._safety if isinstance(told, Reading) else type(fact) in URGENT
         (self._urgent if urgent else self._usual).append(fact)
 
     def _decide(self, fact: _Fact) -> None:
