@@ -197,6 +197,13 @@ def test_a_test_whose_time_nobody_knows_has_ended() -> None:
     assert [it["change"] for it in of(later, "test_mode")] == ["ended"]
 
 
+def test_a_test_has_ended_where_a_clock_that_was_put_back_leaves_more_time_than_that() -> None:
+    hub = detectors()
+    hub.command("test_mode", zone="sorting", for_s=600, reason="x")
+    later = restarted(hub, -10 * 3600, rules=on_detectors(SENSED))
+    assert later.read("smoke-1", smoke="alarm").writes == (ON,)
+
+
 def test_a_test_ends_with_the_detectors_of_its_zone() -> None:
     hub = detectors()
     hub.command("test_mode", zone="sorting", reason="x")

@@ -54,11 +54,15 @@ def written(hold: Hold, boot: str, now: Moment) -> str:
 
 
 def kept_of(text: str, boot: str, most_s: float, now: Moment) -> Hold | None:
-    """What was stored, for `most_s` more at most; its time is over where nobody knows. None: no text of ours."""
+    """What was stored; None: no text of ours. Its time is over where nobody knows how much is left.
+
+    So it is where more is left than the `most_s` that it can have been for: then the clock was put back.
+    """
     try:
         by, why, *until = json.loads(text)
         mono = moments.recalled(until, boot, now)
         until_ts = int(until[0])
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return Hold(Note(str(by), str(why)), now.mono if mono is None else min(mono, now.mono + most_s), until_ts)
+    is_known = mono is not None and mono <= now.mono + most_s
+    return Hold(Note(str(by), str(why)), mono if mono is not None and is_known else now.mono, until_ts)
