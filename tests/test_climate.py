@@ -14,7 +14,7 @@ import drivers
 from gateway.config.load import load
 from gateway.config.schema import Config
 from gateway.derive.climate import Climate, Place
-from gateway.derive.humid_air import absolute_humidity, dew_point, frost_point
+from gateway.derive.humid_air import absolute_humidity, dew_point
 from gateway.errors import ConfigError
 from gateway.model import Moment, Reading, Reason, Trust
 
@@ -33,18 +33,12 @@ VECTORS = [  # °C, %RH, dew point °C, g/m³: the formula computed; above 0 °C
     (22.5, 45, 9.97, 8.97),
     (35, 20, 8.69, 7.89),
 ]
-FROST = [(10, 40, -2.65), (0, 90, -1.27), (-10, 80, -11.39), (-18, 75, -19.15)]
 
 
 @pytest.mark.parametrize(("temperature", "humidity", "dew", "absolute"), VECTORS)
 def test_the_vectors(temperature: float, humidity: float, dew: float, absolute: float) -> None:
     assert dew_point(temperature, humidity) == pytest.approx(dew, abs=0.006)
     assert absolute_humidity(temperature, humidity) == pytest.approx(absolute, abs=0.006)
-
-
-@pytest.mark.parametrize(("temperature", "humidity", "frost"), FROST)
-def test_below_zero_frost_forms_before_dew(temperature: float, humidity: float, frost: float) -> None:
-    assert frost_point(temperature, humidity) == pytest.approx(frost, abs=0.006)
 
 
 @given(st.floats(-45, 60), st.floats(1, 100))
