@@ -22,7 +22,7 @@ class Send:
         Doc("Sent when it has moved by more than this from what was sent last; default: that of recording"),
     ] = None
     max_every: Annotated[
-        Annotated[Duration, Within(gt=0, le=86400)] | None,
+        _Every | None,
         Doc("Sent after this time at the latest, changed or not; default: that of recording"),
     ] = None
     distance: Annotated[_Metres | None, Doc("As in report; default: that of recording")] = None
