@@ -305,6 +305,20 @@ def test_odometer_trip_motion_and_fences_survive_a_restart(tmp_path: Path) -> No
     assert not after.said("fence_left"), "it was outside before"
 
 
+def test_a_trip_that_is_known_of_late_goes_on_too(tmp_path: Path) -> None:
+    before = Lorry(site(tmp_path))
+    before.drive(0, 2040)
+    before.stand(2040, 130)
+    after = Lorry(before.config)
+    after.hub = Hub(plan_of(before.config, "run3"), after.now)
+    after.stand(2040, 10)
+    after.tell(Recovered("kept", BEFORE, before.state))
+    after.stand(2040, 301)
+    (ended,) = after.said("trip_ended")
+    assert (ended["trip"], ended["begin"]) == (1, before.said("trip_started")[0]["begin"])
+    assert ended["distance"] == pytest.approx(2040, abs=100)
+
+
 def test_a_lorry_that_left_while_the_gateway_was_off_has_left_a_fence(tmp_path: Path) -> None:
     before = Lorry(site(tmp_path))
     before.stand(0, 400)

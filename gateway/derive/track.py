@@ -267,6 +267,8 @@ class Track(Derivation):
             trips.trip = trips.trip._replace(number=trips.number)
         elif self._last is None:
             self._go_on(before)
+        elif isinstance(begin := before.get("begin"), int) and self._motion.state is not State.PARKED:
+            trips.trip, trips.trip_m = Trip(trips.number, begin), _amount(before.get("trip_distance"))
         fences = before.get("fences")
         if isinstance(fences, Mapping):
             self._presence.recall(fences)
