@@ -22,7 +22,7 @@ from typing import Annotated, ClassVar, Literal
 
 from drivers.source_point import point_named
 from gateway.derive.counter import Range
-from gateway.derive.metering import QUANTITIES, RATE, TOTAL, Metering
+from gateway.derive.metering import QUANTITIES, RATE, TOTAL, Metering, check_worth
 from gateway.driver import Derived, Doc, Placed, point
 from gateway.model import Point
 
@@ -44,10 +44,7 @@ class MeterOptions:
 
     def __post_init__(self) -> None:
         """Refuse what nothing can be worth."""
-        if not (isfinite(self.scale) and self.scale > 0):
-            raise ValueError(f"scale: how much one pulse is, more than 0, not {self.scale:g}")
-        if not (isfinite(self.start) and self.start >= 0):
-            raise ValueError(f"start: what the display said, 0 or more, not {self.start:g}")
+        check_worth(self.scale, self.start)
         if self.wraps is not None and self.wraps < 4:
             raise ValueError(f"wraps: 65536 for a register of 16 bits, 4294967296 for two, not {self.wraps}")
         if self.max_per_s is not None and not (isfinite(self.max_per_s) and self.max_per_s > 0):

@@ -22,12 +22,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
-from math import isfinite
 from typing import Annotated, ClassVar, Literal
 
 from drivers.header_pin import on_header
 from gateway.derive.counter import Range
-from gateway.derive.metering import QUANTITIES, RATE, TOTAL, Metering
+from gateway.derive.metering import QUANTITIES, RATE, TOTAL, Metering, check_worth
 from gateway.driver import Doc, Edge, Family, Heard, PinUse, Pull, Pushed, Seconds, point
 from gateway.model import Point, Values
 
@@ -53,10 +52,7 @@ class PulsesOptions:
         on_header(pin=self.pin)
         if not 0 <= self.hold <= 1:
             raise ValueError(f"hold: from 0s to 1s, not {self.hold}s")
-        if not (isfinite(self.scale) and self.scale > 0):
-            raise ValueError(f"scale: how much one pulse is, more than 0, not {self.scale:g}")
-        if not (isfinite(self.start) and self.start >= 0):
-            raise ValueError(f"start: what the display said, 0 or more, not {self.start:g}")
+        check_worth(self.scale, self.start)
 
 
 class Pulses(Pushed):

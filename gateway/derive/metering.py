@@ -9,6 +9,7 @@ The pulses are counted in derive/totals.py, over roll-overs, restarts and our ow
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import ClassVar, NamedTuple
 
 from gateway.derive.counter import Range
@@ -33,6 +34,14 @@ QUANTITIES: Mapping[str, Quantity] = {
     "energy": Quantity("power", 60_000.0),  # kWh a minute as W
 }
 """By the kind of the total."""
+
+
+def check_worth(scale: float, start: float) -> None:
+    """Refuse what no pulse can be worth, and what no display can have said: ValueError."""
+    if not (isfinite(scale) and scale > 0):
+        raise ValueError(f"scale: how much one pulse is, more than 0, not {scale:g}")
+    if not (isfinite(start) and start >= 0):
+        raise ValueError(f"start: what the display said, 0 or more, not {start:g}")
 
 
 class Metering(Derivation):
