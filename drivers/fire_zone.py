@@ -28,6 +28,7 @@ from typing import Annotated, ClassVar, Literal
 from gateway.derive.fire import DETECTORS, FIRE, Confirmation, Fire, Mode, Source
 from gateway.driver import Derived, Doc, Placed, Seconds, UsualRule, point
 from gateway.model import Point, Priority
+from gateway.zones import in_zone
 
 _WITHIN_S = {Mode.SINGLE: (0.0, 0.0, 0.0), Mode.VERIFY: (60.0, 10.0, 60.0), Mode.COINCIDENCE: (120.0, 10.0, 600.0)}
 """By mode: usual, least and most seconds of its window."""
@@ -85,7 +86,7 @@ class FireZone(Derived):
         self._made_of = tuple(
             Source(it.device, each.name)
             for it in devices
-            if it.zone == zone or it.zone.startswith(zone + "/")
+            if in_zone(it.zone, zone)
             for each in it.points
             if each.kind == "smoke"
         )

@@ -10,11 +10,12 @@ from gateway.config.groupcheck import check_group
 from gateway.config.problems import Where, listed, shown, suggestion
 from gateway.config.responsecheck import check_called
 from gateway.config.schema import Rule, Term
-from gateway.config.targets import in_zone, parts, targets
+from gateway.config.targets import parts, targets
 from gateway.config.written import duration_text
 from gateway.hours import stretch
 from gateway.model import Point, Priority
 from gateway.units import FIRE_KINDS, KINDS, STATE_WORDS, WORDS, Form
+from gateway.zones import in_zone
 
 CONDITIONS = ("above", "below", "outside", "inside", "equals", "changes_faster_than", "silent_for")
 

@@ -10,12 +10,7 @@ from gateway.config.problems import Where
 from gateway.config.schema import Device, ResponsesByPriority, Rule, Term
 from gateway.driver import Output
 from gateway.model import Point
-
-
-def in_zone(zone: str, around: str) -> bool:
-    """Whether `zone` is `around` or lies in it: `cold-store/room-1` lies in `cold-store`."""
-    return zone == around or zone.startswith(around + "/")
-
+from gateway.zones import in_zone
 
 GROUPS = ("all_of", "any_of", "of")
 """The keys of a rule that make one condition of several."""

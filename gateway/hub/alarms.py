@@ -24,6 +24,7 @@ from gateway.rules.lifecycle import ACTIVE, Change, after, refusal
 from gateway.rules.overlay import NOBODY, Act, Note, Overlay, covered
 from gateway.rules.responses import Response
 from gateway.rules.window import Window
+from gateway.zones import in_zone
 
 STATE_PREFIX = "alarm/"
 _NUMBER = (float, int)  # by itself, since `float | int` in the loop is made anew for each value
@@ -365,9 +366,7 @@ class Alarms:
         return tuple(
             alarm.view.alarm
             for alarm in self._alarms.values()
-            if alarm.target.kind == "fire"
-            and not alarm.view.at_rest
-            and (zone == alarm.target.zone or zone.startswith(alarm.target.zone + "/"))
+            if alarm.target.kind == "fire" and not alarm.view.at_rest and in_zone(zone, alarm.target.zone)
         )
 
     def standing(self) -> tuple[AlarmView, ...]:

@@ -24,6 +24,7 @@ from gateway.hub.own import Trouble
 from gateway.model import Command, DeviceAbout, Json, Moment, Priority, Reading, Reason, StateChange, Value
 from gateway.records import MAX_REASON
 from gateway.rules.overlay import NOBODY, Note
+from gateway.zones import in_zone
 
 TEST_MODE, DISABLE, ENABLE = "test_mode", "disable", "enable"
 ABOUT_DETECTORS = frozenset({TEST_MODE, DISABLE, ENABLE})
@@ -102,7 +103,7 @@ class Detectors:
         return self._is_tested(zone) if zone else alarm.partition("@")[2] in self.tested
 
     def _is_tested(self, zone: str) -> bool:
-        return any(_is_in(zone, around) for around in self._tests)
+        return any(in_zone(zone, around) for around in self._tests)
 
     # -- what they show
 
@@ -171,7 +172,7 @@ class Detectors:
         return self._take_out(found[0], args.get("for_s"), note, now)
 
     def _test(self, zone: Json, for_s: Json, note: Note, now: Moment) -> Turnover | str:
-        inside = [it for it in self._known.values() if isinstance(zone, str) and _is_in(it.zone, zone)]
+        inside = [it for it in self._known.values() if isinstance(zone, str) and in_zone(it.zone, zone)]
         if not isinstance(zone, str) or not inside:
             zones = ", ".join(sorted({it.zone for it in self._known.values()}))
             return f"test_mode needs a zone with smoke detectors; there are: {zones or 'none'}"
@@ -225,7 +226,7 @@ class Detectors:
         what, at = parts(key)
         if what == OUT:
             return [self._known[at]] if at in self._known else []
-        return [it for it in self._known.values() if _is_in(it.zone, at)]
+        return [it for it in self._known.values() if in_zone(it.zone, at)]
 
     def elapse(self, now: Moment) -> Turnover:
         """What follows because the time of some is over."""
@@ -297,10 +298,6 @@ def _seconds(given: Json, most_s: float) -> float | None:
     if isinstance(given, bool) or not isinstance(given, int | float):
         return None
     return float(given) if 0 < given <= most_s else None
-
-
-def _is_in(zone: str, around: str) -> bool:
-    return zone == around or zone.startswith(around + "/")
 
 
 def _clock(ts: int) -> str:
