@@ -5,6 +5,7 @@ With SITEWARDEN_NO_SKIPS=1 a test that would skip fails: `.ci/run` installs what
 
 import os
 import shutil
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -93,6 +94,8 @@ SLOW_FILES = frozenset(
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for what a shell has put into the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # commands that tests start are ended by Ctrl-C
     if config.option.markexpr == "not slow":
         examples.fewer()
 
