@@ -90,6 +90,7 @@ SLOW_FILES = frozenset(
 """Whole processes start, stop and are killed in these, or timeouts have to pass.
 
 `./dev test -m "not slow"` leaves them and tests/faults/ out, and tries properties on fewer examples.
+With `-n 2 --dist loadfile` it runs on two cores. The slow ones measure times, and do better alone.
 """
 
 
