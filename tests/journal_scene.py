@@ -153,9 +153,11 @@ class Scene:
     def post(self, *records: Record, **state: str | None) -> None:
         self.journal.post(Decision(records, tuple(StateChange(key, text) for key, text in state.items())))
 
-    def ask(self, lane: Lane, after: int = 0, upto: int | None = None, limit: int = 1000) -> Backlog:
+    def ask(
+        self, lane: Lane, after: int = 0, upto: int | None = None, limit: int = 1000, uplink: str = "platform"
+    ) -> Backlog:
         answers: SimpleQueue[Backlog] = SimpleQueue()
-        self.journal.post(BacklogWanted("platform", lane, after, upto, limit, answers.put))
+        self.journal.post(BacklogWanted(uplink, lane, after, upto, limit, answers.put))
         return answers.get(timeout=LONG_S)
 
     def stored(self, seq: int, lane: Lane = Lane.EVENT) -> Stored:

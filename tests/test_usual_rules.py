@@ -73,3 +73,13 @@ def test_the_id_of_a_rule_is_an_id_however_long_that_of_its_device_is(tmp_path: 
     file.write_text(SITE.replace(" MORE", "").replace("door-1", long), encoding="utf-8")
     found = load(file, find_driver=lambda _: FreezerDoor, profile_folders=())
     assert [rule for rule in found.rules if is_id(rule)] == ["d" * 59 + "-open"]
+
+
+def test_two_devices_whose_long_ids_begin_alike_have_a_rule_each(tmp_path: Path) -> None:
+    first, second = "d" * 63 + "1", "d" * 63 + "2"
+    device = f"  {second}: {{driver: freezer_door, link: gpio, pin: 18, zone: shop}}\n"
+    file = tmp_path / "site.yaml"
+    file.write_text(SITE.replace(" MORE", "").replace("door-1", first) + device, encoding="utf-8")
+    found = load(file, find_driver=lambda _: FreezerDoor, profile_folders=())
+    assert [rule.point for rule in found.rules.values()] == [f"{first}.contact", f"{second}.contact"]
+    assert all(map(is_id, found.rules))

@@ -7,6 +7,7 @@ smoke point brings them, whatever its driver; where a fire zone is made of it, t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from gateway.config.draft import Draft
 from gateway.config.schema import Rule
@@ -29,7 +30,13 @@ def add_usual_rules(draft: Draft) -> None:
             rule_id = f"{device[: MOST_ID - 1 - len(usual.name)]}-{usual.name}"
             is_judged = (device, usual.point, "") in judged or (device, usual.point, usual.equals) in judged
             if not is_judged and rule_id not in draft.tree.section("rules"):
-                draft.rules[rule_id] = _rule(device, usual)
+                draft.rules[_free(rule_id, draft)] = _rule(device, usual)
+
+
+def _free(rule_id: str, draft: Draft) -> str:
+    """The id, or one like it: of two long device ids that begin alike."""
+    numbered = (f"{rule_id[: MOST_ID - 4]}-{number:03}" for number in range(2, 1000))
+    return next(each for each in chain((rule_id,), numbered) if each not in draft.rules)
 
 
 def _places(rule: Rule, draft: Draft) -> Iterator[tuple[str, str, object]]:
