@@ -99,7 +99,7 @@ def test_a_siren_wails_is_silenced_and_stays_silent_over_a_power_cut(tmp_path: P
         line = [sys.executable, "-m", "gateway", "alarms", "--state", str(daemon.state)]
         shown = subprocess.run(line, capture_output=True, text=True, check=True, timeout=30, cwd=top).stdout
         assert "[silenced]\n" in shown
-        assert "flood: Leave (tell fire warden)\n" in shown
+        assert "-> Leave (tell fire warden)\n" in shown
         before = len(devices.asked)
         wait_for(lambda: any(event.get("change") == "silenced" for event in events(daemon)), "it is stored")
         daemon.kill()
