@@ -136,7 +136,7 @@ def test_a_changed_limit_is_judged_by_the_next_value_and_nothing_else_is_touched
     assert scene.status()["run"] == run
     assert scene.health()["opens"] == opens, "the connection was kept"
     wait_for(lambda: all(it["polls"] > polls[it["device"]] for it in scene.health()["devices"]), "it polls on")
-    assert scene.health()["late"] <= 4, "two ticks of two devices, on a busy machine"
+    assert scene.health()["late"] == 0
 
 
 def test_a_device_comes_and_goes_while_its_link_stays(scene: Scene, broker: Broker) -> None:
