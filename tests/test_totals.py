@@ -16,6 +16,7 @@ from gateway.derive.counter import Range
 from gateway.derive.derivation import Outcome
 from gateway.derive.doors import EACH_WAY_PER_S, counting
 from gateway.derive.flow import MERGED_S, WINDOW_S, Flow
+from gateway.derive.metering import Metering
 from gateway.derive.totals import FLOW_EVERY_S, TOLD_EVERY_S, Counting, Totals
 from gateway.model import Json, Moment, Reading, Reason, Trust, Value
 
@@ -174,6 +175,21 @@ def test_a_counter_without_limits_counts_any_step() -> None:
     totals = fresh(countings=(Counting("pulses", "pulses_total", of=Range(65_536)),))
     said(totals, 0, pulses=10)
     assert said(totals, 0.1, pulses=40_000).values == {"pulses_total": 39_990}
+
+
+@pytest.mark.parametrize("garbage", [1e308, -1e308, 10**15, -(10**400), 10**400])
+def test_garbage_that_no_counter_can_say_is_bad_and_costs_nothing_of_what_was_counted(garbage: float) -> None:
+    """A float64 in a profile without limits can be anything; the hub must not end by it."""
+    totals = fresh(countings=(Counting("pulses", "total", "rate"),))
+    said(totals, 0, pulses=10)
+    meter = Metering("pulses", "energy", 0.001, 0.0, Range())
+    meter.restore(None, at(0))
+    for each in (totals, meter):
+        for second in (1, 2):
+            told = each.take(Reading("door-1", second, at(second).ts, {"pulses": garbage}, {}), at(second))
+            assert told.bad == {"total": Reason.OUT_OF_RANGE, "rate": Reason.OUT_OF_RANGE}
+            each.elapse(at(second + 0.5))
+    assert said(totals, 3, pulses=12).values["total"] == 2
 
 
 @pytest.mark.parametrize(

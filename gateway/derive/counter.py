@@ -28,7 +28,8 @@ from typing import NamedTuple, TypeGuard
 
 from gateway.model import Json
 
-_MOST = 10**15  # no counter gets there, and a float can hold it
+MOST = 10**15
+"""No counter gets there, and a float can hold it."""
 
 LEEWAY_S = 1.0
 """By how much the time between two readings may be short of the time between what they tell of: a bus that was busy."""
@@ -162,4 +163,4 @@ def _stored(stored: Json) -> tuple[int, At] | None:
 
 
 def _is_count(value: Json) -> TypeGuard[int]:
-    return type(value) is int and 0 <= value < _MOST
+    return type(value) is int and 0 <= value < MOST

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import ClassVar, NamedTuple
 
-from gateway.derive.counter import Counted, Counter, Range, Step
+from gateway.derive.counter import MOST, Counted, Counter, Range, Step
 from gateway.derive.derivation import NOTHING, Derivation, Outcome, Told
 from gateway.derive.flow import Flow
 from gateway.model import Json, Moment, Reading, Reason, Trust, Value
@@ -71,7 +71,10 @@ class Totals(Derivation):
         for each in self._countings:
             count = self._counts[each.point]
             raw = reading.values.get(each.point)
-            if isinstance(raw, int | float):
+            if isinstance(raw, int | float) and not abs(raw) < MOST:  # garbage that its driver has let through
+                count.reason = Reason.OUT_OF_RANGE
+                bad |= dict.fromkeys(_points(each), count.reason)
+            elif isinstance(raw, int | float):
                 count.reason, before = None, count.counter.total
                 first, step = count.heard is None, count.counter.take(int(raw), reading.mono, ts)
                 if step is not None and not (each.ours and step.step is Step.RESTART):  # a driver made anew by a reload
